@@ -1,0 +1,74 @@
+//! Why a packet was not passed on: stable numbers, counted per CPU in the `DROPS` table.
+
+/// Reason a packet was dropped or refused. A number keeps its meaning for ever; a slot is never reused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u32)]
+pub enum Reason {
+    /// The Service has no usable endpoint anywhere: refused (TCP reset, ICMP port unreachable).
+    NoEndpoints = 1,
+    /// A Local traffic policy, endpoints elsewhere but none on this node: dropped silently, as kube-proxy does.
+    NoLocalEndpoints = 2,
+    /// A TCP segment to a Service that belongs to no connection we know: refused with a reset.
+    NoConnection = 3,
+    /// No source port was free to translate to.
+    NoSourcePort = 4,
+    /// The flow tables had no room for a new flow.
+    FlowTableFull = 5,
+    /// The node has no route to where the packet must go.
+    NoRoute = 6,
+    /// Larger than the next link takes; answered with "fragmentation needed" or "packet too big".
+    TooBig = 7,
+    /// Time to live ran out here; answered with "time exceeded".
+    TtlExceeded = 8,
+    /// Header cut short or inconsistent.
+    Malformed = 9,
+    /// A helper of the kernel refused to rewrite the packet.
+    RewriteFailed = 10,
+    /// An IPv6 packet with an IPv4-mapped address, which must not be on a wire (RFC 4942, 2.2).
+    MappedAddress = 11,
+}
+
+impl Reason {
+    /// Every reason, in the order of the numbers.
+    pub const ALL: [Self; 11] = [
+        Self::NoEndpoints,
+        Self::NoLocalEndpoints,
+        Self::NoConnection,
+        Self::NoSourcePort,
+        Self::FlowTableFull,
+        Self::NoRoute,
+        Self::TooBig,
+        Self::TtlExceeded,
+        Self::Malformed,
+        Self::RewriteFailed,
+        Self::MappedAddress,
+    ];
+
+    /// One more than the highest number: the size of the `DROPS` table.
+    pub const SLOTS: u32 = 64;
+
+    /// Slot in the `DROPS` table.
+    #[inline(always)]
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self as u32
+    }
+
+    /// The name in metrics and in the CLI.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoEndpoints => "NoEndpoints",
+            Self::NoLocalEndpoints => "NoLocalEndpoints",
+            Self::NoConnection => "NoConnection",
+            Self::NoSourcePort => "NoSourcePort",
+            Self::FlowTableFull => "FlowTableFull",
+            Self::NoRoute => "NoRoute",
+            Self::TooBig => "TooBig",
+            Self::TtlExceeded => "TtlExceeded",
+            Self::Malformed => "Malformed",
+            Self::RewriteFailed => "RewriteFailed",
+            Self::MappedAddress => "MappedAddress",
+        }
+    }
+}

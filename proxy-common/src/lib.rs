@@ -1,0 +1,14 @@
+//! What the kernel programs, the agent, `sluice explain` and the tests share: the layouts of the tables, and the
+//! decisions taken on them.
+//!
+//! Invariants: no allocation, no I/O, no clock and no kernel type. A decision is a pure function over a small trait of
+//! table look-ups, so the same code runs on BPF maps, on pinned maps and on plain collections.
+#![no_std]
+#![deny(missing_docs)]
+#![forbid(unsafe_op_in_unsafe_fn)]
+
+pub mod addr;
+pub mod drop;
+#[cfg(feature = "user")]
+mod pod;
+pub mod tables;

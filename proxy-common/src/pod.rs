@@ -1,0 +1,31 @@
+//! Permission for aya to copy the layouts to and from the kernel as bytes.
+
+use crate::addr::Addr;
+use crate::tables::{
+    Backend, BackendKey, Device, FlowKey, FlowRecord, MemberKey, NodeAddress, Service, ServiceKey, ServiceName,
+    SocketKey, SocketPeer,
+};
+
+macro_rules! pod {
+    ($($layout:ty),* $(,)?) => {$(
+        // SAFETY: the layout is repr(C), has no padding (asserted beside its definition), is Copy, and holds integers
+        // only, so every bit pattern is a value.
+        unsafe impl aya::Pod for $layout {}
+    )*};
+}
+
+pod!(
+    Addr,
+    Backend,
+    BackendKey,
+    Device,
+    FlowKey,
+    FlowRecord,
+    MemberKey,
+    NodeAddress,
+    Service,
+    ServiceKey,
+    ServiceName,
+    SocketKey,
+    SocketPeer,
+);

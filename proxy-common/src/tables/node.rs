@@ -1,0 +1,39 @@
+//! The node itself: its addresses and its interfaces.
+
+use crate::addr::Addr;
+
+/// An address of this node.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[repr(C)]
+pub struct NodeAddress {
+    /// [`node_address_flags`].
+    pub flags: u32,
+}
+
+/// Bits of [`NodeAddress::flags`].
+pub mod node_address_flags {
+    /// Node ports are served on it.
+    pub const NODE_PORT: u32 = 1 << 0;
+}
+
+/// An interface of this node.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[repr(C)]
+pub struct Device {
+    /// The IPv4 address that traffic leaving by it gets as source (mapped form); unspecified when it has none.
+    pub ipv4: Addr,
+    /// The same for IPv6.
+    pub ipv6: Addr,
+    /// [`device_flags`].
+    pub flags: u32,
+}
+
+const _: () = assert!(size_of::<Device>() == 36);
+
+/// Bits of [`Device::flags`].
+pub mod device_flags {
+    /// The host's end of a pod's interface.
+    pub const POD: u32 = 1 << 0;
+    /// Packets on it begin with the IP header (tunnels such as WireGuard and IPIP).
+    pub const NO_MAC: u32 = 1 << 1;
+}
