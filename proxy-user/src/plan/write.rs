@@ -1,0 +1,42 @@
+//! The steps from one state of the tables to the next, in the order in which readers may see them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proxy_common::tables::{Backend, BackendKey, MemberKey, Service, ServiceKey, ServiceName};
+
+/// One change of one table entry. A list of writes is carried out in order: after each, a reader of the tables finds
+/// either the old or the new state of a Service, and never one with endpoints and none to be found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Write {
+    /// Name of a Service port; precedes its other entries.
+    PutName(u32, ServiceName),
+    /// Last of a Service port's entries to go: its number is free again after it.
+    DeleteName(u32),
+    /// Endpoint that may serve flows.
+    PutMember(MemberKey),
+    /// Endpoint that no longer may; an [`Write::AdvanceEpoch`] follows in the same list.
+    DeleteMember(MemberKey),
+    /// Endpoint in a slot.
+    PutBackend(BackendKey, Backend),
+    /// A slot beyond the count of its set.
+    DeleteBackend(BackendKey),
+    /// Frontend, with the counts of its sets.
+    PutService(ServiceKey, Service),
+    /// Frontend that no longer is.
+    DeleteService(ServiceKey),
+    /// Makes each flow look once whether its endpoint is still a member.
+    AdvanceEpoch,
+}
+
+/// What the tables hold: read from the kernel by a starting agent, kept in step with each write after that.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Image {
+    /// `SERVICES`.
+    pub services: BTreeMap<ServiceKey, Service>,
+    /// `BACKENDS`.
+    pub backends: BTreeMap<BackendKey, Backend>,
+    /// `MEMBERS`.
+    pub members: BTreeSet<MemberKey>,
+    /// `SERVICE_NAMES`.
+    pub names: BTreeMap<u32, ServiceName>,
+}
