@@ -55,7 +55,7 @@ pub struct Service {
     pub proxied_elsewhere: bool,
     /// Type.
     pub service_type: ServiceType,
-    /// ClusterIPs, one of a family at most; none for a headless Service.
+    /// `clusterIPs`, one of a family at most; none for a headless Service.
     pub cluster_ips: Vec<IpAddr>,
     /// External IPs.
     pub external_ips: Vec<IpAddr>,

@@ -12,7 +12,7 @@ use super::Image;
 pub(super) struct Slots {
     service: u32,
     set: EndpointSet,
-    slots: Vec<Backend>,
+    backends: Vec<Backend>,
     /// Endpoint -> its slot, the first where it stands in two.
     slot_of: HashMap<(Addr, Port), usize>,
 }
@@ -20,13 +20,13 @@ pub(super) struct Slots {
 impl Slots {
     /// What `image` holds of `set`: the slots from 0 up to the first gap.
     pub(super) fn adopt(image: &Image, service: u32, set: EndpointSet) -> Self {
-        let mut it = Self { service, set, slots: Vec::new(), slot_of: HashMap::new() };
+        let mut it = Self { service, set, backends: Vec::new(), slot_of: HashMap::new() };
         let held = image.backends.range(it.key(0)..=it.key(u32::MAX as usize));
         for (slot, (key, backend)) in held.enumerate() {
             if key.slot as usize != slot {
                 break;
             }
-            it.slots.push(*backend);
+            it.backends.push(*backend);
             it.slot_of.entry(identity(backend)).or_insert(slot);
         }
         it
@@ -34,7 +34,7 @@ impl Slots {
 
     /// Slots held.
     pub(super) fn len(&self) -> usize {
-        self.slots.len()
+        self.backends.len()
     }
 
     /// Key of `slot`.
@@ -53,8 +53,8 @@ impl Slots {
             match self.slot_of.get(&identity(backend)) {
                 Some(&slot) if slot < wanted.len() => {
                     taken[slot] = true;
-                    if self.slots[slot] != *backend {
-                        self.slots[slot] = *backend;
+                    if self.backends[slot] != *backend {
+                        self.backends[slot] = *backend;
                         writes.push((self.key(slot), *backend));
                     }
                 }
@@ -72,21 +72,21 @@ impl Slots {
     /// Forgets the slots from `count` on; returns their keys, last first.
     pub(super) fn truncate(&mut self, count: usize) -> Vec<BackendKey> {
         let mut keys = Vec::new();
-        while self.slots.len() > count
-            && let Some(backend) = self.slots.pop()
+        while self.backends.len() > count
+            && let Some(backend) = self.backends.pop()
         {
-            self.forget(self.slots.len(), &backend);
-            keys.push(self.key(self.slots.len()));
+            self.forget(self.backends.len(), &backend);
+            keys.push(self.key(self.backends.len()));
         }
         keys
     }
 
     fn write(&mut self, slot: usize, backend: Backend) {
-        if let Some(old) = self.slots.get(slot).copied() {
+        if let Some(old) = self.backends.get(slot).copied() {
             self.forget(slot, &old);
-            self.slots[slot] = backend;
+            self.backends[slot] = backend;
         } else {
-            self.slots.push(backend);
+            self.backends.push(backend);
         }
         self.slot_of.insert(identity(&backend), slot);
     }
