@@ -169,3 +169,35 @@ impl Watch {
 fn identity(dir: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(dir).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_kernel_does_not_notify_us_we_keep_looking() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (signals, incoming) = std::sync::mpsc::channel();
+        let mut watch = Watch::new(dir.path().to_owned(), signals);
+        watch.poll(&notify::Error::new(notify::ErrorKind::MaxFilesWatch));
+        let mut looks = 0;
+        let start = Instant::now();
+        watch.run(&incoming, |_| {
+            looks += 1;
+            looks < 3
+        });
+        assert!(start.elapsed() < RESYNC, "it waited as if it were notified");
+    }
+
+    #[test]
+    fn our_own_reading_is_no_reason_to_look_again() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (signals, _incoming) = std::sync::mpsc::channel();
+        let mut watch = Watch::new(dir.path().to_owned(), signals);
+        let kind = |kind| Event::new(EventKind::Access(kind));
+        let mut hints = Hints::default();
+        assert!(!watch.note(Ok(kind(AccessKind::Open(AccessMode::Any))), &mut hints));
+        assert!(!watch.note(Ok(kind(AccessKind::Close(AccessMode::Read))), &mut hints));
+        assert!(watch.note(Ok(kind(AccessKind::Close(AccessMode::Write))), &mut hints));
+    }
+}
