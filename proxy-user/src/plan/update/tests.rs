@@ -163,7 +163,7 @@ fn a_frontend_that_moves_between_services_is_never_missing() {
         let before = plan.image().clone();
         let (old, new) = (port(old).name.service, port(new));
         let writes = plan.update(&BTreeMap::from([(old, vec![]), (new.name.service.clone(), vec![new])]));
-        check_every_step(before, &writes);
+        check_every_step(&before, &writes);
         assert_eq!(plan.image().services[&web_key()].id, 2);
     }
 }
@@ -306,7 +306,7 @@ proptest! {
         for desired in states {
             let before = plan.image().clone();
             let writes = update(&mut plan, &web(), &desired);
-            let after = check_every_step(before, &writes);
+            let after = check_every_step(&before, &writes);
             prop_assert_eq!(&after, plan.image());
             let mut from_scratch = empty();
             update(&mut from_scratch, &web(), &desired);
@@ -324,7 +324,7 @@ proptest! {
         }
         let mut plan = Plan::adopt(image.clone(), Limits::default());
         let writes = update(&mut plan, &web(), &newest);
-        image = check_every_step(image, &writes);
+        image = check_every_step(&image, &writes);
         for write in plan.finish_first_sync() {
             image.apply(&write);
         }

@@ -57,15 +57,17 @@ fn reach_of(image: &Image, key: &ServiceKey, set: EndpointSet) -> BTreeSet<Backe
 }
 
 /// Carries the writes out one by one with a reader after each; returns the last state.
-pub(super) fn check_every_step(before: Image, writes: &[Write]) -> Image {
+pub(super) fn check_every_step(before: &Image, writes: &[Write]) -> Image {
     let mut after = before.clone();
-    writes.iter().for_each(|write| after.apply(write));
+    for write in writes {
+        after.apply(write);
+    }
     let mut now = before.clone();
     for (step, write) in writes.iter().enumerate() {
         now.apply(write);
         for key in before.services.keys().chain(after.services.keys()) {
             for set in SETS {
-                let (old, new) = (reach_of(&before, key, set), reach_of(&after, key, set));
+                let (old, new) = (reach_of(before, key, set), reach_of(&after, key, set));
                 let seen = reach_of(&now, key, set);
                 // A frontend on its way out may still lead to what its Service port has become.
                 let port = now.services.get(key).map(|service| service.id);
