@@ -1,0 +1,77 @@
+//! `cargo xtask setup`: finds or installs what the other verbs need, once.
+//!
+//! The kernel programs need a rustc with library sources, and bpf-linker with an LLVM that is not older than that rustc's. The first
+//! compiler wins for which both can be had. What is installed goes below `target/tools`, except packages of the
+//! distribution.
+
+mod apt;
+mod distribution;
+mod linker;
+mod lint_tools;
+mod rustup;
+mod toolchain;
+mod version;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use toolchain::Keeper;
+pub(crate) use toolchain::Toolchain;
+
+use crate::process;
+
+/// Everything any verb needs.
+pub(crate) fn run() -> Result<()> {
+    network()?;
+    lint().map(drop)
+}
+
+/// What `lint` needs.
+pub(crate) fn lint() -> Result<Toolchain> {
+    let toolchain = ebpf()?;
+    lint_tools::ensure(&toolchain)?;
+    Ok(toolchain)
+}
+
+/// What the lab builds its networks with.
+pub(crate) fn network() -> Result<()> {
+    if process::on_path("ip") { Ok(()) } else { apt::install(&["iproute2"]) }
+}
+
+/// A compiler for the kernel programs, and bpf-linker.
+pub(crate) fn ebpf() -> Result<Toolchain> {
+    let mut refused = Vec::new();
+    let installed = installed().into_iter().map(|(rustc, keeper)| Toolchain::probe(&rustc, keeper));
+    // Lazily: nothing is installed while something that is there will do.
+    let installable = [distribution::install, rustup::install].into_iter().map(|install| install());
+    for candidate in installed.chain(installable) {
+        match candidate.and_then(|found| linker::ensure(found.llvm).map(|()| found)) {
+            Ok(found) => {
+                say(format_args!("the kernel programs are built by {found}"));
+                return Ok(found);
+            }
+            Err(reason) => refused.push(format!("  - {reason:#}")),
+        }
+    }
+    bail!(
+        "no compiler for the kernel programs. Looked at:\n{}\nWith a network, this helps: rustup toolchain install nightly \
+         --component rust-src",
+        refused.join("\n")
+    )
+}
+
+/// The compilers that are here, the preferred one first.
+fn installed() -> Vec<(PathBuf, Keeper)> {
+    let rustup = ["nightly", "stable"].into_iter();
+    let rustup = rustup.filter_map(|name| Some((rustup::user_rustc(name)?, Keeper::Rustup(name.to_owned()))));
+    let distribution = distribution::installed().into_iter().map(|rustc| (rustc, Keeper::Distribution));
+    let private = rustup::private_rustc().map(|rustc| (rustc, Keeper::Xtask));
+    rustup.chain(distribution).chain(private).collect()
+}
+
+/// One line on what set-up picked or does.
+fn say(what: fmt::Arguments<'_>) {
+    eprintln!("setup: {what}");
+}
