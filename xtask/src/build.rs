@@ -19,26 +19,31 @@ pub(crate) struct Build {
 
 impl Build {
     pub(crate) fn run(&self) -> Result<()> {
-        kernel_programs(&setup::ebpf()?)?;
-        agent(self.release)
+        everything(setup::ebpf()?, self.release)
     }
 }
 
+/// Builds the kernel programs, then the agent.
+pub(crate) fn everything(toolchain: &Toolchain, release: bool) -> Result<()> {
+    kernel_programs(toolchain)?;
+    agent(release)
+}
+
 /// Builds the kernel programs and puts them where the agent's build looks for them.
-pub(crate) fn kernel_programs(toolchain: &Toolchain) -> Result<()> {
+fn kernel_programs(toolchain: &Toolchain) -> Result<()> {
     process::run(&mut ebpf::cargo(toolchain, "cargo", "build")?).context("the kernel programs did not build")?;
     replace_if_changed(&ebpf::built_object(), &workspace::ebpf_object())
 }
 
 /// Builds the agent. Of the whole workspace, so that its dependencies have the features the tests build them with, and are
 /// built once.
-pub(crate) fn agent(release: bool) -> Result<()> {
+fn agent(release: bool) -> Result<()> {
     let mut command = process::cargo();
     command.args(["build", "--workspace", "--exclude", "proxy-ebpf", "--bin", "sluice"]);
     if release {
         command.arg("--release");
     }
-    process::run(&mut command)
+    process::run(&mut command).context("the agent did not build")
 }
 
 /// Copies a file unless the copy is the same already: a new time stamp would rebuild the agent and all its tests.

@@ -13,13 +13,15 @@ use crate::{ebpf, process};
 
 const DOCUMENT: [&str; 3] = ["--no-deps", "--document-private-items", "--quiet"];
 
-/// The verb: sets up, then checks.
+/// The verb.
 pub(crate) fn run() -> Result<()> {
-    check(&setup::lint()?)?.close()
+    check()?.close()
 }
 
-/// Runs every check, also after one failed.
-pub(crate) fn check(toolchain: &Toolchain) -> Result<Tally> {
+/// Sets up what is missing, then runs every check, also after one failed.
+pub(crate) fn check() -> Result<Tally> {
+    let toolchain = setup::ebpf()?;
+    setup::lint(toolchain)?;
     let host = ["--workspace", "--exclude", "proxy-ebpf"];
     let mut format = process::cargo();
     format.args(["fmt", "--all", "--check"]);

@@ -10,7 +10,7 @@ use crate::{process, workspace};
 
 const CARGO_DENY: &str = "0.20.2";
 
-/// rustfmt, clippy for both targets, cargo-deny.
+/// What `lint` needs: rustfmt, clippy for both targets, cargo-deny.
 pub(crate) fn ensure(ebpf: &Toolchain) -> Result<()> {
     host()?;
     clippy_for(ebpf)?;

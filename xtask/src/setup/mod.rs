@@ -14,9 +14,11 @@ mod version;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use anyhow::{Result, bail};
 
+pub(crate) use lint_tools::ensure as lint;
 use toolchain::Keeper;
 pub(crate) use toolchain::Toolchain;
 
@@ -25,14 +27,7 @@ use crate::process;
 /// Everything any verb needs.
 pub(crate) fn run() -> Result<()> {
     network()?;
-    lint().map(drop)
-}
-
-/// What `lint` needs.
-pub(crate) fn lint() -> Result<Toolchain> {
-    let toolchain = ebpf()?;
-    lint_tools::ensure(&toolchain)?;
-    Ok(toolchain)
+    lint(ebpf()?)
 }
 
 /// What the lab builds its networks with.
@@ -40,18 +35,25 @@ pub(crate) fn network() -> Result<()> {
     if process::on_path("ip") { Ok(()) } else { apt::install(&["iproute2"]) }
 }
 
-/// A compiler for the kernel programs, and bpf-linker.
-pub(crate) fn ebpf() -> Result<Toolchain> {
+/// A compiler for the kernel programs, with bpf-linker in place. It is looked for once a run.
+pub(crate) fn ebpf() -> Result<&'static Toolchain> {
+    static PICKED: OnceLock<Toolchain> = OnceLock::new();
+    if let Some(picked) = PICKED.get() {
+        return Ok(picked);
+    }
+    let picked = pick()?;
+    say(format_args!("the kernel programs are built by {picked}"));
+    Ok(PICKED.get_or_init(|| picked))
+}
+
+fn pick() -> Result<Toolchain> {
     let mut refused = Vec::new();
     let installed = installed().into_iter().map(|(rustc, keeper)| Toolchain::probe(&rustc, keeper));
     // Lazily: nothing is installed while something that is there will do.
     let installable = [distribution::install, rustup::install].into_iter().map(|install| install());
     for candidate in installed.chain(installable) {
         match candidate.and_then(|found| linker::ensure(found.llvm).map(|()| found)) {
-            Ok(found) => {
-                say(format_args!("the kernel programs are built by {found}"));
-                return Ok(found);
-            }
+            Ok(found) => return Ok(found),
             Err(reason) => refused.push(format!("  - {reason:#}")),
         }
     }

@@ -50,8 +50,10 @@ impl Test {
         }
         if privileged {
             setup::network()?;
-            build::kernel_programs(&setup::ebpf()?)?;
-            build::agent(false)?;
+            if let Err(error) = build::everything(setup::ebpf()?, false) {
+                println!("the build failed, so nothing was tested: {error:#}");
+                return Tally::one(false).close();
+            }
         }
         let mut total = Tally::default();
         for group in groups {
@@ -65,7 +67,7 @@ impl Test {
         println!("==> {group:?}");
         let filter = self.filter.as_deref();
         let tally = match group {
-            Group::Lint => lint::check(&setup::lint()?)?,
+            Group::Lint => lint::check()?,
             Group::Unit => suite::unit(filter)?,
             Group::Program => suite::program(filter)?,
             Group::Lab => suite::lab(filter)?,
