@@ -13,6 +13,10 @@ use crate::process;
 /// # Errors
 /// Where there is no apt, no root, or no such package: with the command that would help.
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
+    let packages: Vec<_> = packages.iter().copied().filter(|package| !is_installed(package)).collect();
+    if packages.is_empty() {
+        return Ok(());
+    }
     let command = format!("apt-get install -y --no-install-recommends {}", packages.join(" "));
     if !process::on_path("apt-get") {
         bail!("there is no apt-get here: install what this distribution has for {}", packages.join(", "));
@@ -21,11 +25,11 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
         bail!("{} missing, and installing needs root: sudo {command}", packages.join(", "));
     }
     super::say(format_args!("installing {}", packages.join(" ")));
-    if try_install(packages).is_ok() {
+    if try_install(&packages).is_ok() {
         return Ok(());
     }
     refresh();
-    try_install(packages).with_context(|| format!("to see what is wrong: {command}"))
+    try_install(&packages).with_context(|| format!("to see what is wrong: {command}"))
 }
 
 /// The versions apt would install, by package; packages it doesn't know are left out.
@@ -51,6 +55,12 @@ pub(crate) fn refresh() {
         // An unreachable mirror among several isn't the end; what is really missing shows at the installation.
         process::succeeds(Command::new("apt-get").args(["update", "-q"]));
     });
+}
+
+/// A package that was removed but left its configuration is known to dpkg, and not installed.
+fn is_installed(package: &str) -> bool {
+    let query = ["--show", "--showformat", "${db:Status-Abbrev}", package];
+    process::output(Command::new("dpkg-query").args(query)).is_ok_and(|status| status.starts_with("ii"))
 }
 
 /// `--no-remove`: the distribution's Rust packages conflict with its rustup and with each other, and what the user
