@@ -13,6 +13,8 @@ pub mod drop;
 pub mod flow;
 pub mod nat;
 pub mod packet;
+#[cfg(any(test, feature = "plain"))]
+pub mod plain;
 #[cfg(feature = "user")]
 mod pod;
 pub mod service;

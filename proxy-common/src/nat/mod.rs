@@ -434,3 +434,6 @@ fn settle<T: FlowTables>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
