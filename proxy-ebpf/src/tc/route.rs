@@ -141,7 +141,10 @@ impl Routes for Skb {
             addr.is_specified().then_some(addr)
         };
         let mut route = Route::default();
-        look_up(*self, packet, 0, &mut route).ok()?;
+        // Too big to leave, it still has a way out: what it is told, it is told as its flow's packet.
+        if matches!(look_up(*self, packet, 0, &mut route), Err(Reason::NoRoute)) {
+            return None;
+        }
         source(route.ifindex).or_else(|| source(NODE))
     }
 
