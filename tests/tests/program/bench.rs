@@ -105,14 +105,15 @@ impl Bench {
         first
     }
 
+    /// Gives the Service of number `first` a node port with flags of its own.
+    pub(crate) fn node_port(&mut self, first: u32, port: u16, backends: &[&str], flags: u32) {
+        for (id, number) in (first..).zip([protocol::TCP, protocol::UDP]) {
+            self.frontend(id, number, &format!(":{port}"), backends, flags);
+        }
+    }
+
     fn service_port(&mut self, id: u32, number: u8, frontends: &[&str], backends: &[&str], flags: u32) {
-        let parsed: Vec<Backend> = backends
-            .iter()
-            .map(|text| {
-                let (addr, port) = socket(text.trim_start_matches('@'));
-                Backend { addr, port, flags: if text.starts_with('@') { backend_flags::LOCAL } else { 0 } }
-            })
-            .collect();
+        let parsed: Vec<Backend> = backends.iter().map(|text| backend(text)).collect();
         let local: Vec<Backend> = parsed.iter().copied().filter(Backend::is_local).collect();
         for (set, list) in [(EndpointSet::Cluster, &parsed), (EndpointSet::Local, &local)] {
             for (slot, backend) in (0..).zip(list) {
@@ -122,18 +123,23 @@ impl Bench {
         for backend in &parsed {
             self.put(tables::MEMBERS, MemberKey::new(id, backend.addr, backend.port), 0_u32);
         }
-        let service = Service { id, cluster: parsed.len() as u32, local: local.len() as u32, flags };
         for frontend in frontends {
-            if let Some(port) = frontend.strip_prefix(':') {
-                let flags = flags | service_flags::EXTERNAL | service_flags::NODE_PORT;
-                for family in [Family::V4, Family::V6] {
-                    let key = ServiceKey::new(family.any(), Port::new(port.parse().unwrap()), number);
-                    self.put(tables::SERVICES, key, Service { flags, ..service });
-                }
-            } else {
-                let (addr, port) = socket(frontend);
-                self.put(tables::SERVICES, ServiceKey::new(addr, port, number), service);
+            self.frontend(id, number, frontend, backends, flags);
+        }
+    }
+
+    fn frontend(&mut self, id: u32, number: u8, frontend: &str, backends: &[&str], flags: u32) {
+        let local = backends.iter().filter(|text| text.starts_with('@')).count() as u32;
+        let service = Service { id, cluster: backends.len() as u32, local, flags };
+        if let Some(port) = frontend.strip_prefix(':') {
+            let flags = flags | service_flags::EXTERNAL | service_flags::NODE_PORT;
+            for family in [Family::V4, Family::V6] {
+                let key = ServiceKey::new(family.any(), Port::new(port.parse().unwrap()), number);
+                self.put(tables::SERVICES, key, Service { flags, ..service });
             }
+        } else {
+            let (addr, port) = socket(frontend);
+            self.put(tables::SERVICES, ServiceKey::new(addr, port, number), service);
         }
     }
 
@@ -194,6 +200,11 @@ pub(crate) fn load() -> Ebpf {
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     }
     ebpf
+}
+
+fn backend(text: &str) -> Backend {
+    let (addr, port) = socket(text.trim_start_matches('@'));
+    Backend { addr, port, flags: if text.starts_with('@') { backend_flags::LOCAL } else { 0 } }
 }
 
 /// An address as the tables hold it.
