@@ -1,1 +1,43 @@
-fn main() {}
+//! `cargo xtask`: set-up, build and tests of Sluice. A laptop and a build server run the same verbs.
+
+mod build;
+mod ebpf;
+mod lint;
+mod process;
+mod setup;
+mod tally;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Set-up, build and tests of Sluice
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Verb {
+    /// Find or install the toolchain of the kernel programs and the tools of the other verbs
+    Setup,
+    /// Build the kernel programs and the agent
+    Build(build::Build),
+    /// Check formatting, lints, documentation, licences
+    Lint,
+    /// Build, lint, and run every test
+    Test(test::Test),
+}
+
+fn main() -> ExitCode {
+    let done = match Verb::parse() {
+        Verb::Setup => setup::run(),
+        Verb::Build(build) => build.run(),
+        Verb::Lint => lint::run(),
+        Verb::Test(test) => test.run(),
+    };
+    // Not returned from main: with RUST_BACKTRACE set, that would bury the message under our own stack.
+    if let Err(error) = done {
+        eprintln!("error: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
