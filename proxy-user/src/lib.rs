@@ -5,5 +5,7 @@
 
 pub mod config;
 pub mod dataplane;
+pub mod logging;
 mod mounts;
 pub mod plan;
+pub mod status;
