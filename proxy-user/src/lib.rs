@@ -8,4 +8,5 @@ pub mod dataplane;
 pub mod logging;
 mod mounts;
 pub mod plan;
+pub mod serve;
 pub mod status;
