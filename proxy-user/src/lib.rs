@@ -8,5 +8,6 @@ pub mod dataplane;
 pub mod logging;
 mod mounts;
 pub mod plan;
+pub mod preflight;
 pub mod serve;
 pub mod status;
