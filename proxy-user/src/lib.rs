@@ -3,6 +3,7 @@
 //! An object's way through the agent is one direction: `objects` (where objects come from) -> `model` (what they mean)
 //! -> `plan` (the tables they need) -> `dataplane` (the kernel). `model` and `plan` are pure.
 
+pub mod cli;
 pub mod config;
 pub mod dataplane;
 pub mod logging;
