@@ -1,4 +1,4 @@
-//! The memory cgroup of this process, which the tables are charged to (kernel commit 48edc1f78aab).
+//! The memory cgroup of this process, which the tables are charged to (since Linux 5.11).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,13 @@ use crate::mounts;
 
 const NAME: &str = "memory cgroup";
 const MIB: u64 = 1 << 20;
+/// cgroup v1 writes "no limit" as the largest number of whole pages; no machine has this much.
+const UNLIMITED: u64 = 1 << 60;
 /// Below this the tables of a large cluster don't fit beside the agent.
 const ROOMY: u64 = 512 * MIB;
 
 pub(super) fn check() -> Check {
-    let Some(limit) = limits().min().filter(|limit| *limit < u64::MAX / 2) else {
+    let Some(limit) = limits().min().filter(|limit| *limit < UNLIMITED) else {
         return Check::ok(NAME, "no limit");
     };
     let found = format!("limit {} MiB", limit / MIB);

@@ -12,7 +12,7 @@ struct Capability {
     mend: &'static str,
 }
 
-/// What the agent needs. `CAP_SYS_ADMIN` contains `CAP_BPF` (kernel commit a17b53c4a4b5), and mounts a bpffs.
+/// What the agent needs. `CAP_SYS_ADMIN` contains `CAP_BPF` (Linux 5.8 split it off), and mounts a bpffs.
 const NEEDED: [Capability; 3] = [
     Capability { name: "CAP_BPF", bit: 39, mend: "run as root, or add the capability BPF" },
     Capability { name: "CAP_NET_ADMIN", bit: 12, mend: "run as root, or add the capability NET_ADMIN" },
