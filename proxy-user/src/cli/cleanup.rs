@@ -28,5 +28,5 @@ pub(super) fn run(args: &CleanupArgs) -> anyhow::Result<ExitCode> {
     if removed.is_empty() {
         eprintln!("Nothing to remove below {}.", bpffs.display());
     }
-    output::write(&removed.iter().map(|what| format!("{what} removed\n")).collect::<String>())
+    output::write(&removed.iter().fold(String::new(), |text, what| text + what + " removed\n"))
 }

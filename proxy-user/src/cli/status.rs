@@ -102,15 +102,15 @@ fn kernel(Bpffs { bpffs }: &Bpffs) -> Result<Option<Kernel>, ReadError> {
 
 fn text(status: &Status, Bpffs { bpffs }: &Bpffs) -> anyhow::Result<String> {
     let running = if status.alive { "running" } else { "not running" };
-    let mut lines = vec![pair("Agent:", running), pair("Pinned at:", &bpffs.display().to_string())];
+    let mut summary = vec![pair("Agent:", running), pair("Pinned at:", &bpffs.display().to_string())];
     if let Some(agent) = &status.agent {
-        lines.extend(agent_lines(agent));
+        summary.extend(agent_lines(agent));
     }
     let Some(kernel) = &status.kernel else {
-        lines.push(pair("Kernel:", "nothing pinned: no agent has started here, or it was cleaned up"));
-        return output::table(lines);
+        summary.push(pair("Kernel:", "nothing pinned: no agent has started here, or it was cleaned up"));
+        return output::table(summary);
     };
-    lines.push(pair("Epoch:", &kernel.epoch.to_string()));
+    summary.push(pair("Epoch:", &kernel.epoch.to_string()));
     let tables =
         kernel.tables.iter().map(|table| vec![table.name.into(), table.entries.to_string(), table.limit.to_string()]);
     // Reasons that never came up are left to the other formats.
@@ -121,7 +121,7 @@ fn text(status: &Status, Bpffs { bpffs }: &Bpffs) -> anyhow::Result<String> {
         .iter()
         .map(|link| vec![link.name.clone(), link.id.to_string(), link.program.clone(), link.program_id.to_string()]);
     Ok([
-        output::table(lines)?,
+        output::table(summary)?,
         section(["TABLE", "ENTRIES", "LIMIT"], tables.collect())?,
         section(["DROPPED", "PACKETS"], drops.collect())?,
         section(["LINK", "ID", "PROGRAM", "PROGRAM-ID"], links.collect())?,

@@ -18,24 +18,24 @@ pub(super) struct VersionArgs {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Version {
+struct Build {
     version: &'static str,
     table_layout: u32,
     architecture: &'static str,
 }
 
 pub(super) fn run(args: &VersionArgs) -> anyhow::Result<ExitCode> {
-    let version = Version {
+    let build = Build {
         version: env!("CARGO_PKG_VERSION"),
         table_layout: tables::VERSION,
         architecture: std::env::consts::ARCH,
     };
     output::write(&match args.output {
         Format::Text => {
-            let Version { version, table_layout, architecture } = version;
+            let Build { version, table_layout, architecture } = build;
             format!("sluice {version} (table layout v{table_layout}, {architecture})\n")
         }
-        Format::Json => output::json(&version)?,
-        Format::Yaml => output::yaml(&version)?,
+        Format::Json => output::json(&build)?,
+        Format::Yaml => output::yaml(&build)?,
     })
 }

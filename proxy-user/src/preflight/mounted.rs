@@ -58,6 +58,6 @@ fn cgroup(needs: &Needs) -> Check {
 }
 
 fn is_on(path: &Path, magic: u32) -> bool {
-    // The type of f_type differs between architectures; all magic numbers have 32 bits.
-    statfs(path).is_ok_and(|file_system| file_system.f_type as u32 == magic)
+    // f_type has another integer type on each architecture; this one holds them all.
+    statfs(path).is_ok_and(|file_system| i128::from(file_system.f_type) == i128::from(magic))
 }

@@ -17,7 +17,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { unapplied: Duration::from_secs(60), heartbeat: Duration::from_secs(60) }
+        Self { unapplied: Duration::from_mins(1), heartbeat: Duration::from_mins(1) }
     }
 }
 

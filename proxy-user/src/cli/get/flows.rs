@@ -36,13 +36,19 @@ pub(super) struct FlowRow {
     flags: Vec<&'static str>,
 }
 
+/// Address and port of one end.
+type End = (Addr, Port);
+
+/// A socket, the Service address it asked for and the backend it got.
+type Translation = (u64, End, End);
+
 /// Both directions of a flow, seen from the client; rebuilt from the record of either.
 #[derive(Clone, Copy)]
 struct Flow {
     forward: FlowKey,
     /// Source and destination after translation.
-    source: (Addr, Port),
-    backend: (Addr, Port),
+    source: End,
+    backend: End,
     record: FlowRecord,
 }
 
@@ -124,7 +130,7 @@ fn sockets(
     services: &Services<'_>,
     now: u32,
 ) -> Vec<FlowRow> {
-    let mut rows = BTreeMap::<_, SocketPeer>::new();
+    let mut rows = BTreeMap::<Translation, SocketPeer>::new();
     let from_backends =
         backends.into_iter().map(|(key, peer)| ((key.addr, key.port), (peer.addr, peer.port), key, peer));
     let from_origins = origins.into_iter().map(|(key, peer)| ((peer.addr, peer.port), (key.addr, key.port), key, peer));
@@ -132,7 +138,7 @@ fn sockets(
         let newest = rows.entry((key.cookie, frontend, backend)).or_insert(peer);
         newest.last_seen = newest.last_seen.max(peer.last_seen);
     }
-    let row = |((cookie, frontend, backend), peer): ((u64, (Addr, Port), (Addr, Port)), SocketPeer)| {
+    let row = |((cookie, frontend, backend), peer): (Translation, SocketPeer)| {
         let port = services.get(peer.service)?;
         Some(FlowRow {
             translated_at: "socket",

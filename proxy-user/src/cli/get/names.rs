@@ -60,8 +60,8 @@ impl Filter<'_> {
 
     /// The Service ports asked for, by number, in the order of their names.
     pub(super) fn ports(self, names: &BTreeMap<u32, ServiceName>) -> Vec<(u32, PortName)> {
-        let named = names.iter().map(|(id, name)| (*id, PortName::from(name)));
-        let mut ports: Vec<_> = named.filter(|(_, port)| self.takes(port)).collect();
+        let all = names.iter().map(|(id, name)| (*id, PortName::from(name)));
+        let mut ports: Vec<_> = all.filter(|(_, port)| self.takes(port)).collect();
         ports.sort_by(|(_, a), (_, b)| a.cmp(b));
         ports
     }

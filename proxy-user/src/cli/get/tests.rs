@@ -209,7 +209,7 @@ fn reply((key, record): (FlowKey, FlowRecord)) -> (FlowKey, FlowRecord) {
 }
 
 fn uptime() -> u32 {
-    clock_gettime(ClockId::Monotonic).tv_sec as u32
+    clock_gettime(ClockId::Monotonic).tv_sec.try_into().unwrap()
 }
 
 #[test]

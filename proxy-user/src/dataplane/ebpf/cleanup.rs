@@ -5,38 +5,51 @@ use std::{fs, io};
 
 /// Something that can't be removed.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {source}; is it pinned by another user, or is the file system read-only?", path.display())]
+#[error("{}: {source}; removing pins takes root and a bpffs that is mounted to be written", path.display())]
 pub struct CleanupError {
     path: PathBuf,
     source: io::Error,
 }
 
-/// Unpins every map and link below `bpffs` (a link without a pin is detached by the kernel), of every version of the
-/// layouts, and removes the directories. Returns the paths removed; where nothing is, nothing happens.
+/// Unpins every map and link of every version of the layouts below `bpffs` (a link without a pin is detached by the
+/// kernel), and removes their directories. Whatever else is there is left: the kernel's own files at the root of a
+/// bpffs can't be removed, and others' pins aren't ours. Returns what was removed.
 pub fn cleanup(bpffs: &Path) -> Result<Vec<String>, CleanupError> {
     let mut removed = Vec::new();
-    remove(bpffs, &mut removed)?;
+    for version in entries(bpffs)?.into_iter().filter(|path| is_version(path)) {
+        remove(&version, &mut removed)?;
+    }
+    // Fails where something is left, or where the directory is itself a mount point.
+    if fs::remove_dir(bpffs).is_ok() {
+        removed.push(bpffs.display().to_string());
+    }
     Ok(removed)
 }
 
-fn remove(path: &Path, removed: &mut Vec<String>) -> Result<(), CleanupError> {
-    let failed = |source| CleanupError { path: path.into(), source };
-    let metadata = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        found => found.map_err(failed)?,
-    };
-    if metadata.is_dir() {
-        for entry in fs::read_dir(path).map_err(failed)? {
-            remove(&entry.map_err(failed)?.path(), removed)?;
-        }
-        match fs::remove_dir(path) {
-            // The directory is itself a mount point.
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => return Ok(()),
-            result => result.map_err(failed)?,
-        }
-    } else {
-        fs::remove_file(path).map_err(failed)?;
+/// `v` and a number.
+fn is_version(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.and_then(|name| name.strip_prefix('v')).is_some_and(|number| number.parse::<u32>().is_ok())
+}
+
+fn entries(directory: &Path) -> Result<Vec<PathBuf>, CleanupError> {
+    let listed = fs::read_dir(directory).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    match listed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        listed => listed.map_err(|source| CleanupError { path: directory.into(), source }),
     }
+}
+
+fn remove(path: &Path, removed: &mut Vec<String>) -> Result<(), CleanupError> {
+    let result = if path.is_dir() {
+        for entry in entries(path)? {
+            remove(&entry, removed)?;
+        }
+        fs::remove_dir(path)
+    } else {
+        fs::remove_file(path)
+    };
+    result.map_err(|source| CleanupError { path: path.into(), source })?;
     removed.push(path.display().to_string());
     Ok(())
 }

@@ -155,7 +155,7 @@ impl Metrics {
         self.livez.get_or_create(&Code { code }).inc();
     }
 
-    /// Every metric as OpenMetrics text.
+    /// Every metric as text in the format of `OpenMetrics`.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut text = String::new();
