@@ -1,6 +1,7 @@
 //! The kernel: features, tried one by one, and settings.
 
 use std::io;
+use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::path::Path;
 use std::{fs, mem};
 
@@ -109,8 +110,18 @@ fn all<const N: usize>(name: &'static str, tried: [(&str, Result<bool, String>);
     }
 }
 
-/// Loads `return 1` for a hook of sockets: hooks came one by one, and aya tries `connect4` only.
+/// Whether the kernel knows a hook of sockets: they came one by one, and aya tries `connect4` only.
 fn loads(hook: CgroupSockAddrAttachType) -> io::Result<bool> {
+    match load_for(hook) {
+        Ok(_) => Ok(true),
+        // What the kernel doesn't know is an invalid argument.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Loads `return 1`, which lets pass, for a hook of sockets. The kernel unloads it when the descriptor is closed.
+pub(crate) fn load_for(hook: CgroupSockAddrAttachType) -> io::Result<OwnedFd> {
     const MOV64_IMMEDIATE: u8 = 0xb7;
     const EXIT: u8 = 0x95;
     let instruction =
@@ -125,17 +136,17 @@ fn loads(hook: CgroupSockAddrAttachType) -> io::Result<bool> {
     load.insns = program.as_ptr() as u64;
     load.insn_cnt = program.len() as u32;
     load.license = c"GPL".as_ptr() as u64;
+    for (to, from) in load.prog_name.iter_mut().zip(*b"sluice_probe") {
+        *to = from.cast_signed();
+    }
     // SAFETY: the kernel reads size_of::<bpf_attr>() bytes of attr and the program and licence it points to, which all
     // outlive the call, and writes nothing, as no log is asked for.
     let fd = unsafe { libc::syscall(libc::SYS_bpf, bpf_cmd::BPF_PROG_LOAD, &raw const attr, size_of::<bpf_attr>()) };
     if fd < 0 {
-        let error = io::Error::last_os_error();
-        // A hook the kernel doesn't know is an invalid argument.
-        return if error.raw_os_error() == Some(libc::EINVAL) { Ok(false) } else { Err(error) };
+        return Err(io::Error::last_os_error());
     }
     // SAFETY: the kernel just made this descriptor, and nothing else knows it.
-    drop(unsafe { <std::os::fd::OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(fd as i32) });
-    Ok(true)
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
 fn btf() -> Check {

@@ -11,6 +11,8 @@ mod privileges;
 
 use std::path::PathBuf;
 
+#[cfg(test)]
+pub(crate) use self::kernel::load_for;
 use serde::Serialize;
 
 use crate::config::{Config, SocketLb};

@@ -1,18 +1,24 @@
 //! Reading real maps, pinned on a bpffs of the test's own. Takes root.
 
+use std::ffi::CString;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use aya::Pod;
 use aya::maps::{HashMap, MapData, PerCpuValues};
+use aya::programs::links::FdLink;
+use aya::programs::{CgroupAttachMode, CgroupSockAddr, CgroupSockAddrAttachType};
 use aya::util::nr_cpus;
 use aya_obj::generated::bpf_map_type::{
     self, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY,
 };
+use aya_obj::generated::{bpf_attr, bpf_cmd};
 use aya_obj::maps::{LegacyMap, PinningType, bpf_map_def};
 use proxy_common::tables::Table;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::*;
+use crate::preflight::load_for;
 
 /// A bpffs with pinned tables, as an agent leaves them; gone when dropped.
 pub(crate) struct PinnedTables {
@@ -113,6 +119,24 @@ impl PinnedTables {
     }
 }
 
+/// A cgroup of the test's own, which no process is in; gone when dropped.
+struct Cgroup(PathBuf);
+
+impl Cgroup {
+    fn new() -> Self {
+        let mount = crate::mounts::of_type("cgroup2").remove(0);
+        let path = mount.join(format!("sluice-read-{}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        fs::remove_dir(&self.0).unwrap();
+    }
+}
+
 impl Drop for PinnedTables {
     fn drop(&mut self) {
         unmount(self.bpffs.path(), UnmountFlags::DETACH).unwrap();
@@ -192,4 +216,40 @@ fn a_table_that_is_not_there_is_named() {
     let pinned = PinnedTables::empty();
     fs::remove_file(pinned.maps().join("MEMBERS")).unwrap();
     assert!(pinned.error().contains("table MEMBERS: can't open"), "{}", pinned.error());
+}
+
+/// Pins a program that aya didn't load.
+fn pin(program: &OwnedFd, path: &Path) {
+    let path = CString::new(path.to_str().unwrap()).unwrap();
+    // SAFETY: the union holds integers only, for which zero is a value.
+    let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
+    // SAFETY: BPF_OBJ_PIN reads this member, and every bit pattern is a value of it.
+    let object = unsafe { &mut attr.__bindgen_anon_4 };
+    object.bpf_fd = program.as_raw_fd().cast_unsigned();
+    object.pathname = path.as_ptr() as u64;
+    // SAFETY: the kernel reads size_of::<bpf_attr>() bytes of attr and the path it points to, and writes nothing.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, bpf_cmd::BPF_OBJ_PIN, &raw const attr, size_of::<bpf_attr>()) };
+    assert_eq!(result, 0, "{}", io::Error::last_os_error());
+}
+
+#[test]
+fn pinned_links_are_listed_with_their_programs() {
+    let (pinned, cgroup) = (PinnedTables::none(), Cgroup::new());
+    assert_eq!(links(pinned.bpffs()).unwrap(), []);
+    let loaded = load_for(CgroupSockAddrAttachType::Connect4).unwrap();
+    pin(&loaded, &pinned.bpffs().join("connect4"));
+    let mut program =
+        CgroupSockAddr::from_pin(pinned.bpffs().join("connect4"), CgroupSockAddrAttachType::Connect4).unwrap();
+    let program_id = program.info().unwrap().id();
+    let link = program.attach(fs::File::open(&cgroup.0).unwrap(), CgroupAttachMode::Single).unwrap();
+    let link = FdLink::try_from(program.take_link(link).unwrap()).unwrap();
+    let id = link.info().unwrap().id();
+    let directory = version_directory(pinned.bpffs()).join("links");
+    fs::create_dir_all(&directory).unwrap();
+    // The agent ends: only the pin of the link is left.
+    fs::remove_file(pinned.bpffs().join("connect4")).unwrap();
+    drop((link.pin(directory.join("cgroup-connect4")).unwrap(), program, loaded));
+    let expected = PinnedLink { name: "cgroup-connect4".into(), id, program_id, program: "sluice_probe".into() };
+    assert_eq!(links(pinned.bpffs()).unwrap(), [expected]);
+    fs::remove_file(directory.join("cgroup-connect4")).unwrap();
 }
