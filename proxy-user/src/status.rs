@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::SocketLb;
+use crate::config::{Config, SocketLb};
 
 /// Where the status of every agent of this machine is.
 const RUN: &str = "/run/sluice";
@@ -29,8 +29,6 @@ pub struct AgentStatus {
     pub pid: u32,
     /// When it started.
     pub started_at: Timestamp,
-    /// When this was written.
-    pub updated_at: Timestamp,
     /// Name of the Node it works for.
     pub node_name: String,
     /// Dataplane: `ebpf`.
@@ -51,6 +49,27 @@ pub struct AgentStatus {
     pub devices: Vec<DeviceStatus>,
     /// What is wrong with objects now, each with file, document, object and field.
     pub errors: Vec<String>,
+}
+
+impl AgentStatus {
+    /// The status of this process as an agent that starts now: not ready, without devices.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            started_at: Timestamp::now(),
+            node_name: config.node_name.clone(),
+            mode: "ebpf".into(),
+            socket_lb: config.socket_lb,
+            manifests: config.manifests.clone(),
+            cgroup: config.cgroup.clone(),
+            ready: false,
+            last_synced_at: None,
+            devices: Vec::new(),
+            errors: Vec::new(),
+        }
+    }
 }
 
 /// An interface the agent works on.
@@ -138,7 +157,7 @@ pub enum Agent {
     Unknown,
     /// None runs; the last one left this, unless it ended before its first status.
     Dead(Option<AgentStatus>),
-    /// One runs; it has no status before its first full state.
+    /// One runs; it has no status before it first publishes one.
     Alive(Option<AgentStatus>),
 }
 
@@ -198,6 +217,7 @@ fn escape(byte: u8) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Settings;
 
     fn bpffs() -> PathBuf {
         let scratch = tempfile::tempdir().unwrap();
@@ -205,21 +225,9 @@ mod tests {
     }
 
     fn status(node_name: &str) -> AgentStatus {
-        AgentStatus {
-            version: "0.1.0".into(),
-            pid: 1,
-            started_at: Timestamp::UNIX_EPOCH,
-            updated_at: Timestamp::UNIX_EPOCH,
-            node_name: node_name.into(),
-            mode: "ebpf".into(),
-            socket_lb: SocketLb::On,
-            manifests: "/m".into(),
-            cgroup: None,
-            ready: true,
-            last_synced_at: None,
-            devices: vec![],
-            errors: vec![],
-        }
+        let settings =
+            Settings { manifests: Some("/m".into()), node_name: Some(node_name.into()), ..Settings::default() };
+        AgentStatus::new(&settings.resolve().unwrap())
     }
 
     #[test]
@@ -229,10 +237,11 @@ mod tests {
         let agent = Publisher::open(&bpffs).unwrap();
         assert_eq!(Agent::read(&bpffs).unwrap(), Agent::Alive(None));
         agent.publish(&status("a")).unwrap();
-        agent.publish(&status("b")).unwrap();
-        assert_eq!(Agent::read(&bpffs).unwrap(), Agent::Alive(Some(status("b"))));
+        let newer = status("b");
+        agent.publish(&newer).unwrap();
+        assert_eq!(Agent::read(&bpffs).unwrap(), Agent::Alive(Some(newer.clone())));
         drop(agent);
-        assert_eq!(Agent::read(&bpffs).unwrap(), Agent::Dead(Some(status("b"))));
+        assert_eq!(Agent::read(&bpffs).unwrap(), Agent::Dead(Some(newer)));
         Publisher::open(&bpffs).unwrap().remove().unwrap();
         assert_eq!(Agent::read(&bpffs).unwrap(), Agent::Unknown);
     }

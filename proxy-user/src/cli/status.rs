@@ -164,3 +164,6 @@ fn section<const N: usize>(titles: [&str; N], rows: Vec<Vec<String>>) -> anyhow:
     let titles = titles.map(String::from).to_vec();
     Ok(format!("\n{}", output::table(std::iter::once(titles).chain(rows))?))
 }
+
+#[cfg(test)]
+mod tests;
