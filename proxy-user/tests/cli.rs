@@ -1,5 +1,7 @@
 //! The `sluice` binary as people and scripts meet it: output, streams and exit codes. Takes root.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
