@@ -43,11 +43,11 @@ pub struct Settings {
     #[arg(long, value_name = "WHO")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socket_lb: Option<SocketLb>,
-    /// IP[:port] of /healthz, /livez and /readyz; empty: off [default: 0.0.0.0:10256]
+    /// IP:port, or IP, of /healthz, /livez and /readyz; empty: off [default: 0.0.0.0:10256]
     #[arg(long, value_name = "ADDRESS")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthz_bind_address: Option<String>,
-    /// IP[:port] of /metrics; empty: off [default: 127.0.0.1:10249]
+    /// IP:port, or IP, of /metrics; empty: off [default: 127.0.0.1:10249]
     #[arg(long, value_name = "ADDRESS")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics_bind_address: Option<String>,

@@ -121,7 +121,7 @@ impl Pinned {
         Reason::ALL.into_iter().map(count).collect()
     }
 
-    /// How full each table is that can fill up. Walks the tables, which takes about a second for a million entries.
+    /// How full each table is that can fill up. Walks the tables, which takes seconds for a million entries.
     pub fn fill(&self) -> Result<Vec<Fill>, ReadError> {
         Ok(vec![
             self.services.fill()?,
