@@ -1,0 +1,4 @@
+//! The tables as BPF maps.
+
+pub mod cleanup;
+pub mod read;
