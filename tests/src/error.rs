@@ -24,12 +24,12 @@ pub enum Error {
         source: io::Error,
     },
     /// A command ended with an error.
-    #[error("`{command}` in {netns}: {status}\n{stderr}(look around with: ip netns exec {netns} sh)")]
+    #[error("`{command}` in {place}: {status}\n{stderr}")]
     Command {
         /// Program and arguments.
         command: String,
-        /// Network namespace it ran in.
-        netns: String,
+        /// Network namespace it ran in, and how to look around there.
+        place: String,
         /// How it ended.
         status: ExitStatus,
         /// What it said.

@@ -99,7 +99,7 @@ impl Host {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        Err(Error::Command { command: text, netns: self.netns(), status: output.status, stderr })
+        Err(Error::Command { command: text, place: netns::place(&self.netns()), status: output.status, stderr })
     }
 
     /// Starts a program that runs until the returned handle is dropped; its output goes to a log.

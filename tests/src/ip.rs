@@ -19,18 +19,18 @@ impl Batch {
 
     /// Runs the batch in the namespace that is current, up to its first error.
     pub(crate) fn run(self) -> Result<()> {
-        self.feed(Command::new("ip"), "the root network namespace")
+        self.feed(Command::new("ip"), "the root network namespace".into())
     }
 
     /// Runs the batch in a named namespace, up to its first error.
     pub(crate) fn run_in(self, name: &str) -> Result<()> {
         let mut command = Command::new("ip");
         netns::enter(&mut command, name, None)?;
-        self.feed(command, name)
+        self.feed(command, netns::place(name))
     }
 
-    fn feed(self, mut command: Command, netns: &str) -> Result<()> {
-        let start = || format!("run ip (install iproute2) in {netns}");
+    fn feed(self, mut command: Command, place: String) -> Result<()> {
+        let start = || format!("run ip (install iproute2) in {place}");
         let mut child = command
             .args(["-batch", "-"])
             .stdin(Stdio::piped())
@@ -47,6 +47,6 @@ impl Batch {
             return Ok(());
         }
         let stderr = format!("{}{}", String::from_utf8_lossy(&output.stderr), self.0);
-        Err(Error::Command { command: "ip -batch -".into(), netns: netns.into(), status: output.status, stderr })
+        Err(Error::Command { command: "ip -batch -".into(), place, status: output.status, stderr })
     }
 }

@@ -19,6 +19,11 @@ fn open(name: &str) -> Result<File> {
     File::open(&path).doing(|| format!("open network namespace {}", path.display()))
 }
 
+/// For errors: a namespace, and how to look around in it.
+pub(crate) fn place(name: &str) -> String {
+    format!("network namespace {name} (look around with: ip netns exec {name} sh)")
+}
+
 /// Runs `work` on a thread of its own inside the namespace.
 ///
 /// Only the namespace changes: a thread can't join a cgroup of its own, so sockets opened here are in this process's

@@ -44,11 +44,12 @@ impl Pod {
     /// Ends its processes and removes its interface, as a kubelet does.
     pub fn remove(self) -> Result<()> {
         cgroup::remove(self.host.cgroup())?;
-        let mut batch = Batch::default();
         // The interface first: the kernel takes its time with a namespace.
-        batch.add(format_args!("-n {} link del eth0", self.netns()));
-        batch.add(format_args!("netns del {}", self.netns()));
-        batch.run()?;
+        let (mut interface, mut namespace) = (Batch::default(), Batch::default());
+        interface.add("link del eth0");
+        interface.run_in(&self.netns())?;
+        namespace.add(format_args!("netns del {}", self.netns()));
+        namespace.run()?;
         let description = self.host.description();
         fs::remove_file(&description).doing(|| format!("remove {}", description.display()))
     }

@@ -62,15 +62,14 @@ pub(super) fn answer(stream: TcpStream, name: &str) -> io::Result<()> {
         let least = request.path.and_then(|path| path.trim_start_matches('/').parse().ok()).unwrap_or(0);
         read_body(&mut stream, request.headers)?;
         let reply = Reply { pod: name.to_owned(), client, local: Some(local) };
-        // JSON ignores the spaces that make the answer as long as it was asked to be.
-        let body = format!("{:least$}\n", serde_json::to_string(&reply)?);
+        let body = reply.to_json(least)?;
         let close = header(request.headers, "connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
         let connection = if close { "close" } else { "keep-alive" };
         let head = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: {connection}\r\n\r\n",
             body.len()
         );
-        stream.get_mut().write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
+        stream.get_mut().write_all(&[head.as_bytes(), &body].concat())?;
         if close {
             break;
         }

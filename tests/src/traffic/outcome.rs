@@ -31,6 +31,14 @@ pub(super) struct Reply {
 }
 
 impl Reply {
+    /// At least so many bytes of JSON: it ends in a line feed, and JSON ignores the spaces before.
+    pub(super) fn to_json(&self, least: usize) -> io::Result<Vec<u8>> {
+        let mut json = serde_json::to_vec(self)?;
+        json.resize(json.len().max(least.saturating_sub(1)), b' ');
+        json.push(b'\n');
+        Ok(json)
+    }
+
     pub(super) fn seen_from(self, sockname: SocketAddr, peername: SocketAddr) -> Answer {
         Answer { pod: self.pod, client: self.client, local: self.local, sockname, peername }
     }

@@ -43,8 +43,8 @@ pub(super) fn answer(socket: &UdpSocket, name: &str) -> io::Result<()> {
         // An ICMP error for an earlier answer is reported here; it concerns a client that has gone.
         let Ok((length, client)) = socket.recv_from(&mut datagram) else { continue };
         let reply = Reply { pod: name.to_owned(), client: plain(client), local: None };
-        let text = format!("{:length$}", serde_json::to_string(&reply)?);
+        let json = reply.to_json(length)?;
         // As is one for this answer: it must not end the server.
-        let _ = socket.send_to(text.as_bytes(), client);
+        let _ = socket.send_to(&json, client);
     }
 }
