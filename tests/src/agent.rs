@@ -17,7 +17,7 @@ use crate::traffic;
 /// The agent's health server, inside its node.
 const HEALTHZ: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10256);
 /// How long an agent may take until it is ready; a loaded machine takes long to verify programs.
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const READY_LIMIT: Duration = Duration::from_mins(1);
 /// How long one look at its health may take.
 const LOOK_LIMIT: Duration = Duration::from_secs(1);
 /// How long an agent may take to end after SIGTERM.

@@ -31,7 +31,7 @@ impl Claim {
         let _labs = lock_all()?;
         remove_stale()?;
         let mut live = live();
-        let id = (1..).map(LabId).find(|id| !id.dir().exists()).expect("fewer labs than numbers");
+        let id = (1..=u32::MAX).map(LabId).find(|id| !id.dir().exists()).expect("fewer labs than numbers");
         let dir = id.dir();
         fs::create_dir(&dir).doing(|| format!("make {}", dir.display()))?;
         let lock = open(&dir)?;

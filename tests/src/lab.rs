@@ -41,7 +41,7 @@ impl Lab {
         }
         lay_network(id, &options)?;
         let host = |name: &str| Host::create(id, name, id.cgroup()?.join(name), None);
-        let nodes = (1..=options.nodes).map(|number| Node::create(id, number, options.clone()));
+        let nodes = (1..=options.nodes).map(|number| Node::create(id, number, options));
         Ok(Self {
             nodes: nodes.collect::<Result<_>>()?,
             client: host("client")?,

@@ -18,7 +18,7 @@ impl Attachment {
     pub const BOTH: [Self; 2] = [Self::Routed, Self::Bridge];
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
     pub(crate) attachment: Attachment,
     pub(crate) nodes: u8,

@@ -28,5 +28,5 @@ fn find(name: &'static str, variable: &'static str, build: &'static str) -> Resu
     beside
         .into_iter()
         .find(|path| path.is_file())
-        .ok_or_else(|| Error::MissingProgram { name, variable, beside: running, build })
+        .ok_or(Error::MissingProgram { name, variable, beside: running, build })
 }

@@ -18,7 +18,7 @@
 //!                 client  198.51.100.10, 2001:db8:2::10
 //! ```
 //!
-//! Service addresses, 10.96.0.0/16 and fd00:10:96::/112, have no route of their own anywhere.
+//! Service addresses, 10.96.0.0/16 and `fd00:10:96::/112`, have no route of their own anywhere.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -45,7 +45,8 @@ pub const fn node(number: u8) -> Addresses {
     }
 }
 
-/// Pod `index` (2 to 254) of a node: both addresses end in the same digits, 10.244.1.20 and fd00:10:244:1::20.
+/// Pod `index` (2 to 254) of a node: both addresses end in the same digits, 10.244.1.20 and
+/// `fd00:10:244:1::20`.
 #[must_use]
 pub const fn pod(node: u8, index: u8) -> Addresses {
     Addresses {
@@ -73,7 +74,7 @@ pub(crate) const fn host_length(family: Family) -> u8 {
 /// The hexadecimal number that is written as `decimal` is.
 const fn digits(decimal: u8) -> u16 {
     let decimal = decimal as u16;
-    (decimal / 100) << 8 | (decimal / 10 % 10) << 4 | decimal % 10
+    (decimal / 100) << 8 | (decimal / 10 % 10) << 4 | (decimal % 10)
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ fn transmit_checksum_offload_off(device: &str) -> io::Result<()> {
     // SAFETY: an ifreq is plain numbers and a union of them, for which all zeroes is a value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(device.bytes()).take(libc::IFNAMSIZ - 1) {
-        *to = from as c_char;
+        *to = c_char::from_ne_bytes([from]);
     }
     request.ifr_ifru.ifru_data = (&raw mut off).cast();
     let socket = UdpSocket::bind("0.0.0.0:0")?;

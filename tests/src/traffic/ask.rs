@@ -54,12 +54,12 @@ impl Host {
 
     /// HTTP requests that go on until they are stopped.
     pub fn http_load(&self, ask: &Ask) -> Result<Background> {
-        self.load("http", Job::Http(ask.clone().until_stopped()))
+        self.load("http", &Job::Http(ask.clone().until_stopped()))
     }
 
     /// UDP requests that go on until they are stopped.
     pub fn udp_load(&self, ask: &Ask) -> Result<Background> {
-        self.load("udp", Job::Udp(ask.clone().until_stopped()))
+        self.load("udp", &Job::Udp(ask.clone().until_stopped()))
     }
 
     /// Long-lived connections that send until they are stopped; returns when they are made.
@@ -67,9 +67,9 @@ impl Host {
         Ok(BackgroundPing(self.start("ping", &Job::Ping(job.clone()), ping::CONNECTED)?))
     }
 
-    fn load(&self, name: &str, job: Job) -> Result<Background> {
+    fn load(&self, name: &str, job: &Job) -> Result<Background> {
         // The first outcome shows that it is under way.
-        Ok(Background(self.start(name, &job, "\n")?))
+        Ok(Background(self.start(name, job, "\n")?))
     }
 
     fn start(&self, name: &str, job: &Job, until: &str) -> Result<Process> {
