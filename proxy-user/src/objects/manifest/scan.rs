@@ -131,7 +131,8 @@ fn format_of(path: &Path) -> Option<Format> {
     }
 }
 
-/// The place and the kernel's answer; a loop of links has none of the kernel's, and gets its name.
+/// The place and the kernel's answer; for a loop of links, which is found before the kernel is asked, what it would say.
 fn io_error(error: walkdir::Error) -> (PathBuf, io::Error) {
-    (error.path().map(Path::to_owned).unwrap_or_default(), error.into())
+    let path = error.path().map(Path::to_owned).unwrap_or_default();
+    (path, error.into_io_error().unwrap_or_else(|| io::Error::from_raw_os_error(libc::ELOOP)))
 }

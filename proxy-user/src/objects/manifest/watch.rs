@@ -1,7 +1,7 @@
 //! When to look at the directory again.
 //!
 //! Notifications only say that and where something happened; what happened is seen by looking. So a notification that
-//! is lost, or comes for a name we don't know, costs nothing but time, and a slow look every few seconds finds whatever
+//! is lost, or comes for a name we don't know, costs nothing but time, and a look every few seconds finds whatever
 //! the kernel cannot tell: the target of a link that leads out of the directory, a directory put in this one's place.
 
 use std::os::unix::fs::MetadataExt;
@@ -85,22 +85,23 @@ impl Watch {
                 // Whoever still writes has had time enough.
                 hints.touched.append(&mut hints.being_written);
             }
+            self.follow_replacement();
             if !look(&hints) {
                 return;
             }
             hints.touched.clear();
             if Instant::now() >= resync {
                 resync = Instant::now() + RESYNC;
-                self.follow_replacement();
             }
         }
     }
 
     /// Waits for something to happen and then to settle; returns false when the source is dropped.
     fn wait(&mut self, signals: &Receiver<Signal>, hints: &mut Hints, resync: Instant) -> bool {
-        let idle = if self.watcher.is_some() { resync.saturating_duration_since(Instant::now()) } else { POLL };
+        let is_notified = self.watcher.is_some() && identity(&self.dir) == self.identity;
+        let idle = if is_notified { RESYNC } else { POLL };
         let mut deadline = None;
-        let mut timeout = idle;
+        let mut timeout = resync.saturating_duration_since(Instant::now()).min(idle);
         loop {
             match signals.recv_timeout(timeout) {
                 Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
@@ -139,7 +140,7 @@ impl Watch {
         true
     }
 
-    /// Watches what now stands under the directory's name, if that is another directory.
+    /// Watches what now stands under the directory's name, if that is another directory. Until one does, we poll.
     fn follow_replacement(&mut self) {
         if self.watcher.is_some() && identity(&self.dir).is_some_and(|now| Some(now) != self.identity) {
             self.start();
