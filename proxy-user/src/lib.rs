@@ -3,4 +3,6 @@
 //! An object's way through the agent is one direction: `objects` (where objects come from) -> `model` (what they mean)
 //! -> `plan` (the tables they need) -> `dataplane` (the kernel). `model` and `plan` are pure.
 
+pub mod dataplane;
+
 pub mod plan;
