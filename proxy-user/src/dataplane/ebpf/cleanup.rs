@@ -1,55 +1,43 @@
-//! Removal of everything pinned.
+//! Removes everything that agents ever attached, pinned or changed.
 
-use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::path::Path;
 
-/// Something that can't be removed.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {source}; removing pins takes root and a bpffs that is mounted to be written", path.display())]
-pub struct CleanupError {
-    path: PathBuf,
-    source: io::Error,
-}
+use super::devices::detach_filter;
+use super::error::Error;
+use super::hooks::Direction;
+use super::pins::{Pins, remove_directory, remove_version};
+use super::{interfaces, mount, sysctl};
 
-/// Unpins every map and link of every version of the layouts below `bpffs` (a link without a pin is detached by the
-/// kernel), and removes their directories. Whatever else is there is left: the kernel's own files at the root of a
-/// bpffs can't be removed, and others' pins aren't ours. Returns what was removed.
-pub fn cleanup(bpffs: &Path) -> Result<Vec<String>, CleanupError> {
+/// Detaches all programs (pinned links, and filters at the interfaces of this network namespace), undoes changed kernel
+/// settings, removes the maps and directories below `bpffs`, and unmounts it if an agent mounted it there. Returns what
+/// it removed; a second run finds nothing. An error when an agent is running on `bpffs`.
+pub fn cleanup(bpffs: &Path) -> Result<Vec<String>, Error> {
     let mut removed = Vec::new();
-    for version in entries(bpffs)?.into_iter().filter(|path| is_version(path)) {
-        remove(&version, &mut removed)?;
+    let pins = Pins::existing(bpffs)?;
+    if let Some(pins) = &pins {
+        for version in pins.versions()? {
+            removed.extend(remove_version(&version)?.iter().map(|pin| pin.display().to_string()));
+        }
+        removed.extend(sysctl::restore(&pins.sysctls())?);
     }
-    // Fails where something is left, or where the directory is itself a mount point.
-    if fs::remove_dir(bpffs).is_ok() {
-        removed.push(bpffs.display().to_string());
+    for (_, ifname) in interfaces::list()? {
+        for direction in Direction::BOTH {
+            if detach_filter(&ifname, direction)? {
+                removed.push(format!("filter at {ifname} {}", direction.name()));
+            }
+        }
+    }
+    if pins.is_some() {
+        removed.extend(remove_root(bpffs)?);
     }
     Ok(removed)
 }
 
-/// `v` and a number.
-fn is_version(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str());
-    name.and_then(|name| name.strip_prefix('v')).is_some_and(|number| number.parse::<u32>().is_ok())
-}
-
-fn entries(directory: &Path) -> Result<Vec<PathBuf>, CleanupError> {
-    let listed = fs::read_dir(directory).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
-    match listed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        listed => listed.map_err(|source| CleanupError { path: directory.into(), source }),
+/// Removes the directory itself, or the mount on it.
+fn remove_root(bpffs: &Path) -> Result<Option<String>, Error> {
+    if mount::unmount_ours(bpffs)? {
+        return Ok(Some(format!("BPF file system at {}", bpffs.display())));
     }
-}
-
-fn remove(path: &Path, removed: &mut Vec<String>) -> Result<(), CleanupError> {
-    let result = if path.is_dir() {
-        for entry in entries(path)? {
-            remove(&entry, removed)?;
-        }
-        fs::remove_dir(path)
-    } else {
-        fs::remove_file(path)
-    };
-    result.map_err(|source| CleanupError { path: path.into(), source })?;
-    removed.push(path.display().to_string());
-    Ok(())
+    // A mount point that isn't ours stays, and a directory in which someone else has pinned something.
+    Ok(remove_directory(bpffs).is_ok_and(|done| done).then(|| bpffs.display().to_string()))
 }
