@@ -67,11 +67,6 @@ pub(crate) static HOST_NETNS_COOKIE: Global<u64> = Global::new(0);
 /// Not 0: only sockets of the node itself are translated, not those of pods.
 #[unsafe(no_mangle)]
 pub(crate) static SOCKET_LB_HOST_ONLY: Global<u8> = Global::new(0);
-/// `BPF_F_IPV6` where the kernel knows it (Linux 6.16, commit ead7f9b8de65), otherwise 0: without it a change of IPv6
-/// addresses spoils a checksum that the network card computed over the whole packet.
-#[unsafe(no_mangle)]
-pub(crate) static CSUM_IPV6: Global<u64> = Global::new(0);
-
 /// Counts a packet that is not passed on.
 #[inline(always)]
 pub(crate) fn count_drop(reason: Reason) {

@@ -4,12 +4,14 @@
 //! -> `plan` (the tables they need) -> `dataplane` (the kernel). `model` and `plan` are pure. The way back is by
 //! counters, `status` and `serve`.
 
+pub mod agent;
 pub mod cli;
 pub mod config;
 pub mod dataplane;
 pub mod logging;
 pub mod model;
 mod mounts;
+pub mod node;
 pub mod objects;
 pub mod plan;
 pub mod preflight;

@@ -10,7 +10,6 @@ use proxy_common::tables::FlowRecord;
 use proxy_common::wire::{Bytes as _, Icmp, Ipv4, Ipv6, Ports, Tcp, Udp};
 
 use super::skb::{Skb, done};
-use crate::maps::CSUM_IPV6;
 
 /// Translates a packet by the record of its flow.
 #[inline(never)]
@@ -33,7 +32,7 @@ fn transport(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reaso
     };
     let at = packet.l4 + checksum;
     let delta = change(packet.family, change(packet.family, Delta::NONE, &key.src, &record.src), &key.dst, &record.dst);
-    add_l4(skb, at, delta, flags | pseudo_header(packet.family))?;
+    add_pseudo_header(skb, at, packet.family, delta, flags)?;
     if old.src != new.src || old.dst != new.dst {
         add_l4(skb, at, Delta::NONE.half(old.src, new.src).half(old.dst, new.dst), flags)?;
         skb.store(packet.l4, &new)?;
@@ -56,7 +55,7 @@ fn icmp_error(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reas
     add_l4(skb, at, ports, 0)?;
     if family == Family::V6 {
         // ICMPv6 covers a pseudo-header and what it quotes. An IPv4 header's change is made good by its own checksum.
-        add_l4(skb, at, outer, pseudo_header(Family::V6))?;
+        add_pseudo_header(skb, at, family, outer, 0)?;
         add_l4(skb, at, inner, 0)?;
     }
     skb.store(packet.inner_l4, &Ports { src: record.dst_port.wire(), dst: record.src_port.wire() })?;
@@ -112,18 +111,22 @@ pub(crate) fn decrement_ttl(skb: Skb, packet: &Packet) -> Result<(), Reason> {
 }
 
 #[inline(always)]
-pub(crate) fn pseudo_header(family: Family) -> u64 {
-    u64::from(BPF_F_PSEUDO_HDR)
-        | match family {
-            Family::V4 => 0,
-            Family::V6 => CSUM_IPV6.load(),
-        }
-}
-
-#[inline(always)]
 fn add_l3(skb: Skb, l3: u32, delta: Delta) -> Result<(), Reason> {
     // SAFETY: the helper checks the packet's bounds.
     done(unsafe { bpf_l3_csum_replace(skb.0, l3 + Ipv4::CHECKSUM, 0, delta.kernel(), 0) })
+}
+
+/// Adds to a transport checksum what a change of addresses makes, by way of the pseudo-header.
+#[inline(always)]
+fn add_pseudo_header(skb: Skb, at: u32, family: Family, delta: Delta, flags: u64) -> Result<(), Reason> {
+    // Linux 6.16 (commit ead7f9b8de65): without it a change of IPv6 addresses spoils a sum that the network card took
+    // over the whole packet. A kernel that doesn't know the flag says so before it changes anything.
+    const BPF_F_IPV6: u64 = 1 << 7;
+    let flags = flags | u64::from(BPF_F_PSEUDO_HDR);
+    match family {
+        Family::V4 => add_l4(skb, at, delta, flags),
+        Family::V6 => add_l4(skb, at, delta, flags | BPF_F_IPV6).or_else(|_| add_l4(skb, at, delta, flags)),
+    }
 }
 
 /// The helper knows whether the checksum is complete, or only begun and left to the network card.
