@@ -14,7 +14,8 @@ fn main() -> io::Result<()> {
 
     let programs = match fs::read(&object) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && env::var_os(OBJECT).is_none() => placeholder(&object),
-        read => read.map_err(|e| io::Error::new(e.kind(), format!("cannot read {}: {e}", object.display())))?,
+        Err(error) => panic!("cannot read the kernel programs from {} ({OBJECT} sets it): {error}", object.display()),
+        Ok(programs) => programs,
     };
     if programs.is_empty() {
         println!(

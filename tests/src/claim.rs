@@ -22,7 +22,7 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// Takes the first free number.
+    /// Takes the next number.
     pub(crate) fn new() -> Result<Self> {
         if !rustix::process::geteuid().is_root() {
             return Err(Error::NotRoot);
@@ -31,7 +31,7 @@ impl Claim {
         let _labs = lock_all()?;
         remove_stale()?;
         let mut live = live();
-        let id = (1..=u32::MAX).map(LabId).find(|id| !id.dir().exists()).expect("fewer labs than numbers");
+        let id = next_number()?;
         let dir = id.dir();
         fs::create_dir(&dir).doing(|| format!("make {}", dir.display()))?;
         let lock = open(&dir)?;
@@ -78,6 +78,15 @@ pub(crate) fn all() -> Result<Vec<LabId>> {
     }
     found.sort_unstable();
     Ok(found)
+}
+
+/// A number is not used twice before the machine restarts: what is found of a lab is never another's.
+fn next_number() -> Result<LabId> {
+    let path = Path::new(LABS).join("last");
+    let last: u32 = fs::read_to_string(&path).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let id = LabId(last + 1);
+    fs::write(&path, id.to_string()).doing(|| format!("write {}", path.display()))?;
+    Ok(id)
 }
 
 fn remove_stale() -> Result<()> {

@@ -104,8 +104,7 @@ impl Lab {
 fn lay_network(id: LabId, options: &Options) -> Result<()> {
     let [wire, client] = ["wire", "client"].map(|name| id.netns(name));
     let nodes: Vec<_> = (1..=options.nodes).map(|number| (number, id.netns(&Node::name_of(number)))).collect();
-    let names: Vec<_> =
-        [&wire, &client].into_iter().chain(nodes.iter().map(|(_, netns)| netns)).cloned().collect();
+    let names: Vec<_> = [&wire, &client].into_iter().chain(nodes.iter().map(|(_, netns)| netns)).cloned().collect();
     namespace::create(&names)?;
     for name in &names {
         let forwarding = if *name == client { Forwarding::Off } else { Forwarding::On };

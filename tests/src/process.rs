@@ -61,8 +61,11 @@ impl Process {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Sends a signal.
-    pub fn signal(&self, signal: Signal) -> Result<()> {
+    /// Sends a signal; an error when it has ended already, for its number may be another program's by now.
+    pub fn signal(&mut self, signal: Signal) -> Result<()> {
+        if let Some(status) = self.ended()? {
+            return Err(self.not_ready(format!("it ended with {status}")));
+        }
         kill_process(Pid::from_child(&self.child), signal).doing(|| format!("signal {}", self.what))
     }
 

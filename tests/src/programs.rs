@@ -25,8 +25,10 @@ fn find(name: &'static str, variable: &'static str, build: &'static str) -> Resu
     // Tests run in target/debug/deps, other programs in target/debug.
     let running = env::current_exe().unwrap_or_default();
     let beside = running.ancestors().skip(1).take(2).map(|dir| dir.join(name));
-    beside
-        .into_iter()
-        .find(|path| path.is_file())
-        .ok_or(Error::MissingProgram { name, variable, beside: running, build })
+    beside.into_iter().find(|path| path.is_file()).ok_or(Error::MissingProgram {
+        name,
+        variable,
+        beside: running,
+        build,
+    })
 }

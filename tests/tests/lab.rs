@@ -1,13 +1,16 @@
 //! The lab itself, without Sluice: what can reach what, and that nothing is left behind.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use lab::traffic::{Ask, Ping, Serve};
 use lab::{Addresses, Attachment, Family, Host, Lab, LabId, Pod, Process};
+use rustix::process::{Pid, Signal, kill_process};
 
 const HTTP: u16 = 8080;
 const ECHO: u16 = 7;
@@ -40,7 +43,9 @@ fn pods_reach_each_other_on_one_node_and_across_nodes() -> Result<()> {
         let lab = Lab::builder().attachment(attachment).build()?;
         let pods = pods(&lab)?;
         let _servers = [serve(&pods.a2)?, serve(&pods.b1)?];
-        for (server, family) in [&pods.a2, &pods.b1].into_iter().flat_map(|pod| Family::BOTH.map(|family| (pod, family))) {
+        for (server, family) in
+            [&pods.a2, &pods.b1].into_iter().flat_map(|pod| Family::BOTH.map(|family| (pod, family)))
+        {
             let client = pods.a1.addresses().of(family);
             let http = pods.a1.http_get(at(server.addresses(), family, HTTP))?;
             assert_eq!((http.pod.as_str(), http.client.ip()), (server.name(), client), "{attachment:?}");
@@ -161,7 +166,7 @@ fn long_lived_connections_report_what_they_noticed() -> Result<()> {
     assert_eq!(report.sent, report.echoed);
 
     let ping = pods.a1.ping(&Ping::new(at(pods.b1.addresses(), Family::V4, ECHO)).connections(2))?;
-    server.signal(rustix::process::Signal::KILL)?;
+    server.signal(Signal::KILL)?;
     server.wait(Duration::from_secs(5))?;
     std::thread::sleep(Duration::from_millis(100));
     assert_eq!(ping.stop()?.failures.len(), 2, "both connections broke");
@@ -225,6 +230,47 @@ fn panicking_test_leaves_nothing_behind() -> Result<()> {
         panic!("as a failing test does");
     });
     assert!(result.join().is_err());
+    assert_eq!(left_behind(id)?, Vec::<String>::new());
+    Ok(())
+}
+
+/// A process of its own with a lab, for the tests below to end.
+#[test]
+#[ignore = "a part of the tests that end it"]
+fn process_with_a_lab() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let pod = lab.node("node1")?.add_pod("a1", 10)?;
+    let _server = serve(&pod)?;
+    println!("\nlab {}", lab.id());
+    std::thread::sleep(Duration::from_secs(30));
+    Ok(())
+}
+
+fn end_process_with_a_lab(signal: Signal) -> Result<(LabId, ExitStatus)> {
+    let arguments = ["--exact", "process_with_a_lab", "--ignored", "--nocapture"];
+    let mut process =
+        Command::new(std::env::current_exe()?).args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let output = BufReader::new(process.stdout.take().expect("it is piped"));
+    let number = output.lines().map_while(Result::ok).find_map(|line| line.strip_prefix("lab ")?.parse().ok());
+    let id = lab::existing::find(Some(number.expect("it says its lab's number")))?;
+    kill_process(Pid::from_child(&process), signal)?;
+    Ok((id, process.wait()?))
+}
+
+#[test]
+fn interrupted_process_leaves_nothing_behind() -> Result<()> {
+    for signal in [Signal::INT, Signal::TERM] {
+        let (id, status) = end_process_with_a_lab(signal)?;
+        assert_eq!(status.code(), Some(130));
+        assert_eq!(left_behind(id)?, Vec::<String>::new());
+    }
+    Ok(())
+}
+
+#[test]
+fn lab_of_a_killed_process_is_removed_when_the_next_one_starts() -> Result<()> {
+    let (id, _) = end_process_with_a_lab(Signal::KILL)?;
+    let _next = Lab::builder().build()?;
     assert_eq!(left_behind(id)?, Vec::<String>::new());
     Ok(())
 }

@@ -27,7 +27,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{}`", line(command)))?;
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr);
-        bail!("`{}` failed ({}): {}", line(command), output.status, complaint.trim());
+        bail!("`{}` failed ({}): {}", line(command), output.status, gist(&complaint));
     }
     String::from_utf8(output.stdout).with_context(|| format!("`{}` printed something that isn't UTF-8", line(command)))
 }
@@ -49,8 +49,33 @@ pub(crate) fn path_with(first: &[std::path::PathBuf]) -> Result<OsString> {
     env::join_paths(first.iter().cloned().chain(env::split_paths(&path))).context("cannot put a folder on PATH")
 }
 
+/// The first line that calls itself an error, without the progress before it and the echoes after it.
+fn gist(complaint: &str) -> &str {
+    let is_error = |line: &&str| ["E: ", "error"].iter().any(|start| line.starts_with(start));
+    complaint.lines().find(is_error).unwrap_or(complaint.trim())
+}
+
 /// The command as one would type it.
 fn line(command: &Command) -> String {
     let words = [command.get_program()].into_iter().chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_command_is_reported_with_its_words_and_its_complaint() {
+        let mut command = Command::new("sh");
+        let error = output(command.args(["-c", "echo info: trying >&2; echo error: no disk >&2; exit 3"])).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("`sh -c ") && text.ends_with("failed (exit status: 3): error: no disk"), "{text}");
+    }
+
+    #[test]
+    fn a_missing_program_is_reported_by_name() {
+        let error = output(&mut Command::new("no-such-program-here")).unwrap_err();
+        assert!(error.to_string().contains("no-such-program-here"), "{error}");
+    }
 }

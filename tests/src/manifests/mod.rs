@@ -1,6 +1,8 @@
 //! The directory of manifests that a lab's agents watch, and what the lab itself takes from it.
 
 mod objects;
+#[cfg(test)]
+mod tests;
 
 use std::fs;
 use std::path::{Path, PathBuf};

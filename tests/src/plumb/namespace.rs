@@ -14,11 +14,8 @@ const EVERY_HOST: [(&str, &str); 4] = [
     ("net/ipv6/conf/default/router_solicitations", "0"),
 ];
 
-const ROUTER: [(&str, &str); 3] = [
-    ("net/ipv4/ip_forward", "1"),
-    ("net/ipv6/conf/all/forwarding", "1"),
-    ("net/ipv6/conf/default/forwarding", "1"),
-];
+const ROUTER: [(&str, &str); 3] =
+    [("net/ipv4/ip_forward", "1"), ("net/ipv6/conf/all/forwarding", "1"), ("net/ipv6/conf/default/forwarding", "1")];
 
 /// What a host does with packets that aren't for it.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -26,10 +26,8 @@ impl Connection {
     /// One request and its answer.
     pub(super) fn request(&mut self, ask: &Ask) -> Result<Answer, Failure> {
         let body = vec![b'.'; ask.send];
-        let request = format!(
-            "POST /{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n",
-            ask.receive, ask.to, ask.send
-        );
+        let request =
+            format!("POST /{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n", ask.receive, ask.to, ask.send);
         self.send(&[request.as_bytes(), &body]).map_err(|error| Failure::new("send", &error))?;
         let reply = self.receive().map_err(|error| Failure::new("receive", &error))?;
         let names = || Ok((plain(self.0.get_ref().local_addr()?), plain(self.0.get_ref().peer_addr()?)));

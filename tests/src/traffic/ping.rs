@@ -21,10 +21,8 @@ pub(super) fn ping(job: &Ping, stop: &AtomicBool) -> PingReport {
     println!("{CONNECTED}");
     let mut total = PingReport::default();
     thread::scope(|scope| {
-        let pingers: Vec<_> = connections
-            .into_iter()
-            .map(|connection| scope.spawn(|| ping_one(connection, job, stop)))
-            .collect();
+        let pingers: Vec<_> =
+            connections.into_iter().map(|connection| scope.spawn(|| ping_one(connection, job, stop))).collect();
         for pinger in pingers {
             total.add(pinger.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }

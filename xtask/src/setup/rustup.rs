@@ -1,7 +1,7 @@
 //! Toolchains of rustup: the user's, and a private one.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::Result;
 
@@ -34,7 +34,7 @@ pub(crate) fn install() -> Result<Toolchain> {
     let mut command = rustup();
     command.env("RUSTUP_HOME", private_home()).env_remove("RUSTUP_TOOLCHAIN");
     // Without network, give up at once: there may be another candidate.
-    command.env("RUSTUP_MAX_RETRIES", "1").stderr(Stdio::null());
+    command.env("RUSTUP_MAX_RETRIES", "1");
     command.args(["toolchain", "install", PRIVATE_RELEASE, "--profile", "minimal", "--no-self-update"]);
     command.args(["--component", "rust-src", "--component", "clippy"]);
     process::output(&mut command)?;
@@ -48,6 +48,6 @@ fn private_home() -> PathBuf {
 
 fn rustup() -> Command {
     let mut command = Command::new("rustup");
-    command.env("RUSTUP_AUTO_INSTALL", "0");
+    command.env("RUSTUP_AUTO_INSTALL", "0").env_remove("RUST_BACKTRACE");
     command
 }

@@ -59,6 +59,10 @@ impl Watch {
         let notified = move |event| drop(signals.send(Signal::Notified(event)));
         let watcher = notify::recommended_watcher(notified).and_then(|mut watcher| {
             watcher.watch(&self.dir, RecursiveMode::Recursive)?;
+            // A link is swapped in the directory that holds it.
+            if let Some(parent) = self.dir.parent().filter(|_| self.dir.is_symlink()) {
+                watcher.watch(parent, RecursiveMode::NonRecursive)?;
+            }
             Ok(watcher)
         });
         match watcher {
@@ -136,8 +140,22 @@ impl Watch {
             // Its writer is done with it, or another file stands under its name.
             _ => event.paths.iter().for_each(|path| drop(hints.being_written.take(path))),
         }
+        self.follow_links(&event);
         hints.touched.extend(event.paths);
         true
+    }
+
+    /// Watches the directories that new links lead to; those of real ones are followed already.
+    fn follow_links(&mut self, event: &Event) {
+        if !matches!(event.kind, EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_))) {
+            return;
+        }
+        for path in event.paths.iter().filter(|path| path.is_symlink() && path.is_dir()) {
+            let Some(watcher) = &mut self.watcher else { return };
+            if let Err(error) = watcher.watch(path, RecursiveMode::Recursive) {
+                self.poll(&error);
+            }
+        }
     }
 
     /// Watches what now stands under the directory's name, if that is another directory. Until one does, we poll.
@@ -150,4 +168,36 @@ impl Watch {
 
 fn identity(dir: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(dir).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_kernel_does_not_notify_us_we_keep_looking() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (signals, incoming) = std::sync::mpsc::channel();
+        let mut watch = Watch::new(dir.path().to_owned(), signals);
+        watch.poll(&notify::Error::new(notify::ErrorKind::MaxFilesWatch));
+        let mut looks = 0;
+        let start = Instant::now();
+        watch.run(&incoming, |_| {
+            looks += 1;
+            looks < 3
+        });
+        assert!(start.elapsed() < RESYNC, "it waited as if it were notified");
+    }
+
+    #[test]
+    fn our_own_reading_is_no_reason_to_look_again() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (signals, _incoming) = std::sync::mpsc::channel();
+        let mut watch = Watch::new(dir.path().to_owned(), signals);
+        let kind = |kind| Event::new(EventKind::Access(kind));
+        let mut hints = Hints::default();
+        assert!(!watch.note(Ok(kind(AccessKind::Open(AccessMode::Any))), &mut hints));
+        assert!(!watch.note(Ok(kind(AccessKind::Close(AccessMode::Read))), &mut hints));
+        assert!(watch.note(Ok(kind(AccessKind::Close(AccessMode::Write))), &mut hints));
+    }
 }

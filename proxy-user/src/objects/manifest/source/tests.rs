@@ -36,6 +36,10 @@ impl Watched {
 
     fn at(dir: TempDir) -> Self {
         let (source, events) = ManifestSource::new(dir.path()).unwrap();
+        Self::new(dir, source, events)
+    }
+
+    fn new(dir: TempDir, source: ManifestSource, events: Vec<ObjectEvent>) -> Self {
         assert!(matches!(events.last(), Some(ObjectEvent::Synced)), "{events:?}");
         let problems = Problems::default();
         let mut watched = Self { dir, source, cluster_ips: BTreeMap::new(), problems, deletions: 0 };
@@ -241,6 +245,24 @@ fn a_linked_directory_is_followed() {
 }
 
 #[test]
+fn a_directory_that_is_itself_a_link_is_followed_when_it_is_swapped() {
+    let parent = TempDir::new().unwrap();
+    for (version, ip) in [("one", "10.0.0.1"), ("two", "10.0.0.2")] {
+        fs::create_dir(parent.path().join(version)).unwrap();
+        fs::write(parent.path().join(version).join("a.yaml"), service("a", ip)).unwrap();
+    }
+    symlink("one", parent.path().join("current")).unwrap();
+    let (source, events) = ManifestSource::new(parent.path().join("current")).unwrap();
+    let mut watched = Watched::new(parent, source, events);
+    watched.expect(&[("a", "10.0.0.1")]);
+    symlink("two", watched.path("next")).unwrap();
+    fs::rename(watched.path("next"), watched.path("current")).unwrap();
+    watched.expect(&[("a", "10.0.0.2")]);
+    watched.write("two/a.yaml", &service("a", "10.0.0.3"));
+    watched.expect(&[("a", "10.0.0.3")]);
+}
+
+#[test]
 fn a_loop_of_links_is_one_error_and_all_else_goes_on() {
     let mut watched = Watched::with(&[("a.yaml", &service("a", "10.0.0.1"))]);
     symlink(".", watched.path("loop")).unwrap();
@@ -255,9 +277,7 @@ fn a_directory_that_is_replaced_is_watched_again_and_keeps_its_content_meanwhile
     fs::create_dir(&dir).unwrap();
     fs::write(dir.join("a.yaml"), service("a", "10.0.0.1")).unwrap();
     let (source, events) = ManifestSource::new(&dir).unwrap();
-    let mut watched =
-        Watched { dir: parent, source, cluster_ips: BTreeMap::new(), problems: Problems::default(), deletions: 0 };
-    watched.record(events);
+    let mut watched = Watched::new(parent, source, events);
     fs::remove_dir_all(&dir).unwrap();
     watched.expect_problems(&["manifests: cannot be read: No such file"]);
     watched.expect(&[("a", "10.0.0.1")]);
