@@ -35,11 +35,11 @@ fn kernel_programs(toolchain: &Toolchain) -> Result<()> {
     replace_if_changed(&ebpf::built_object(), &workspace::ebpf_object())
 }
 
-/// Builds the agent. Of the whole workspace, so that its dependencies have the features the tests build them with, and are
+/// Builds the agent, and the servers and clients of the lab. Of the whole workspace, so that its dependencies have the features the tests build them with, and are
 /// built once.
 fn agent(release: bool) -> Result<()> {
     let mut command = process::cargo();
-    command.args(["build", "--workspace", "--exclude", "proxy-ebpf", "--bin", "sluice"]);
+    command.args(["build", "--workspace", "--exclude", "proxy-ebpf", "--bin", "sluice", "--bin", "lab-traffic"]);
     if release {
         command.arg("--release");
     }

@@ -1,7 +1,9 @@
-//! `cargo xtask`: set-up, build and tests of Sluice. A laptop and a build server run the same verbs.
+//! `cargo xtask`: set-up, build, demonstration and tests of Sluice. A laptop and a build server run the same verbs.
 
 mod build;
+mod demo;
 mod ebpf;
+mod lab;
 mod lint;
 mod process;
 mod setup;
@@ -13,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Set-up, build and tests of Sluice
+/// Set-up, build, demonstration and tests of Sluice
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Verb {
@@ -21,6 +23,10 @@ enum Verb {
     Setup,
     /// Build the kernel programs and the agent
     Build(build::Build),
+    /// Show Services at work on two nodes and a client
+    Demo(demo::DemoArgs),
+    /// Look around in labs, and remove them
+    Lab(lab::LabArgs),
     /// Check formatting, lints, documentation, licences
     Lint,
     /// Build, lint, and run every test
@@ -31,6 +37,8 @@ fn main() -> ExitCode {
     let done = match Verb::parse() {
         Verb::Setup => setup::run(),
         Verb::Build(build) => build.run(),
+        Verb::Demo(args) => demo::run(args),
+        Verb::Lab(args) => lab::run(args),
         Verb::Lint => lint::run(),
         Verb::Test(test) => test.run(),
     };
