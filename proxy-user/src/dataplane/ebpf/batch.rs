@@ -1,0 +1,99 @@
+//! Walks through a hash, many entries a system call.
+//!
+//! Unlike a walk from key to key it doesn't begin anew when an entry is deleted under it.
+
+use std::io;
+use std::mem::zeroed;
+use std::os::fd::BorrowedFd;
+
+use aya::Pod;
+
+use super::sys::lookup_batch;
+
+/// Entries asked for at first; more when a bucket holds more.
+const ENTRIES: usize = 4096;
+
+/// A walk through a hash of `K` and `V`, whose sizes the caller has checked.
+pub(super) struct Batches<'map, K, V> {
+    map: BorrowedFd<'map>,
+    keys: Vec<K>,
+    values: Vec<V>,
+    /// Where to go on; `None` at the beginning.
+    position: Option<u32>,
+    finished: bool,
+}
+
+impl<'map, K: Pod, V: Pod> Batches<'map, K, V> {
+    pub(super) fn new(map: BorrowedFd<'map>) -> Self {
+        let mut batches = Self { map, keys: Vec::new(), values: Vec::new(), position: None, finished: false };
+        batches.resize(ENTRIES);
+        batches
+    }
+
+    fn resize(&mut self, entries: usize) {
+        // SAFETY: a Pod holds integers only, for which zero is a value.
+        self.keys.resize(entries, unsafe { zeroed() });
+        // SAFETY: as above.
+        self.values.resize(entries, unsafe { zeroed() });
+    }
+
+    /// The next entries; `None` after the last.
+    pub(super) fn next(&mut self) -> io::Result<Option<(&[K], &[V])>> {
+        if self.finished {
+            return Ok(None);
+        }
+        let batch = loop {
+            match lookup_batch(self.map, self.position, &mut self.keys, &mut self.values) {
+                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => self.resize(self.keys.len() * 2),
+                batch => break batch?,
+            }
+        };
+        self.position = batch.next;
+        self.finished = batch.next.is_none();
+        Ok(Some((&self.keys[..batch.count], &self.values[..batch.count])))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::os::fd::AsFd as _;
+
+    use aya::maps::{HashMap, MapData};
+
+    use super::*;
+    use crate::dataplane::ebpf::sys::object_get;
+    use crate::dataplane::ebpf::testing::Bpffs;
+
+    #[test]
+    fn every_entry_is_seen_once() {
+        let bpffs = Bpffs::new();
+        let path = bpffs.path().join("MAP");
+        let mut map = HashMap::<MapData, u32, u64>::create(20_000, 0).unwrap();
+        let expected: BTreeMap<u32, u64> = (0..20_000).map(|key| (key, u64::from(key) << 20)).collect();
+        for (key, value) in &expected {
+            map.insert(key, value, 0).unwrap();
+        }
+        map.pin(&path).unwrap();
+        let map = object_get(&path).unwrap();
+        let mut batches = Batches::<u32, u64>::new(map.as_fd());
+        let mut seen = Vec::new();
+        while let Some((keys, values)) = batches.next().unwrap() {
+            seen.extend(keys.iter().copied().zip(values.iter().copied()));
+        }
+        assert_eq!(seen.len(), expected.len());
+        assert_eq!(seen.into_iter().collect::<BTreeMap<_, _>>(), expected);
+    }
+
+    #[test]
+    fn an_empty_table_has_no_entries() {
+        let bpffs = Bpffs::new();
+        let path = bpffs.path().join("MAP");
+        HashMap::<MapData, u32, u64>::create(16, 0).unwrap().pin(&path).unwrap();
+        let map = object_get(&path).unwrap();
+        let mut batches = Batches::<u32, u64>::new(map.as_fd());
+        while let Some((keys, _)) = batches.next().unwrap() {
+            assert!(keys.is_empty());
+        }
+    }
+}

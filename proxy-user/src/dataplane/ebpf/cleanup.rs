@@ -1,0 +1,43 @@
+//! Removes everything that agents ever attached, pinned or changed.
+
+use std::path::Path;
+
+use super::devices::detach_filter;
+use super::error::Error;
+use super::hooks::Direction;
+use super::pins::{Pins, remove_directory, remove_version};
+use super::{interfaces, mount, sysctl};
+
+/// Detaches all programs (pinned links, and filters at the interfaces of this network namespace), undoes changed kernel
+/// settings, removes the maps and directories below `bpffs`, and unmounts it if an agent mounted it there. Returns what
+/// it removed; a second run finds nothing. An error when an agent is running on `bpffs`.
+pub fn cleanup(bpffs: &Path) -> Result<Vec<String>, Error> {
+    let mut removed = Vec::new();
+    let pins = Pins::existing(bpffs)?;
+    if let Some(pins) = &pins {
+        for version in pins.versions()? {
+            removed.extend(remove_version(&version)?.iter().map(|pin| pin.display().to_string()));
+        }
+        removed.extend(sysctl::restore(&pins.sysctls())?);
+    }
+    for (_, ifname) in interfaces::list()? {
+        for direction in Direction::BOTH {
+            if detach_filter(&ifname, direction)? {
+                removed.push(format!("filter at {ifname} {}", direction.name()));
+            }
+        }
+    }
+    if pins.is_some() {
+        removed.extend(remove_root(bpffs)?);
+    }
+    Ok(removed)
+}
+
+/// Removes the directory itself, or the mount on it.
+fn remove_root(bpffs: &Path) -> Result<Option<String>, Error> {
+    if mount::unmount_ours(bpffs)? {
+        return Ok(Some(format!("BPF file system at {}", bpffs.display())));
+    }
+    // A mount point that isn't ours stays, and a directory in which someone else has pinned something.
+    Ok(remove_directory(bpffs).is_ok_and(|done| done).then(|| bpffs.display().to_string()))
+}

@@ -1,0 +1,63 @@
+//! Brings maps and programs into the kernel, attached to nothing yet.
+
+use aya::programs::{CgroupSockAddr, SchedClassifier};
+use aya::{Ebpf, EbpfLoader};
+use aya_log::Level;
+use aya_obj::Object;
+use proxy_common::tables;
+
+use super::error::Error;
+use super::hooks::{SOCKET_PROGRAMS, SWEEP_PROGRAM, TC_PROGRAMS};
+use super::layout;
+use super::pins::Pins;
+
+/// Constants of the programs, fixed when they are loaded: the verifier removes what they turn off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Globals {
+    /// Cookie of the node's own network namespace.
+    pub host_netns_cookie: u64,
+    /// Only sockets of the node itself are translated, not those of pods.
+    pub socket_lb_host_only: bool,
+}
+
+/// Loads the object: maps that are pinned are used again after a check of their layout, the others made and pinned.
+pub(super) fn load(
+    object: &[u8],
+    pins: &Pins,
+    globals: &Globals,
+    log_level: Option<Level>,
+    with_sockets: bool,
+) -> Result<Ebpf, Error> {
+    layout::check(&Object::parse(object).map_err(Error::Object)?, &pins.maps())?;
+    let host_only = u8::from(globals.socket_lb_host_only);
+    let log_level = log_level.map_or(0, |level| level as u8);
+    let mut loader = EbpfLoader::new();
+    loader
+        .override_global("HOST_NETNS_COOKIE", &globals.host_netns_cookie, true)
+        .override_global("SOCKET_LB_HOST_ONLY", &host_only, true)
+        // Only there if a program logs.
+        .override_global(aya_log::LEVEL, &log_level, false);
+    for table in tables::ALL {
+        loader.map_pin_path(table.name, pins.maps().join(table.name));
+    }
+    let mut ebpf = loader.load(object).map_err(Error::Load)?;
+    load_programs(&mut ebpf, with_sockets)?;
+    Ok(ebpf)
+}
+
+fn load_programs(ebpf: &mut Ebpf, with_sockets: bool) -> Result<(), Error> {
+    for name in TC_PROGRAMS.into_iter().chain([SWEEP_PROGRAM]) {
+        let error = |source| Error::Program { name, source };
+        let program = ebpf.program_mut(name).ok_or(Error::Missing { kind: "program", name })?;
+        <&mut SchedClassifier>::try_from(program).map_err(error)?.load().map_err(error)?;
+    }
+    if !with_sockets {
+        return Ok(());
+    }
+    for name in SOCKET_PROGRAMS {
+        let error = |source| Error::Program { name, source };
+        let program = ebpf.program_mut(name).ok_or(Error::Missing { kind: "program", name })?;
+        <&mut CgroupSockAddr>::try_from(program).map_err(error)?.load().map_err(error)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! The tables as BPF maps, and the programs that read them.
+//!
+//! Maps and links are pinned: the dataplane goes on while no agent runs. A starting agent opens it ([`Dataplane::open`]),
+//! reads what the tables hold, brings them to what they should hold, and only then attaches its own programs, which take
+//! the place of an earlier agent's in one step each: no packet meets a hook without a program, or a program without its
+//! tables. Not here: what the tables should hold (`plan`), which interface is what (`node`).
+
+mod batch;
+mod cgroup;
+pub mod cleanup;
+mod clsact;
+mod devices;
+mod error;
+mod hooks;
+mod interfaces;
+mod layout;
+mod load;
+mod log;
+mod mount;
+mod pinned_link;
+mod pins;
+pub mod read;
+mod sweep;
+mod sys;
+mod sysctl;
+mod table;
+mod tcx;
+#[cfg(test)]
+mod testing;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+
+use aya::Ebpf;
+use aya::programs::{ProgramError, SchedClassifier, TcError};
+use proxy_common::addr::Addr;
+use proxy_common::tables::{self, Device, FlowKey, FlowRecord, NodeAddress};
+
+pub use aya_log::Level;
+pub use devices::{Attached, TcMode};
+pub use error::Error;
+pub use hooks::Hooks;
+pub use load::Globals;
+pub use log::ProgramLog;
+pub use sweep::{Sweeper, Swept};
+pub use write::{Unfinished, WriteError};
+
+use self::write::Tables;
+use crate::plan::{Image, Write};
+
+/// How to open the dataplane.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// The kernel object: an ELF file.
+    pub object: &'a [u8],
+    /// Directory of the pins; a BPF file system is mounted when it isn't on one.
+    pub bpffs: &'a Path,
+    /// How programs get to interfaces; [`TcMode::detect`].
+    pub tc_mode: TcMode,
+    /// Load the socket programs too.
+    pub socket_lb: bool,
+    /// What the programs themselves log; `None`, off, costs them nothing.
+    pub bpf_log_level: Option<Level>,
+    /// Constants of the programs.
+    pub globals: Globals,
+}
+
+/// The dataplane of one node: one agent's, until this is dropped. Dropping leaves it in place.
+pub struct Dataplane {
+    tables: Tables,
+    flows: [table::Table<FlowKey, FlowRecord>; 2],
+    devices: devices::Devices,
+    ebpf: Ebpf,
+    pins: pins::Pins,
+}
+
+impl Dataplane {
+    /// Takes over the pinned maps, or makes them, and loads the programs. Attaches nothing: an earlier agent's programs
+    /// stay in force.
+    pub fn open(options: &Options<'_>) -> Result<Self, Error> {
+        let pins = pins::Pins::create(options.bpffs)?;
+        let mut ebpf = load::load(options.object, &pins, &options.globals, options.bpf_log_level, options.socket_lb)?;
+        Ok(Self {
+            tables: Tables::take(&mut ebpf)?,
+            flows: [table::Table::take(&mut ebpf, tables::FLOWS)?, table::Table::take(&mut ebpf, tables::FLOWS_NEW)?],
+            devices: devices::Devices::open(options.tc_mode, &pins)?,
+            ebpf,
+            pins,
+        })
+    }
+
+    /// What the tables of Services hold.
+    pub fn read_image(&self) -> Result<Image, Error> {
+        self.tables.image()
+    }
+
+    /// Carries out writes in their order. At an error those before it have taken effect.
+    pub fn apply(&mut self, writes: &[Write]) -> Result<(), Unfinished> {
+        self.tables.apply(writes)
+    }
+
+    /// Entries written and deleted so far, of every table.
+    #[must_use]
+    pub const fn writes(&self) -> u64 {
+        self.tables.writes()
+    }
+
+    /// The node's addresses as the programs know them.
+    pub fn node_addresses(&self) -> Result<BTreeMap<Addr, NodeAddress>, Error> {
+        self.tables.node_addresses()
+    }
+
+    /// Makes an address one of the node's.
+    pub fn set_node_address(&mut self, addr: Addr, address: NodeAddress) -> Result<(), WriteError> {
+        self.tables.set_node_address(addr, address)
+    }
+
+    /// Makes an address none of the node's.
+    pub fn remove_node_address(&mut self, addr: Addr) -> Result<(), WriteError> {
+        self.tables.remove_node_address(addr)
+    }
+
+    /// The interfaces as the programs know them.
+    pub fn devices(&self) -> Result<BTreeMap<u32, Device>, Error> {
+        self.tables.devices()
+    }
+
+    /// Tells the programs about an interface; before it gets them.
+    pub fn set_device(&mut self, ifindex: u32, device: Device) -> Result<(), WriteError> {
+        self.tables.set_device(ifindex, device)
+    }
+
+    /// Has the programs forget an interface; after it lost them.
+    pub fn remove_device(&mut self, ifindex: u32) -> Result<(), WriteError> {
+        self.tables.remove_device(ifindex)
+    }
+
+    /// Has the programs run at an interface, in the place of an earlier agent's, and makes its reverse path test loose if
+    /// it is strict. Costs nothing when they already do.
+    pub fn attach_device(&mut self, ifindex: u32, ifname: &str, hooks: Hooks) -> Result<Attached, Error> {
+        let attached = self.devices.attach(&mut self.ebpf, ifindex, ifname, hooks)?;
+        if attached == Attached::Yes {
+            sysctl::loosen_reverse_path(&self.pins.sysctls(), ifname)?;
+            if hooks == Hooks::Loopback {
+                sysctl::accept_local_on_loopback(&self.pins.sysctls())?;
+            }
+        }
+        Ok(attached)
+    }
+
+    /// Takes our programs from an interface; whether there were any.
+    pub fn detach_device(&mut self, ifindex: u32) -> Result<bool, Error> {
+        self.devices.detach(ifindex)
+    }
+
+    /// Takes our programs from every interface but these.
+    pub fn retain_devices(&mut self, wanted: &BTreeSet<u32>) -> Result<(), Error> {
+        self.devices.retain(wanted)
+    }
+
+    /// Has the socket programs run for all processes below a cgroup v2 directory, in the place of an earlier agent's.
+    /// Takes [`Options::socket_lb`].
+    pub fn attach_sockets(&mut self, cgroup: &Path) -> Result<(), Error> {
+        cgroup::attach(&mut self.ebpf, cgroup, &self.pins.links())
+    }
+
+    /// Takes the socket programs away, an earlier agent's too; whether there were any.
+    pub fn detach_sockets(&mut self) -> Result<bool, Error> {
+        cgroup::detach(&self.pins.links())
+    }
+
+    /// Removes links and maps of agents with other layouts, whose programs run beside ours until then. For when ours are
+    /// attached.
+    pub fn remove_other_versions(&mut self) -> Result<(), Error> {
+        for version in self.pins.other_versions()? {
+            let removed = pins::remove_version(&version)?;
+            tracing::info!(path = %version.display(), pins = removed.len(), "removed the pins of another version");
+        }
+        Ok(())
+    }
+
+    /// What removes flows that are over.
+    pub fn sweeper(&self) -> Result<Sweeper, Error> {
+        let tables = self.flows.iter().map(|table| {
+            let fd = table.fd().try_clone_to_owned();
+            fd.map(|fd| (table.name(), fd)).map_err(|source| Error::Read { table: table.name(), source })
+        });
+        Ok(Sweeper { program: self.sweep_program()?, tables: tables.collect::<Result<_, _>>()? })
+    }
+
+    fn sweep_program(&self) -> Result<OwnedFd, Error> {
+        let name = hooks::SWEEP_PROGRAM;
+        let error = |source| Error::Program { name, source };
+        let program = self.ebpf.program(name).ok_or(Error::Missing { kind: "program", name })?;
+        let program: &SchedClassifier = program.try_into().map_err(error)?;
+        program.fd().map_err(error)?.as_fd().try_clone_to_owned().map_err(|source| error(source.into()))
+    }
+
+    /// What passes on the programs' own log; `None` when none of them logs. Once only.
+    pub fn program_log(&mut self) -> Result<Option<ProgramLog>, Error> {
+        ProgramLog::take(&mut self.ebpf)
+    }
+}
+
+/// The error number of a refused attachment, if the kernel gave one.
+fn errno(error: &ProgramError) -> Option<i32> {
+    match error {
+        ProgramError::SyscallError(error) => error.io_error.raw_os_error(),
+        ProgramError::IOError(error) | ProgramError::TcError(TcError::IoError(error)) => error.raw_os_error(),
+        ProgramError::NetlinkError(error) | ProgramError::TcError(TcError::NetlinkError(error)) => error.raw_os_error(),
+        _ => None,
+    }
+}

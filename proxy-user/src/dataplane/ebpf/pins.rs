@@ -1,0 +1,193 @@
+//! Where maps and links are pinned: `<bpffs>/v<VERSION>/maps/NAME` and `<bpffs>/v<VERSION>/links/NAME`.
+//!
+//! A pin outlives the agent, and so does what it pins. The layout's version is part of the path, so that an agent never
+//! meets maps of another layout; see [`Pins::other_versions`] for those.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use proxy_common::tables::VERSION;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use super::error::Error;
+use super::mount::{ensure_bpffs, make_directories};
+use super::pinned_link;
+
+/// The directory of the pins, ours alone until this is dropped.
+#[derive(Debug)]
+pub(super) struct Pins {
+    bpffs: PathBuf,
+    /// Holds the lock: a BPF file system takes no files, so the lock is on the directory itself.
+    _lock: File,
+}
+
+impl Pins {
+    /// Makes the directories of this version, on a BPF file system, and locks them.
+    pub(super) fn create(bpffs: &Path) -> Result<Self, Error> {
+        ensure_bpffs(bpffs)?;
+        let pins = Self::lock(bpffs)?;
+        for directory in [pins.maps(), pins.links()] {
+            make_directories(&directory).map_err(pin_error("make", &directory))?;
+        }
+        Ok(pins)
+    }
+
+    /// Locks pins as they are; `None` when there is no such directory.
+    pub(super) fn existing(bpffs: &Path) -> Result<Option<Self>, Error> {
+        if bpffs.is_dir() { Self::lock(bpffs).map(Some) } else { Ok(None) }
+    }
+
+    fn lock(bpffs: &Path) -> Result<Self, Error> {
+        let directory = File::open(bpffs).map_err(pin_error("open", bpffs))?;
+        flock(&directory, FlockOperation::NonBlockingLockExclusive).map_err(|errno| match errno {
+            Errno::WOULDBLOCK => Error::Locked { path: bpffs.to_owned() },
+            other => pin_error("lock", bpffs)(other.into()),
+        })?;
+        Ok(Self { bpffs: bpffs.to_owned(), _lock: directory })
+    }
+
+    fn version(&self) -> PathBuf {
+        self.bpffs.join(format!("v{VERSION}"))
+    }
+
+    /// Where this version's maps are.
+    pub(super) fn maps(&self) -> PathBuf {
+        self.version().join("maps")
+    }
+
+    /// Where this version's links are.
+    pub(super) fn links(&self) -> PathBuf {
+        self.version().join("links")
+    }
+
+    /// Where changed kernel settings are recorded.
+    pub(super) fn sysctls(&self) -> PathBuf {
+        self.bpffs.join("sysctls")
+    }
+
+    /// Directories of every version that has pins.
+    pub(super) fn versions(&self) -> Result<Vec<PathBuf>, Error> {
+        let is_version = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.and_then(|name| name.strip_prefix('v')).is_some_and(|number| number.parse::<u32>().is_ok())
+        };
+        Ok(entries(&self.bpffs)?.into_iter().filter(is_version).collect())
+    }
+
+    /// Those of them that are not ours: left from an agent with another layout.
+    pub(super) fn other_versions(&self) -> Result<Vec<PathBuf>, Error> {
+        let mut versions = self.versions()?;
+        versions.retain(|version| *version != self.version());
+        Ok(versions)
+    }
+}
+
+/// Removes a version's links first, which detaches its programs, then its maps. Returns what was removed.
+pub(super) fn remove_version(version: &Path) -> Result<Vec<PathBuf>, Error> {
+    let (links, maps) = (version.join("links"), version.join("maps"));
+    let mut removed = entries(&links)?;
+    for link in &removed {
+        pinned_link::remove(link)?;
+    }
+    for map in entries(&maps)? {
+        fs::remove_file(&map).map_err(pin_error("remove", &map))?;
+        removed.push(map);
+    }
+    for directory in [links.as_path(), &maps, version] {
+        remove_directory(directory)?;
+    }
+    Ok(removed)
+}
+
+/// Removes an empty directory; whether there was one.
+pub(super) fn remove_directory(path: &Path) -> Result<bool, Error> {
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        done => done.map(|()| true).map_err(pin_error("remove", path)),
+    }
+}
+
+/// What is in a directory, by name; nothing if there is no directory.
+pub(super) fn entries(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+    let listing = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listing => listing.map_err(pin_error("list", directory))?,
+    };
+    let mut paths = listing
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<io::Result<Vec<_>>>()
+        .map_err(pin_error("list", directory))?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// A name as part of a pin's: a BPF file system takes no dots, which VLAN interfaces have.
+pub(super) fn encoded(name: &str) -> String {
+    name.bytes().fold(String::new(), |mut encoded, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => encoded.push(char::from(byte)),
+            _ => write!(encoded, "%{byte:02x}").expect("writing to a String never fails"),
+        }
+        encoded
+    })
+}
+
+/// Undoes [`encoded`]; `None` for what that never makes.
+pub(super) fn decoded(encoded: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = encoded.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        if *first == b'%' {
+            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &tail[2..];
+        } else {
+            bytes.push(*first);
+            rest = tail;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// Makes the error of a failed file operation.
+pub(super) fn pin_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    move |source| Error::Pin { action, path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Bpffs;
+    use super::*;
+
+    #[test]
+    fn two_agents_cannot_use_one_directory() {
+        let bpffs = Bpffs::new();
+        let first = Pins::create(bpffs.path()).unwrap();
+        let error = Pins::create(bpffs.path()).unwrap_err();
+        assert!(matches!(error, Error::Locked { .. }), "{error}");
+        drop(first);
+        Pins::create(bpffs.path()).unwrap();
+    }
+
+    #[test]
+    fn other_versions_are_found_and_nothing_else() {
+        let bpffs = Bpffs::new();
+        let pins = Pins::create(bpffs.path()).unwrap();
+        for name in ["v0", "vnext", "other", "v00017"] {
+            make_directories(&bpffs.path().join(name)).unwrap();
+        }
+        assert_eq!(pins.other_versions().unwrap(), [bpffs.path().join("v0"), bpffs.path().join("v00017")]);
+    }
+
+    #[test]
+    fn names_of_interfaces_survive_a_pin() {
+        for name in ["eth0", "eth0.100", "br-lan", "a%b@c:1", "ü"] {
+            assert!(!encoded(name).contains(['.', '/']), "{name}");
+            assert_eq!(decoded(&encoded(name)).as_deref(), Some(name));
+        }
+        assert_eq!(encoded("eth0.100"), "eth0%2e100");
+    }
+}

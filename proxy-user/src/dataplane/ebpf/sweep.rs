@@ -1,0 +1,88 @@
+//! Removes flows that are over: finds candidates here, has the kernel decide.
+//!
+//! A flow may be seen again between our look at it and its removal. So this only names candidates to the program
+//! `sweep_flows`, which looks again and removes in the kernel.
+
+use std::mem::size_of;
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use proxy_common::tables::{FlowKey, FlowRecord};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::batch::Batches;
+use super::error::Error;
+use super::sys::run_program;
+
+/// Most keys of one run.
+const MAX_KEYS: usize = 64;
+/// Length of the empty Ethernet header that begins the packet: without one the kernel takes none.
+const ETHERNET: usize = 14;
+/// Shortest packet the program is given.
+const MIN_LENGTH: usize = 64;
+
+/// What a sweep did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Swept {
+    /// Records looked at.
+    pub examined: u64,
+    /// Records that seemed over.
+    pub candidates: u64,
+    /// Flows the kernel removed.
+    pub removed: u64,
+}
+
+/// Sweeps the flow tables. Independent of the dataplane it comes from, so that it can have a thread of its own.
+#[derive(Debug)]
+pub struct Sweeper {
+    pub(super) program: OwnedFd,
+    /// The tables with their names.
+    pub(super) tables: Vec<(&'static str, OwnedFd)>,
+}
+
+impl Sweeper {
+    /// Walks through the flow tables once. `expired` tells, of a record and the kernel's monotonic clock in whole
+    /// seconds, whether its flow may be over; what it names is removed if the kernel agrees.
+    pub fn sweep(&self, expired: impl Fn(&FlowKey, &FlowRecord, u32) -> bool) -> Result<Swept, Error> {
+        let now = clock_gettime(ClockId::Monotonic).tv_sec as u32;
+        let mut swept = Swept::default();
+        let mut candidates = Vec::with_capacity(MAX_KEYS);
+        for (table, fd) in &self.tables {
+            let mut batches = Batches::<FlowKey, FlowRecord>::new(fd.as_fd());
+            while let Some((keys, records)) = batches.next().map_err(|source| Error::Read { table, source })? {
+                swept.examined += keys.len() as u64;
+                for (key, _) in keys.iter().zip(records).filter(|(key, record)| expired(key, record, now)) {
+                    candidates.push(*key);
+                    if candidates.len() == MAX_KEYS {
+                        self.remove(&mut candidates, &mut swept)?;
+                    }
+                }
+            }
+            self.remove(&mut candidates, &mut swept)?;
+        }
+        Ok(swept)
+    }
+
+    fn remove(&self, candidates: &mut Vec<FlowKey>, swept: &mut Swept) -> Result<(), Error> {
+        if candidates.is_empty() {
+            return Ok(());
+        }
+        let removed = run_program(self.program.as_fd(), &message(candidates)).map_err(Error::Sweep)?;
+        swept.candidates += candidates.len() as u64;
+        swept.removed += u64::from(removed);
+        candidates.clear();
+        Ok(())
+    }
+}
+
+/// The packet that names candidates: an Ethernet header of zero bytes, their number, their keys.
+fn message(keys: &[FlowKey]) -> Vec<u8> {
+    let mut packet = vec![0; ETHERNET];
+    packet.extend((keys.len() as u32).to_ne_bytes());
+    for key in keys {
+        // SAFETY: a FlowKey is repr(C) without padding, so each of its bytes is initialised.
+        let bytes = unsafe { std::slice::from_raw_parts((&raw const *key).cast::<u8>(), size_of::<FlowKey>()) };
+        packet.extend(bytes);
+    }
+    packet.resize(packet.len().max(MIN_LENGTH), 0);
+    packet
+}

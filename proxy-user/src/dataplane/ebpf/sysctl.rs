@@ -1,0 +1,97 @@
+//! Kernel settings of this network namespace that the programs depend on, changed only where they stand in the way.
+//!
+//! - `rp_filter`: strict (1) becomes loose (2) on interfaces with our programs. A packet redirected by us, or answered by
+//!   a backend through another interface than the kernel would route to, fails the strict test (RFC 3704, 2.2).
+//! - `accept_local` on the loopback interface: what the node sends to itself is translated on the way out, and then comes
+//!   in from one of the node's own addresses.
+//!
+//! A change is recorded, before it is made, as a directory `<interface>:<setting>:<old value>` beside the pins, and undone
+//! by clean-up unless someone has changed the setting since.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::error::Error;
+use super::mount::make_directories;
+use super::pins::{decoded, encoded, entries, remove_directory};
+
+const CONF: &str = "/proc/sys/net/ipv4/conf";
+const RP_FILTER: &str = "rp_filter";
+const STRICT: u32 = 1;
+const LOOSE: u32 = 2;
+const ACCEPT_LOCAL: &str = "accept_local";
+const ACCEPT: u32 = 1;
+
+/// Makes the reverse path test of an interface loose if it is strict. The stricter of `all` and the interface's own
+/// setting would rule, but loose is the larger number, and the larger rules.
+pub(super) fn loosen_reverse_path(records: &Path, ifname: &str) -> Result<(), Error> {
+    let (Some(all), Some(own)) = (read("all", RP_FILTER)?, read(ifname, RP_FILTER)?) else { return Ok(()) };
+    if all.max(own) == STRICT { change(records, ifname, RP_FILTER, own, LOOSE) } else { Ok(()) }
+}
+
+/// Lets the loopback interface take packets from the node's own addresses; either setting is enough.
+pub(super) fn accept_local_on_loopback(records: &Path) -> Result<(), Error> {
+    let (Some(all), Some(own)) = (read("all", ACCEPT_LOCAL)?, read("lo", ACCEPT_LOCAL)?) else { return Ok(()) };
+    if all.max(own) == 0 { change(records, "lo", ACCEPT_LOCAL, own, ACCEPT) } else { Ok(()) }
+}
+
+fn change(records: &Path, ifname: &str, setting: &'static str, old: u32, new: u32) -> Result<(), Error> {
+    let record = records.join(format!("{}:{setting}:{old}", encoded(ifname)));
+    make_directories(&record).map_err(|source| Error::Sysctl { action: "record a change at", path: record, source })?;
+    write(ifname, setting, new)?;
+    tracing::info!(interface = %ifname, setting, old, new, "changed a kernel setting");
+    Ok(())
+}
+
+/// Undoes every recorded change. Returns what it did.
+pub(super) fn restore(records: &Path) -> Result<Vec<String>, Error> {
+    let mut restored = Vec::new();
+    for record in entries(records)? {
+        if let Some((ifname, setting, old, ours)) = parse(&record)
+            && read(&ifname, setting)? == Some(ours)
+        {
+            write(&ifname, setting, old)?;
+            restored.push(format!("net.ipv4.conf.{ifname}.{setting} = {ours}, was {old} before"));
+        }
+        remove_directory(&record)?;
+    }
+    remove_directory(records)?;
+    Ok(restored)
+}
+
+/// Interface, setting, old and new value of a record.
+fn parse(record: &Path) -> Option<(String, &'static str, u32, u32)> {
+    let mut parts = record.file_name()?.to_str()?.split(':');
+    let ifname = decoded(parts.next()?)?;
+    let (setting, ours) = match parts.next()? {
+        RP_FILTER => (RP_FILTER, LOOSE),
+        ACCEPT_LOCAL => (ACCEPT_LOCAL, ACCEPT),
+        _ => return None,
+    };
+    Some((ifname, setting, parts.next()?.parse().ok()?, ours))
+}
+
+fn path(ifname: &str, setting: &str) -> PathBuf {
+    Path::new(CONF).join(ifname).join(setting)
+}
+
+/// The value of a setting; `None` when the interface is gone.
+fn read(ifname: &str, setting: &str) -> Result<Option<u32>, Error> {
+    let path = path(ifname, setting);
+    match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        text => text
+            .and_then(|text| text.trim().parse().map_err(io::Error::other))
+            .map(Some)
+            .map_err(|source| Error::Sysctl { action: "read", path, source }),
+    }
+}
+
+fn write(ifname: &str, setting: &str, value: u32) -> Result<(), Error> {
+    let path = path(ifname, setting);
+    match fs::write(&path, value.to_string()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        written => written.map_err(|source| Error::Sysctl { action: "write", path, source }),
+    }
+}

@@ -1,0 +1,67 @@
+//! One hash table of the dataplane, typed.
+
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use aya::maps::{HashMap, Map, MapData, MapError};
+use aya::{Ebpf, Pod};
+use proxy_common::tables;
+
+use super::batch::Batches;
+use super::error::Error;
+use super::write::WriteError;
+
+/// A hash whose keys are `K` and whose values are `V`.
+#[derive(Debug)]
+pub(super) struct Table<K, V> {
+    table: tables::Table,
+    map: HashMap<MapData, K, V>,
+    /// For what aya has no function for.
+    fd: OwnedFd,
+}
+
+impl<K: Pod, V: Pod> Table<K, V> {
+    /// Takes a table out of the loaded object. An error when keys or values have another size.
+    pub(super) fn take(ebpf: &mut Ebpf, table: tables::Table) -> Result<Self, Error> {
+        let name = table.name;
+        let error = |source| Error::Map { name, source };
+        let map = ebpf.take_map(name).ok_or(Error::Missing { kind: "map", name })?;
+        let (Map::HashMap(data) | Map::LruHashMap(data)) = &map else {
+            return Err(Error::Missing { kind: "hash map", name });
+        };
+        let fd = data.fd().as_fd().try_clone_to_owned().map_err(|source| error(source.into()))?;
+        Ok(Self { table, map: map.try_into().map_err(error)?, fd })
+    }
+
+    /// Adds or replaces an entry.
+    pub(super) fn put(&mut self, key: &K, value: &V) -> Result<(), WriteError> {
+        self.map.insert(key, value, 0).map_err(|source| WriteError::new(self.table, source))
+    }
+
+    /// Removes an entry; one that isn't there is fine.
+    pub(super) fn delete(&mut self, key: &K) -> Result<(), WriteError> {
+        match self.map.remove(key) {
+            Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+            removed => removed.map_err(|source| WriteError::new(self.table, source)),
+        }
+    }
+
+    /// Every entry.
+    pub(super) fn entries<C: FromIterator<(K, V)>>(&self) -> Result<C, Error> {
+        let mut batches = Batches::<K, V>::new(self.fd.as_fd());
+        let mut entries = Vec::new();
+        while let Some((keys, values)) =
+            batches.next().map_err(|source| Error::Read { table: self.table.name, source })?
+        {
+            entries.extend(keys.iter().copied().zip(values.iter().copied()));
+        }
+        Ok(entries.into_iter().collect())
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    pub(super) const fn name(&self) -> &'static str {
+        self.table.name
+    }
+}

@@ -1,0 +1,166 @@
+//! Carries out the plan's writes on the maps, and those of the node's addresses and interfaces.
+
+use std::collections::BTreeMap;
+
+use aya::Ebpf;
+use aya::maps::{Array, MapData, MapError};
+use proxy_common::addr::Addr;
+use proxy_common::tables::{
+    self, Backend, BackendKey, Device, MemberKey, NodeAddress, Service, ServiceKey, ServiceName,
+};
+
+use super::error::Error;
+use super::table::Table;
+use crate::plan::{Image, Write};
+
+/// Why an entry couldn't be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The table holds all it can.
+    #[error("table {} is full at {} entries", table.name, table.max_entries)]
+    Full {
+        /// The table.
+        table: tables::Table,
+    },
+    /// No memory for another entry.
+    #[error("no memory for another entry of table {}; raise the memory limit of the agent's control group", table.name)]
+    Memory {
+        /// The table.
+        table: tables::Table,
+    },
+    /// The kernel refused for another reason.
+    #[error("cannot write to table {}", table.name)]
+    Refused {
+        /// The table.
+        table: tables::Table,
+        /// Why.
+        source: MapError,
+    },
+}
+
+impl WriteError {
+    pub(super) fn new(table: tables::Table, source: MapError) -> Self {
+        let errno = match &source {
+            MapError::SyscallError(error) => error.io_error.raw_os_error(),
+            _ => None,
+        };
+        match errno {
+            Some(libc::E2BIG | libc::ENOSPC) => Self::Full { table },
+            Some(libc::ENOMEM) => Self::Memory { table },
+            _ => Self::Refused { table, source },
+        }
+    }
+}
+
+/// A list of writes that stopped part of the way.
+#[derive(Debug, thiserror::Error)]
+#[error("write {done} of {total} failed: {write:?}")]
+pub struct Unfinished {
+    /// How many took effect: those before the failed one.
+    pub done: usize,
+    /// How many there were.
+    pub total: usize,
+    /// The one that failed.
+    pub write: Write,
+    /// Why.
+    pub source: WriteError,
+}
+
+/// The tables that user space writes.
+pub(super) struct Tables {
+    services: Table<ServiceKey, Service>,
+    backends: Table<BackendKey, Backend>,
+    members: Table<MemberKey, u32>,
+    names: Table<u32, ServiceName>,
+    node_addresses: Table<Addr, NodeAddress>,
+    devices: Table<u32, Device>,
+    epoch: Array<MapData, u32>,
+    /// Entries put or deleted so far.
+    writes: u64,
+}
+
+impl Tables {
+    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, Error> {
+        let name = tables::EPOCH.name;
+        let epoch = ebpf.take_map(name).ok_or(Error::Missing { kind: "map", name })?;
+        Ok(Self {
+            services: Table::take(ebpf, tables::SERVICES)?,
+            backends: Table::take(ebpf, tables::BACKENDS)?,
+            members: Table::take(ebpf, tables::MEMBERS)?,
+            names: Table::take(ebpf, tables::SERVICE_NAMES)?,
+            node_addresses: Table::take(ebpf, tables::NODE_ADDRESSES)?,
+            devices: Table::take(ebpf, tables::DEVICES)?,
+            epoch: epoch.try_into().map_err(|source| Error::Map { name, source })?,
+            writes: 0,
+        })
+    }
+
+    pub(super) fn image(&self) -> Result<Image, Error> {
+        let members: Vec<(MemberKey, u32)> = self.members.entries()?;
+        Ok(Image {
+            services: self.services.entries()?,
+            backends: self.backends.entries()?,
+            members: members.into_iter().map(|(key, _)| key).collect(),
+            names: self.names.entries()?,
+        })
+    }
+
+    pub(super) fn apply(&mut self, writes: &[Write]) -> Result<(), Unfinished> {
+        for (done, write) in writes.iter().enumerate() {
+            self.write(write).map_err(|source| Unfinished { done, total: writes.len(), write: *write, source })?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, write: &Write) -> Result<(), WriteError> {
+        self.writes += 1;
+        match write {
+            Write::PutName(id, name) => self.names.put(id, name),
+            Write::DeleteName(id) => self.names.delete(id),
+            Write::PutMember(key) => self.members.put(key, &0),
+            Write::DeleteMember(key) => self.members.delete(key),
+            Write::PutBackend(key, backend) => self.backends.put(key, backend),
+            Write::DeleteBackend(key) => self.backends.delete(key),
+            Write::PutService(key, service) => self.services.put(key, service),
+            Write::DeleteService(key) => self.services.delete(key),
+            Write::AdvanceEpoch => self.advance_epoch(),
+        }
+    }
+
+    fn advance_epoch(&mut self) -> Result<(), WriteError> {
+        let next = self.epoch.get(&0, 0).map(|epoch| epoch.wrapping_add(1));
+        next.and_then(|epoch| self.epoch.set(0, epoch, 0)).map_err(|source| WriteError::new(tables::EPOCH, source))
+    }
+
+    pub(super) fn node_addresses(&self) -> Result<BTreeMap<Addr, NodeAddress>, Error> {
+        self.node_addresses.entries()
+    }
+
+    pub(super) fn set_node_address(&mut self, addr: Addr, address: NodeAddress) -> Result<(), WriteError> {
+        self.writes += 1;
+        self.node_addresses.put(&addr, &address)
+    }
+
+    pub(super) fn remove_node_address(&mut self, addr: Addr) -> Result<(), WriteError> {
+        self.writes += 1;
+        self.node_addresses.delete(&addr)
+    }
+
+    pub(super) fn devices(&self) -> Result<BTreeMap<u32, Device>, Error> {
+        self.devices.entries()
+    }
+
+    pub(super) fn set_device(&mut self, ifindex: u32, device: Device) -> Result<(), WriteError> {
+        self.writes += 1;
+        self.devices.put(&ifindex, &device)
+    }
+
+    pub(super) fn remove_device(&mut self, ifindex: u32) -> Result<(), WriteError> {
+        self.writes += 1;
+        self.devices.delete(&ifindex)
+    }
+
+    pub(super) const fn writes(&self) -> u64 {
+        self.writes
+    }
+}

@@ -1,0 +1,3 @@
+//! What serves the tables: makes a kernel hold them, and reads what it holds.
+
+pub mod ebpf;
