@@ -12,9 +12,9 @@ use aya::programs::{CgroupSockAddr, ProgramError};
 
 use super::error::Error;
 use super::hooks::SOCKET_PROGRAMS;
+use super::pinned_link;
 use super::pins::pin_error;
 use super::sys::{LinkTarget, link_target, link_update, object_get};
-use super::tcx::unpin;
 
 fn pin_of(program: &str, links: &Path) -> PathBuf {
     links.join(format!("cgroup-{program}"))
@@ -34,7 +34,7 @@ pub(super) fn attach(ebpf: &mut Ebpf, cgroup: &Path, links: &Path) -> Result<(),
             continue;
         }
         if pin.exists() {
-            unpin(&pin)?;
+            pinned_link::remove(&pin)?;
         }
         let link = new_link(program, &directory).map_err(|source| Error::Attach {
             program: name,
@@ -73,7 +73,7 @@ pub(super) fn detach(links: &Path) -> Result<bool, Error> {
     let mut detached = false;
     for pin in SOCKET_PROGRAMS.map(|program| pin_of(program, links)) {
         if pin.exists() {
-            unpin(&pin)?;
+            pinned_link::remove(&pin)?;
             detached = true;
         }
     }

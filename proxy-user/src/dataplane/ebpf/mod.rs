@@ -17,6 +17,7 @@ mod layout;
 mod load;
 mod log;
 mod mount;
+mod pinned_link;
 mod pins;
 mod sweep;
 mod sys;

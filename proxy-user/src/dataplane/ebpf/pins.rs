@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use super::error::Error;
 use super::mount::{ensure_bpffs, make_directories};
+use super::pinned_link;
 
 /// The directory of the pins, ours alone until this is dropped.
 #[derive(Debug)]
@@ -86,15 +87,18 @@ impl Pins {
 
 /// Removes a version's links first, which detaches its programs, then its maps. Returns what was removed.
 pub(super) fn remove_version(version: &Path) -> Result<Vec<PathBuf>, Error> {
-    let mut removed = Vec::new();
-    for directory in [version.join("links"), version.join("maps")] {
-        for pin in entries(&directory)? {
-            fs::remove_file(&pin).map_err(pin_error("remove", &pin))?;
-            removed.push(pin);
-        }
-        remove_directory(&directory)?;
+    let (links, maps) = (version.join("links"), version.join("maps"));
+    let mut removed = entries(&links)?;
+    for link in &removed {
+        pinned_link::remove(link)?;
     }
-    remove_directory(version)?;
+    for map in entries(&maps)? {
+        fs::remove_file(&map).map_err(pin_error("remove", &map))?;
+        removed.push(map);
+    }
+    for directory in [links.as_path(), &maps, version] {
+        remove_directory(directory)?;
+    }
     Ok(removed)
 }
 

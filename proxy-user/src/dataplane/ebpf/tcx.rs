@@ -16,8 +16,9 @@ use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
 
 use super::error::Error;
 use super::hooks::Direction;
+use super::pinned_link;
 use super::pins::{encoded, entries, pin_error};
-use super::sys::{LinkTarget, link_target, link_update, object_get};
+use super::sys::{LinkTarget, link_update, object_get};
 
 /// One direction of an interface, by index.
 pub(super) type Hook = (u32, Direction);
@@ -39,13 +40,13 @@ impl TcxLinks {
     pub(super) fn open(directory: PathBuf) -> Result<Self, Error> {
         let mut links = Self { directory, pins: BTreeMap::new() };
         for path in entries(&links.directory)? {
-            match target(&path)? {
-                LinkTarget::Tcx { ifindex: 0, .. } => unpin(&path)?,
+            match pinned_link::target(&path)? {
+                LinkTarget::Tcx { ifindex: 0, .. } => pinned_link::remove(&path)?,
                 LinkTarget::Tcx { ifindex, attach_type } => {
                     if let Some(direction) = Direction::of_tcx(attach_type)
                         && let Some(twin) = links.pins.insert((ifindex, direction), path)
                     {
-                        unpin(&twin)?;
+                        pinned_link::remove(&twin)?;
                     }
                 }
                 LinkTarget::Cgroup { .. } | LinkTarget::Other => {}
@@ -74,8 +75,8 @@ impl TcxLinks {
         let link: FdLink = program.take_link(id)?.try_into().expect("a tcx attachment is a link with a descriptor");
         link.pin(&path).map_err(|error| pin_error("pin a link at", &path)(io::Error::other(error)))?;
         // The name may have come to mean another interface since it was read with the index.
-        if !matches!(target(&path)?, LinkTarget::Tcx { ifindex: attached, .. } if attached == ifindex) {
-            unpin(&path)?;
+        if !matches!(pinned_link::target(&path)?, LinkTarget::Tcx { ifindex: attached, .. } if attached == ifindex) {
+            pinned_link::remove(&path)?;
             return Err(io::Error::from_raw_os_error(libc::ENODEV).into());
         }
         self.pins.insert(hook, path);
@@ -95,7 +96,7 @@ impl TcxLinks {
 
     /// Takes our program from a hook; whether there was one.
     pub(super) fn detach(&mut self, hook: Hook) -> Result<bool, Error> {
-        self.pins.remove(&hook).map_or(Ok(false), |pin| unpin(&pin).map(|()| true))
+        self.pins.remove(&hook).map_or(Ok(false), |pin| pinned_link::remove(&pin).map(|()| true))
     }
 
     /// Every hook with a link of ours.
@@ -127,15 +128,4 @@ fn adopt(pin: &Path, program: &SchedClassifier) -> Result<bool, AttachError> {
         Err(failed) if failed.raw_os_error() == Some(libc::ENOLINK) => Ok(false),
         updated => Ok(updated.map(|()| true).map_err(error)?),
     }
-}
-
-/// Where the link pinned at `pin` is attached now.
-pub(super) fn target(pin: &Path) -> Result<LinkTarget, Error> {
-    let error = |source| Error::Link { action: "read", path: pin.to_owned(), source };
-    link_target(object_get(pin).map_err(error)?.as_fd()).map_err(error)
-}
-
-/// Removes a pin, and with it the link: nothing else holds it.
-pub(super) fn unpin(pin: &Path) -> Result<(), Error> {
-    fs::remove_file(pin).map_err(pin_error("remove", pin))
 }

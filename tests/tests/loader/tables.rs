@@ -1,0 +1,113 @@
+//! Writes, and the sweep of flows.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use aya::maps::{Array, HashMap, Map, MapData};
+use proxy_common::addr::{Addr, Port, protocol};
+use proxy_common::tables::{
+    Backend, BackendKey, EndpointSet, FlowKey, FlowRecord, MemberKey, NodeAddress, Service, ServiceKey, ServiceName,
+};
+use proxy_user::dataplane::ebpf::{Swept, TcMode, WriteError};
+use proxy_user::plan::{Image, Write};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::support::Place;
+
+fn addr(number: u32) -> Addr {
+    IpAddr::from(Ipv4Addr::from(0x0a00_0000 | number)).into()
+}
+
+#[test]
+fn what_is_written_is_read_by_the_next_agent() {
+    let place = Place::new();
+    let service =
+        (ServiceKey::new(addr(1), Port::new(80), protocol::TCP), Service { id: 7, cluster: 1, ..Default::default() });
+    let backend =
+        (BackendKey::new(7, EndpointSet::Cluster, 0), Backend { addr: addr(2), port: Port::new(8080), flags: 1 });
+    let member = MemberKey::new(7, addr(2), Port::new(8080));
+    let name = ServiceName { namespace: [b'a'; 64], name: [b'b'; 64], port: [0; 64], protocol: 6, family: 4 };
+    let mut dataplane = place.open(TcMode::Tcx).unwrap();
+    let puts = [
+        Write::PutName(7, name),
+        Write::PutMember(member),
+        Write::PutBackend(backend.0, backend.1),
+        Write::PutService(service.0, service.1),
+    ];
+    dataplane.apply(&puts).unwrap();
+    assert_eq!(dataplane.writes(), 4);
+    drop(dataplane);
+    let mut dataplane = place.open(TcMode::Tcx).unwrap();
+    let image = Image {
+        services: [service].into(),
+        backends: [backend].into(),
+        members: [member].into(),
+        names: [(7, name)].into(),
+    };
+    assert_eq!(dataplane.read_image().unwrap(), image);
+    let deletes = [
+        Write::DeleteService(service.0),
+        Write::DeleteBackend(backend.0),
+        Write::DeleteMember(member),
+        Write::DeleteName(7),
+    ];
+    dataplane.apply(&deletes).unwrap();
+    dataplane.apply(&deletes).expect("what is gone already");
+    assert_eq!(dataplane.read_image().unwrap(), Image::default());
+}
+
+#[test]
+fn the_epoch_grows_from_agent_to_agent() {
+    let place = Place::new();
+    for _ in 0..2 {
+        place.open(TcMode::Tcx).unwrap().apply(&[Write::AdvanceEpoch, Write::AdvanceEpoch]).unwrap();
+    }
+    let map = Map::from_map_data(MapData::from_pin(place.bpffs().join("v1/maps/EPOCH")).unwrap()).unwrap();
+    assert_eq!(Array::<_, u32>::try_from(map).unwrap().get(&0, 0).unwrap(), 4);
+}
+
+#[test]
+fn a_full_table_is_named() {
+    let place = Place::new();
+    let mut dataplane = place.open(TcMode::Tcx).unwrap();
+    for number in 0..4_096 {
+        dataplane.set_node_address(addr(number), NodeAddress::default()).unwrap();
+    }
+    let error = dataplane.set_node_address(addr(4_096), NodeAddress::default()).unwrap_err();
+    assert!(matches!(error, WriteError::Full { .. }), "{error}");
+    assert_eq!(error.to_string(), "table NODE_ADDRESSES is full at 4096 entries");
+    dataplane.remove_node_address(addr(17)).unwrap();
+    dataplane.set_node_address(addr(4_096), NodeAddress::default()).unwrap();
+    assert_eq!(dataplane.node_addresses().unwrap().len(), 4_096);
+}
+
+#[test]
+fn the_sweep_removes_what_is_over_and_asks_the_kernel_last() {
+    const IDLE: u32 = 100;
+    const ESTABLISHED: u32 = 3;
+    let place = Place::new();
+    let dataplane = place.open(TcMode::Tcx).unwrap();
+    let now = clock_gettime(ClockId::Monotonic).tv_sec as u32;
+    let map = Map::from_map_data(MapData::from_pin(place.bpffs().join("v1/maps/FLOWS")).unwrap()).unwrap();
+    let mut flows = HashMap::<_, FlowKey, FlowRecord>::try_from(map).unwrap();
+    let key = |number: u32| FlowKey {
+        src: addr(number),
+        dst: addr(0),
+        src_port: Port::new(1),
+        dst_port: Port::new(53),
+        protocol: u32::from(protocol::UDP),
+    };
+    // Each record answers to no other: its reply's key is none of the keys.
+    let record =
+        |number, last_seen, state| FlowRecord { src: addr(1 << 20 | number), last_seen, state, ..Default::default() };
+    for number in 0..200 {
+        flows.insert(key(number), record(number, now - IDLE, 1), 0).unwrap();
+    }
+    for number in 200..300 {
+        flows.insert(key(number), record(number, now, ESTABLISHED), 0).unwrap();
+    }
+    let sweeper = dataplane.sweeper().unwrap();
+    let over = |_: &FlowKey, record: &FlowRecord, now: u32| now - record.last_seen >= IDLE;
+    assert_eq!(sweeper.sweep(over).unwrap(), Swept { examined: 300, candidates: 200, removed: 200 });
+    let everything = |_: &FlowKey, _: &FlowRecord, _| true;
+    assert_eq!(sweeper.sweep(everything).unwrap(), Swept { examined: 100, candidates: 100, removed: 0 });
+}
