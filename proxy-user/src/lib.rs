@@ -4,5 +4,6 @@
 //! -> `plan` (the tables they need) -> `dataplane` (the kernel). `model` and `plan` are pure.
 
 pub mod dataplane;
+pub mod node;
 
 pub mod plan;
