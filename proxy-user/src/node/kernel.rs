@@ -15,7 +15,7 @@ use super::{DeviceInfo, NodeState};
 #[derive(Debug, Default)]
 pub(super) struct Kernel {
     links: BTreeMap<u32, Link>,
-    /// Of each interface, in the kernel's order: the first that fits is the source address.
+    /// Of each interface, those of IPv4 in the kernel's order.
     addresses: BTreeMap<u32, Vec<Address>>,
     routes: BTreeSet<DefaultRoute>,
     /// Interfaces that lost default routes by going down. Some of those come back with the interface, untold.
@@ -114,8 +114,10 @@ impl Kernel {
             let info = DeviceInfo {
                 name: link.name.clone(),
                 role: selection.role(&link.name, detected.get(ifindex).copied().unwrap_or(Role::Other)),
-                ipv4: self.source(*ifindex, IpAddr::is_ipv4),
-                ipv6: self.source(*ifindex, IpAddr::is_ipv6),
+                // The kernel's own choice is the first, and adds at the end.
+                ipv4: self.sources(*ifindex).find(IpAddr::is_ipv4),
+                // It adds in front for IPv6, and chooses by destination: any will do that stays the same.
+                ipv6: self.sources(*ifindex).filter(IpAddr::is_ipv6).min(),
                 no_mac: link.no_mac,
                 mtu: link.mtu,
                 up: link.up,
@@ -158,14 +160,13 @@ impl Kernel {
         }
     }
 
-    /// The source address the kernel would choose for a family without a route that prescribes one.
-    fn source(&self, ifindex: u32, of_family: impl Fn(&IpAddr) -> bool) -> Option<IpAddr> {
+    /// Addresses fit to be the source of what leaves by an interface: its primary ones of global scope.
+    fn sources(&self, ifindex: u32) -> impl Iterator<Item = IpAddr> {
         let unfit =
             AddressFlags::Secondary | AddressFlags::Deprecated | AddressFlags::Tentative | AddressFlags::Dadfailed;
-        let fits = |address: &&Address| {
-            of_family(&address.ip) && address.scope == AddressScope::Universe && !address.flags.intersects(unfit)
-        };
-        self.addresses.get(&ifindex)?.iter().find(fits).map(|address| address.ip)
+        let fits =
+            move |address: &&Address| address.scope == AddressScope::Universe && !address.flags.intersects(unfit);
+        self.addresses.get(&ifindex).into_iter().flatten().filter(fits).map(|address| address.ip)
     }
 }
 

@@ -37,7 +37,7 @@ pub struct DeviceInfo {
     pub role: Role,
     /// Primary IPv4 address of global scope: the source of what is translated to leave by it.
     pub ipv4: Option<IpAddr>,
-    /// The same for IPv6.
+    /// The same for IPv6; of several, always the same one.
     pub ipv6: Option<IpAddr>,
     /// Packets on it begin with the IP header.
     pub no_mac: bool,

@@ -156,13 +156,15 @@ fn what_was_followed_is_what_a_new_list_says() {
     in_netns(|| async {
         let (other, mut node) = (Netns::new(), started().await);
         add_pair("eth0", &other);
+        // Going down takes the IPv6 addresses away, and what the kernel says of that is not much.
+        ip("address add fd02::1/64 dev eth0 nodad");
+        ip("link set eth0 down");
+        ip("link set eth0 up");
         for address in ["192.0.2.1/24", "198.51.100.1/24", "fd00::1/64", "fd01::1/64", "fd00::2/64"] {
             ip(&format!("address add {address} dev eth0{}", if address.contains(':') { " nodad" } else { "" }));
         }
         ip("address del 192.0.2.1/24 dev eth0");
         ip("link set eth0 mtu 1400");
-        ip("link set eth0 down");
-        ip("link set eth0 up");
         until(&mut node, "eth0", |device| device.is_some_and(|device| device.mtu == 1400 && device.up)).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
         let (fresh, _) = watch(DeviceSelection::default()).await.unwrap();
