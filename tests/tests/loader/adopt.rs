@@ -153,7 +153,7 @@ fn a_pinned_map_of_another_layout_is_refused() {
 fn a_second_agent_is_refused() {
     let place = Place::new();
     let first = place.open(TcMode::Tcx).unwrap();
-    let error = place.open(TcMode::Tcx).err().expect("opening what another agent holds");
+    let error = place.try_open(TcMode::Tcx).err().expect("opening what another agent holds");
     assert!(matches!(error, Error::Locked { .. }), "{error}");
     drop(first);
     place.open(TcMode::Tcx).unwrap();

@@ -29,12 +29,12 @@ fn nothing_is_left_and_a_second_run_finds_nothing() {
     dataplane.attach_sockets(place.cgroup()).unwrap();
     drop(dataplane);
     assert_eq!(tcx_programs("pod0"), 2);
-    let removed = cleanup(place.bpffs()).unwrap();
+    let removed = place.clean_up().unwrap();
     assert!(removed.iter().any(|pin| pin.ends_with("maps/SERVICES")), "{removed:?}");
     assert!(removed.iter().any(|pin| pin.ends_with("cgroup-connect4")), "{removed:?}");
     assert_eq!(tcx_programs("pod0"), 0);
     assert_eq!(left(place.bpffs()), [PathBuf::new(); 0]);
-    assert_eq!(cleanup(place.bpffs()).unwrap(), [""; 0]);
+    assert_eq!(place.clean_up().unwrap(), [""; 0]);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn programs_of_others_stay_and_come_after_ours() {
         programs.iter().map(aya::programs::ProgramInfo::id).collect()
     };
     assert_eq!(programs(), [place.link_and_program(&name).1, others.link_and_program(&name).1]);
-    cleanup(place.bpffs()).unwrap();
+    place.clean_up().unwrap();
     assert_eq!(programs(), [others.link_and_program(&name).1]);
 }
 
@@ -87,7 +87,7 @@ fn changed_kernel_settings_are_restored_unless_changed_again() {
     drop(dataplane);
     assert_eq!(settings(), ["2", "2", "1"]);
     fs::write("/proc/sys/net/ipv4/conf/eth1/rp_filter", "0").unwrap();
-    cleanup(place.bpffs()).unwrap();
+    place.clean_up().unwrap();
     assert_eq!(settings(), ["1", "0", "0"]);
     assert!(run("ip -o link").contains("eth0.1"));
 }

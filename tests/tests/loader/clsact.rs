@@ -1,6 +1,5 @@
 //! Kernels without tcx: filters, which have no pins.
 
-use proxy_user::dataplane::ebpf::cleanup::cleanup;
 use proxy_user::dataplane::ebpf::{Attached, Hooks, TcMode};
 
 use crate::support::{Place, add_veth, run};
@@ -41,11 +40,11 @@ fn filters_go_with_clean_up_and_those_of_others_stay() {
     dataplane.attach_device(veth, "eth0", Hooks::Uplink).unwrap();
     drop(dataplane);
     assert_eq!(filters("eth0").len(), 1);
-    let removed = cleanup(place.bpffs()).unwrap();
+    let removed = place.clean_up().unwrap();
     assert!(removed.contains(&"filter at eth0 ingress".to_owned()), "{removed:?}");
     assert_eq!(filters("eth0"), []);
     assert!(run("tc filter show dev eth0 ingress").contains("u32"));
-    assert_eq!(cleanup(place.bpffs()).unwrap(), [""; 0]);
+    assert_eq!(place.clean_up().unwrap(), [""; 0]);
 }
 
 #[test]

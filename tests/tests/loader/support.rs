@@ -5,8 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
 
 use aya::programs::links::{FdLink, PinnedLink};
+use proxy_user::dataplane::ebpf::cleanup::cleanup;
 use proxy_user::dataplane::ebpf::{Dataplane, Error, Globals, Options, TcMode};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::thread::UnshareFlags;
@@ -50,7 +53,18 @@ impl Place {
         &self.cgroup
     }
 
+    /// Opens the dataplane. A process that another test is starting holds copies of our descriptors, and so the lock of a
+    /// dataplane we dropped, until it runs its own program: hence a few attempts.
     pub(crate) fn open(&self, tc_mode: TcMode) -> Result<Dataplane, Error> {
+        unlocked(|| self.try_open(tc_mode))
+    }
+
+    /// Cleans up, with the same patience.
+    pub(crate) fn clean_up(&self) -> Result<Vec<String>, Error> {
+        unlocked(|| cleanup(self.bpffs()))
+    }
+
+    pub(crate) fn try_open(&self, tc_mode: TcMode) -> Result<Dataplane, Error> {
         Dataplane::open(&Options {
             object: &self.object,
             bpffs: self.bpffs(),
@@ -85,6 +99,16 @@ impl Drop for Place {
         let _ = unmount(self.bpffs.path(), UnmountFlags::DETACH);
         let _ = fs::remove_dir(&self.cgroup);
     }
+}
+
+fn unlocked<T>(attempt: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 0..100 {
+        match attempt() {
+            Err(Error::Locked { .. }) => sleep(Duration::from_millis(10)),
+            done => return done,
+        }
+    }
+    attempt()
 }
 
 fn cgroup_root() -> PathBuf {
