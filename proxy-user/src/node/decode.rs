@@ -11,6 +11,7 @@ use super::role::Kind;
 
 /// An interface.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the kernel, each on its own")]
 pub(super) struct Link {
     pub(super) name: String,
     pub(super) kind: Kind,

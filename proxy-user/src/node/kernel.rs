@@ -135,12 +135,12 @@ impl Kernel {
     fn roles(&self) -> BTreeMap<u32, Role> {
         let (bridges, others): (Vec<_>, Vec<_>) = self.links.iter().partition(|(_, link)| link.kind == Kind::Bridge);
         let mut roles: BTreeMap<u32, Role> =
-            others.into_iter().map(|(ifindex, link)| (*ifindex, role(&self.facts(*ifindex, link, false)))).collect();
+            others.into_iter().map(|(ifindex, link)| (*ifindex, role(self.facts(*ifindex, link, false)))).collect();
         for (bridge, link) in bridges {
             let outside_port = self.links.iter().any(|(port, link)| {
                 link.controller == Some(*bridge) && roles.get(port).is_none_or(|role| *role != Role::Pod)
             });
-            roles.insert(*bridge, role(&self.facts(*bridge, link, outside_port)));
+            roles.insert(*bridge, role(self.facts(*bridge, link, outside_port)));
         }
         roles
     }

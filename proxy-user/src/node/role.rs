@@ -28,6 +28,7 @@ pub(super) enum Kind {
 
 /// What a role depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, of which most combinations occur")]
 pub(super) struct Facts {
     pub(super) loopback: bool,
     pub(super) kind: Kind,
@@ -44,7 +45,7 @@ pub(super) struct Facts {
 }
 
 /// The role of an interface.
-pub(super) fn role(facts: &Facts) -> Role {
+pub(super) fn role(facts: Facts) -> Role {
     if facts.loopback {
         return Role::Loopback;
     }
@@ -83,54 +84,54 @@ mod tests {
 
     #[test]
     fn a_pair_that_leads_to_another_namespace_is_a_pods() {
-        assert_eq!(role(&POD), Role::Pod);
+        assert_eq!(role(POD), Role::Pod);
     }
 
     #[test]
     fn as_a_port_of_a_bridge_too() {
-        assert_eq!(role(&Facts { controller: Some(Kind::Bridge), ..POD }), Role::Pod);
+        assert_eq!(role(Facts { controller: Some(Kind::Bridge), ..POD }), Role::Pod);
     }
 
     #[test]
     fn a_pair_with_a_subnet_or_the_default_route_is_an_uplink() {
-        assert_eq!(role(&Facts { subnet: true, ..POD }), Role::Uplink);
-        assert_eq!(role(&Facts { default_route: true, ..POD }), Role::Uplink);
+        assert_eq!(role(Facts { subnet: true, ..POD }), Role::Uplink);
+        assert_eq!(role(Facts { default_route: true, ..POD }), Role::Uplink);
     }
 
     #[test]
     fn a_pair_with_both_ends_here_is_nothing() {
-        assert_eq!(role(&Facts { peer_elsewhere: false, ..POD }), Role::Other);
-        assert_eq!(role(&Facts { peer_elsewhere: false, subnet: true, ..POD }), Role::Other);
+        assert_eq!(role(Facts { peer_elsewhere: false, ..POD }), Role::Other);
+        assert_eq!(role(Facts { peer_elsewhere: false, subnet: true, ..POD }), Role::Other);
     }
 
     #[test]
     fn hardware_and_tunnels_are_uplinks() {
-        assert_eq!(role(&NIC), Role::Uplink);
-        assert_eq!(role(&Facts { peer_elsewhere: true, ..NIC }), Role::Uplink);
+        assert_eq!(role(NIC), Role::Uplink);
+        assert_eq!(role(Facts { peer_elsewhere: true, ..NIC }), Role::Uplink);
     }
 
     #[test]
     fn ports_of_a_bond_or_bridge_leave_the_role_to_it() {
-        assert_eq!(role(&Facts { controller: Some(Kind::Outside), ..NIC }), Role::Other);
-        assert_eq!(role(&Facts { controller: Some(Kind::Bridge), ..NIC }), Role::Other);
+        assert_eq!(role(Facts { controller: Some(Kind::Outside), ..NIC }), Role::Other);
+        assert_eq!(role(Facts { controller: Some(Kind::Bridge), ..NIC }), Role::Other);
     }
 
     #[test]
     fn ports_of_a_vrf_keep_it() {
-        assert_eq!(role(&Facts { controller: Some(Kind::Vrf), ..NIC }), Role::Uplink);
-        assert_eq!(role(&Facts { kind: Kind::Vrf, ..NIC }), Role::Other);
+        assert_eq!(role(Facts { controller: Some(Kind::Vrf), ..NIC }), Role::Uplink);
+        assert_eq!(role(Facts { kind: Kind::Vrf, ..NIC }), Role::Other);
     }
 
     #[test]
     fn a_bridge_is_an_uplink_only_if_it_leads_beyond_pods() {
-        assert_eq!(role(&BRIDGE), Role::Other);
-        assert_eq!(role(&Facts { outside_port: true, ..BRIDGE }), Role::Uplink);
-        assert_eq!(role(&Facts { default_route: true, ..BRIDGE }), Role::Uplink);
+        assert_eq!(role(BRIDGE), Role::Other);
+        assert_eq!(role(Facts { outside_port: true, ..BRIDGE }), Role::Uplink);
+        assert_eq!(role(Facts { default_route: true, ..BRIDGE }), Role::Uplink);
     }
 
     #[test]
     fn dummies_are_nothing_and_the_loopback_interface_is_itself() {
-        assert_eq!(role(&Facts { kind: Kind::Inside, subnet: true, ..NIC }), Role::Other);
-        assert_eq!(role(&Facts { loopback: true, subnet: true, ..NIC }), Role::Loopback);
+        assert_eq!(role(Facts { kind: Kind::Inside, subnet: true, ..NIC }), Role::Other);
+        assert_eq!(role(Facts { loopback: true, subnet: true, ..NIC }), Role::Loopback);
     }
 }

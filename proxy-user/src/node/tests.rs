@@ -200,11 +200,10 @@ fn a_storm_of_events_ends_in_the_right_state() {
         let (other, mut node) = (Netns::new(), started().await);
         add_pair("eth0", &other);
         // All at once, while the watcher waits: more than its socket holds, so that the kernel drops events.
-        let storm: String = (0..5_000)
-            .map(|number| format!("address add 10.9.{}.{}/32 dev eth0\n", number / 250, number % 250 + 1))
-            .collect();
         let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(storm.as_bytes()).unwrap();
+        for number in 0..5_000 {
+            writeln!(file, "address add 10.9.{}.{}/32 dev eth0", number / 250, number % 250 + 1).unwrap();
+        }
         ip(&format!("-batch {}", file.path().display()));
         let all = node.wait_for(|state| state.addresses.len() >= 5_000);
         tokio::time::timeout(Duration::from_secs(10), all).await.expect("all addresses to be known").unwrap();

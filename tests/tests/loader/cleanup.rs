@@ -33,7 +33,7 @@ fn nothing_is_left_and_a_second_run_finds_nothing() {
     assert!(removed.iter().any(|pin| pin.ends_with("maps/SERVICES")), "{removed:?}");
     assert!(removed.iter().any(|pin| pin.ends_with("cgroup-connect4")), "{removed:?}");
     assert_eq!(tcx_programs("pod0"), 0);
-    assert_eq!(left(place.bpffs()), [PathBuf::new(); 0]);
+    assert_eq!(left(place.bpffs()), Vec::<PathBuf>::new());
     assert_eq!(place.clean_up().unwrap(), [""; 0]);
 }
 

@@ -43,7 +43,7 @@ impl Sweeper {
     /// Walks through the flow tables once. `expired` tells, of a record and the kernel's monotonic clock in whole
     /// seconds, whether its flow may be over; what it names is removed if the kernel agrees.
     pub fn sweep(&self, expired: impl Fn(&FlowKey, &FlowRecord, u32) -> bool) -> Result<Swept, Error> {
-        let now = clock_gettime(ClockId::Monotonic).tv_sec as u32;
+        let now = clock_gettime(ClockId::Monotonic).tv_sec.cast_unsigned() as u32;
         let mut swept = Swept::default();
         let mut candidates = Vec::with_capacity(MAX_KEYS);
         for (table, fd) in &self.tables {
