@@ -28,6 +28,26 @@ pub enum Reason {
     MappedAddress = 11,
 }
 
+/// Why a packet is not translated.
+///
+/// One word also as the error of a `Result<(), Stop>`: a kernel program's function returns no more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// It is none of ours, here.
+    NotOurs,
+    /// It must not pass.
+    Drop(Reason),
+}
+
+impl From<Reason> for Stop {
+    #[inline(always)]
+    fn from(reason: Reason) -> Self {
+        Self::Drop(reason)
+    }
+}
+
+const _: () = assert!(size_of::<Result<(), Stop>>() == 4);
+
 impl Reason {
     /// Every reason, in the order of the numbers.
     pub const ALL: [Self; 11] = [

@@ -8,7 +8,17 @@
 #![forbid(unsafe_op_in_unsafe_fn)]
 
 pub mod addr;
+pub mod checksum;
 pub mod drop;
+pub mod flow;
+pub mod nat;
+pub mod packet;
+#[cfg(any(test, feature = "plain"))]
+pub mod plain;
 #[cfg(feature = "user")]
 mod pod;
+pub mod service;
+pub mod socket;
+pub mod sweep;
 pub mod tables;
+pub mod wire;

@@ -1,1 +1,42 @@
-//! x
+//! The lab: a cluster's network out of network namespaces on one machine, with real sockets and the real kernel.
+//!
+//! [`Lab::builder`] makes nodes, an outside client and a router; [`Cluster`] adds the pods that manifests describe and
+//! an agent on each node. All of it goes when the value is dropped. See `README.md` for how a suite is written, and
+//! [`topology`] for the addresses.
+
+mod agent;
+mod cgroup;
+mod claim;
+mod cluster;
+pub mod demo;
+mod error;
+pub mod existing;
+mod family;
+mod host;
+mod id;
+mod ip;
+mod lab;
+pub mod manifests;
+mod netns;
+mod node;
+mod options;
+mod plumb;
+mod pod;
+mod process;
+mod programs;
+mod teardown;
+pub mod topology;
+pub mod traffic;
+
+pub use agent::{Agent, AgentOptions, SocketLb};
+pub use cluster::Cluster;
+pub use error::{Error, Result};
+pub use family::{Addresses, Family};
+pub use host::Host;
+pub use id::LabId;
+pub use lab::Lab;
+pub use manifests::Manifests;
+pub use node::Node;
+pub use options::{Attachment, Builder};
+pub use pod::Pod;
+pub use process::Process;

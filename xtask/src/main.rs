@@ -1,1 +1,51 @@
-fn main() {}
+//! `cargo xtask`: set-up, build, demonstration and tests of Sluice. A laptop and a build server run the same verbs.
+
+mod build;
+mod demo;
+mod ebpf;
+mod lab;
+mod lint;
+mod process;
+mod setup;
+mod tally;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Set-up, build, demonstration and tests of Sluice
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Verb {
+    /// Find or install the toolchain of the kernel programs and the tools of the other verbs
+    Setup,
+    /// Build the kernel programs and the agent
+    Build(build::Build),
+    /// Show Services at work on two nodes and a client
+    Demo(demo::DemoArgs),
+    /// Look around in labs, and remove them
+    Lab(lab::LabArgs),
+    /// Check formatting, lints, documentation, licences
+    Lint,
+    /// Build, lint, and run every test
+    Test(test::Test),
+}
+
+fn main() -> ExitCode {
+    let done = match Verb::parse() {
+        Verb::Setup => setup::run(),
+        Verb::Build(build) => build.run(),
+        Verb::Demo(args) => demo::run(args),
+        Verb::Lab(args) => lab::run(args),
+        Verb::Lint => lint::run(),
+        Verb::Test(test) => test.run(),
+    };
+    // Not returned from main: with RUST_BACKTRACE set, that would bury the message under our own stack.
+    if let Err(error) = done {
+        eprintln!("error: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}

@@ -30,7 +30,7 @@ pub struct Table {
 /// `ServiceKey` -> `Service`: address, port and protocol of every frontend.
 pub const SERVICES: Table = Table { name: "SERVICES", max_entries: 262_144 };
 /// `BackendKey` -> `Backend`: the endpoints of a Service port, numbered from 0 in each set.
-pub const BACKENDS: Table = Table { name: "BACKENDS", max_entries: 1_048_576 };
+pub const BACKENDS: Table = Table { name: "BACKENDS", max_entries: 524_288 };
 /// `MemberKey` -> `u32` (unused): which endpoints may still serve flows of a Service port.
 pub const MEMBERS: Table = Table { name: "MEMBERS", max_entries: 524_288 };
 /// Service port number -> `ServiceName`. Read by the CLI and by a starting agent, never by a program.
@@ -40,9 +40,9 @@ pub const FLOWS: Table = Table { name: "FLOWS", max_entries: 524_288 };
 /// `FlowKey` -> `FlowRecord`: flows that did not yet. LRU: a flood evicts only its like.
 pub const FLOWS_NEW: Table = Table { name: "FLOWS_NEW", max_entries: 131_072 };
 /// `SocketKey` (socket, Service address) -> `SocketPeer` (the backend chosen for its datagrams). LRU.
-pub const SOCK_BACKEND: Table = Table { name: "SOCK_BACKEND", max_entries: 65_536 };
+pub const SOCK_BACKEND: Table = Table { name: "SOCK_BACKEND", max_entries: 32_768 };
 /// `SocketKey` (socket, backend) -> `SocketPeer` (the Service address it asked for). LRU.
-pub const SOCK_ORIGIN: Table = Table { name: "SOCK_ORIGIN", max_entries: 131_072 };
+pub const SOCK_ORIGIN: Table = Table { name: "SOCK_ORIGIN", max_entries: 65_536 };
 /// `Addr` -> `NodeAddress`: the addresses of this node.
 pub const NODE_ADDRESSES: Table = Table { name: "NODE_ADDRESSES", max_entries: 4_096 };
 /// Interface index -> `Device`.

@@ -28,6 +28,13 @@ pub enum Write {
     AdvanceEpoch,
 }
 
+impl Write {
+    /// Whether a table has more room after it.
+    pub(super) const fn frees_an_entry(&self) -> bool {
+        matches!(self, Self::DeleteName(_) | Self::DeleteMember(_) | Self::DeleteBackend(_) | Self::DeleteService(_))
+    }
+}
+
 /// What the tables hold: read from the kernel by a starting agent, kept in step with each write after that.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Image {
@@ -39,4 +46,21 @@ pub struct Image {
     pub members: BTreeSet<MemberKey>,
     /// `SERVICE_NAMES`.
     pub names: BTreeMap<u32, ServiceName>,
+}
+
+impl Image {
+    /// Carries `write` out, as the kernel does.
+    pub fn apply(&mut self, write: &Write) {
+        match *write {
+            Write::PutName(id, name) => drop(self.names.insert(id, name)),
+            Write::DeleteName(id) => drop(self.names.remove(&id)),
+            Write::PutMember(key) => drop(self.members.insert(key)),
+            Write::DeleteMember(key) => drop(self.members.remove(&key)),
+            Write::PutBackend(key, backend) => drop(self.backends.insert(key, backend)),
+            Write::DeleteBackend(key) => drop(self.backends.remove(&key)),
+            Write::PutService(key, service) => drop(self.services.insert(key, service)),
+            Write::DeleteService(key) => drop(self.services.remove(&key)),
+            Write::AdvanceEpoch => {}
+        }
+    }
 }

@@ -18,8 +18,6 @@ pub struct Globals {
     pub host_netns_cookie: u64,
     /// Only sockets of the node itself are translated, not those of pods.
     pub socket_lb_host_only: bool,
-    /// `BPF_F_IPV6` where the kernel knows it (Linux 6.16, commit ead7f9b8de65), otherwise 0.
-    pub csum_ipv6: u64,
 }
 
 /// Loads the object: maps that are pinned are used again after a check of their layout, the others made and pinned.
@@ -37,7 +35,6 @@ pub(super) fn load(
     loader
         .override_global("HOST_NETNS_COOKIE", &globals.host_netns_cookie, true)
         .override_global("SOCKET_LB_HOST_ONLY", &host_only, true)
-        .override_global("CSUM_IPV6", &globals.csum_ipv6, true)
         // Only there if a program logs.
         .override_global(aya_log::LEVEL, &log_level, false);
     for table in tables::ALL {

@@ -19,6 +19,7 @@ mod log;
 mod mount;
 mod pinned_link;
 mod pins;
+pub mod read;
 mod sweep;
 mod sys;
 mod sysctl;

@@ -1,0 +1,300 @@
+//! The life of flows, on plain tables.
+
+use super::*;
+use crate::addr::{Family, protocol};
+use crate::plain::PlainTables;
+use crate::tables::{
+    BackendKey, EndpointSet, NodeAddress, ServiceKey, backend_flags, node_address_flags, service_flags,
+};
+use crate::wire::Tcp;
+use core::net::IpAddr;
+
+const TCP: u8 = protocol::TCP;
+const UDP: u8 = protocol::UDP;
+const NOW: u32 = 1_000;
+
+fn addr(text: &str) -> Addr {
+    text.parse::<IpAddr>().unwrap().into()
+}
+
+fn packet(number: u8, src: (&str, u16), dst: (&str, u16), tcp_flags: u8) -> Packet {
+    let family = addr(src.0).family();
+    Packet {
+        key: FlowKey {
+            src: addr(src.0),
+            dst: addr(dst.0),
+            src_port: Port::new(src.1),
+            dst_port: Port::new(dst.1),
+            protocol: u32::from(number),
+        },
+        family,
+        kind: Kind::Transport,
+        tcp_flags,
+        ttl: 64,
+        l3: 14,
+        l4: 34,
+        inner_l4: 0,
+    }
+}
+
+fn answer_to(record: &FlowRecord, number: u8, tcp_flags: u8) -> Packet {
+    Packet { key: record.reply_key(u32::from(number)), ..packet(number, ("10.0.0.1", 1), ("10.0.0.2", 2), tcp_flags) }
+}
+
+/// A Service `10.96.0.1:80` with node port 30080 and one endpoint, on the node 192.0.2.11.
+fn tables(backend: &str, local: bool, flags: u32) -> PlainTables {
+    let mut tables = PlainTables { source: Some(addr("192.0.2.11")), ..PlainTables::default() };
+    tables.node_addresses.insert(addr("192.0.2.11"), NodeAddress { flags: node_address_flags::NODE_PORT });
+    for number in [TCP, UDP] {
+        let id = u32::from(number);
+        let service = Service { id, cluster: 1, local: u32::from(local), flags };
+        tables
+            .services
+            .insert(ServiceKey::new(addr("10.96.0.1"), Port::new(80), number), Service { flags: 0, ..service });
+        tables.services.insert(
+            ServiceKey::new(Family::V4.any(), Port::new(30080), number),
+            Service { flags: flags | service_flags::EXTERNAL | service_flags::NODE_PORT, ..service },
+        );
+        let backend =
+            Backend { addr: addr(backend), port: Port::new(8080), flags: if local { backend_flags::LOCAL } else { 0 } };
+        tables.backends.insert(BackendKey::new(id, EndpointSet::Cluster, 0), backend);
+        if local {
+            tables.backends.insert(BackendKey::new(id, EndpointSet::Local, 0), backend);
+        }
+        tables.members.insert(MemberKey::new(id, backend.addr, backend.port));
+    }
+    tables
+}
+
+fn run(tables: &PlainTables, packet: &Packet, hook: Hook, now: u32) -> Result<FlowRecord, Stop> {
+    let mut record = FlowRecord::default();
+    translate(tables, tables, packet, hook, now, &mut record).map(|()| record)
+}
+
+const POD: (&str, u16) = ("10.244.1.20", 40_000);
+const CLIENT: (&str, u16) = ("198.51.100.10", 40_000);
+const CLUSTER_IP: (&str, u16) = ("10.96.0.1", 80);
+const NODE_PORT: (&str, u16) = ("192.0.2.11", 30_080);
+
+#[test]
+fn a_pod_keeps_its_address_and_its_reply_is_restored_where_it_leaves_to_the_pod() {
+    let tables = tables("10.244.2.10", false, 0);
+    let syn = packet(TCP, POD, CLUSTER_IP, Tcp::SYN);
+    let there = run(&tables, &syn, Hook::FromPod, NOW).unwrap();
+    assert_eq!((there.src, there.dst, there.dst_port), (syn.key.src, addr("10.244.2.10"), Port::new(8080)));
+
+    let reply = answer_to(&there, TCP, Tcp::SYN | Tcp::ACK);
+    assert_eq!(run(&tables, &reply, Hook::FromUplink, NOW), Err(Stop::NotOurs));
+    let back = run(&tables, &reply, Hook::ToPod, NOW).unwrap();
+    assert_eq!((back.src, back.src_port), (addr("10.96.0.1"), Port::new(80)));
+    assert_eq!((back.dst, back.dst_port), (syn.key.src, syn.key.src_port));
+}
+
+#[test]
+fn an_outside_client_is_kept_where_the_backend_is_here() {
+    let tables = tables("10.244.1.10", true, 0);
+    let there = run(&tables, &packet(UDP, CLIENT, NODE_PORT, 0), Hook::FromUplink, NOW).unwrap();
+    assert_eq!((there.src, there.src_port), (addr(CLIENT.0), Port::new(CLIENT.1)));
+    let back = run(&tables, &answer_to(&there, UDP, 0), Hook::FromPod, NOW).unwrap();
+    assert_eq!((back.src, back.src_port), (addr(NODE_PORT.0), Port::new(NODE_PORT.1)));
+}
+
+#[test]
+fn an_outside_client_gets_the_nodes_address_where_the_backend_is_elsewhere() {
+    let tables = tables("10.244.2.10", false, 0);
+    let there = run(&tables, &packet(UDP, CLIENT, NODE_PORT, 0), Hook::FromUplink, NOW).unwrap();
+    assert_eq!((there.src, there.src_port), (addr("192.0.2.11"), Port::new(CLIENT.1)));
+    let back = run(&tables, &answer_to(&there, UDP, 0), Hook::FromUplink, NOW).unwrap();
+    assert_eq!((back.dst, back.dst_port), (addr(CLIENT.0), Port::new(CLIENT.1)));
+}
+
+#[test]
+fn a_pod_that_reaches_itself_does_not_see_its_own_address() {
+    let tables = tables(POD.0, true, 0);
+    let there = run(&tables, &packet(TCP, POD, CLUSTER_IP, Tcp::SYN), Hook::FromPod, NOW).unwrap();
+    assert_eq!((there.src, there.dst), (addr("192.0.2.11"), addr(POD.0)));
+    let back = run(&tables, &answer_to(&there, TCP, Tcp::SYN | Tcp::ACK), Hook::FromPod, NOW).unwrap();
+    assert_eq!((back.src, back.dst), (addr("10.96.0.1"), addr(POD.0)));
+}
+
+#[test]
+fn external_traffic_policy_local_binds_the_outside_only() {
+    let tables = tables("10.244.2.10", false, service_flags::LOCAL_ONLY);
+    let to_node_port = |src, hook| run(&tables, &packet(UDP, src, NODE_PORT, 0), hook, NOW);
+    assert_eq!(to_node_port(CLIENT, Hook::FromUplink), Err(Stop::Drop(Reason::NoLocalEndpoints)));
+    assert!(to_node_port(POD, Hook::FromPod).is_ok());
+    assert!(to_node_port(("192.0.2.11", 40_000), Hook::FromNode).is_ok());
+}
+
+#[test]
+fn a_service_without_endpoints_refuses_under_either_policy() {
+    for flags in [0, service_flags::LOCAL_ONLY] {
+        let mut tables = tables("10.244.2.10", false, flags);
+        for service in tables.services.values_mut() {
+            service.cluster = 0;
+        }
+        let refused = run(&tables, &packet(UDP, CLIENT, NODE_PORT, 0), Hook::FromUplink, NOW);
+        assert_eq!(refused, Err(Stop::Drop(Reason::NoEndpoints)));
+    }
+}
+
+#[test]
+fn a_segment_of_no_known_connection_is_refused_and_opens_nothing() {
+    let tables = tables("10.244.2.10", false, 0);
+    let stray = packet(TCP, POD, CLUSTER_IP, Tcp::ACK);
+    assert_eq!(run(&tables, &stray, Hook::FromPod, NOW), Err(Stop::Drop(Reason::NoConnection)));
+    assert!(tables.flows_new.borrow().is_empty());
+}
+
+#[test]
+fn what_is_no_service_is_left_alone() {
+    let tables = tables("10.244.2.10", false, 0);
+    let elsewhere = packet(TCP, POD, ("10.96.0.1", 81), Tcp::SYN);
+    assert_eq!(run(&tables, &elsewhere, Hook::FromPod, NOW), Err(Stop::NotOurs));
+    // A node port exists on the node's addresses only.
+    let other_node = packet(TCP, POD, ("192.0.2.12", 30_080), Tcp::SYN);
+    assert_eq!(run(&tables, &other_node, Hook::FromPod, NOW), Err(Stop::NotOurs));
+}
+
+/// Opens a TCP flow from [`POD`] and completes its handshake.
+fn established(tables: &PlainTables) -> FlowRecord {
+    let there = run(tables, &packet(TCP, POD, CLUSTER_IP, Tcp::SYN), Hook::FromPod, NOW).unwrap();
+    run(tables, &answer_to(&there, TCP, Tcp::SYN | Tcp::ACK), Hook::ToPod, NOW).unwrap();
+    run(tables, &packet(TCP, POD, CLUSTER_IP, Tcp::ACK), Hook::FromPod, NOW).unwrap()
+}
+
+#[test]
+fn a_flow_moves_out_of_the_floods_reach_when_the_client_goes_on() {
+    let tables = tables("10.244.2.10", false, 0);
+    run(&tables, &packet(TCP, POD, CLUSTER_IP, Tcp::SYN), Hook::FromPod, NOW).unwrap();
+    assert_eq!((tables.flows.borrow().len(), tables.flows_new.borrow().len()), (0, 2));
+    established(&tables);
+    assert_eq!((tables.flows.borrow().len(), tables.flows_new.borrow().len()), (2, 0));
+}
+
+#[test]
+fn a_flow_without_room_among_the_established_stays_whole_where_it_is() {
+    let mut tables = tables("10.244.2.10", false, 0);
+    let syn = packet(TCP, POD, CLUSTER_IP, Tcp::SYN);
+    let there = run(&tables, &syn, Hook::FromPod, NOW).unwrap();
+    tables.room = Some(0);
+    run(&tables, &answer_to(&there, TCP, Tcp::SYN | Tcp::ACK), Hook::ToPod, NOW).unwrap();
+    for now in [NOW, NOW + 1] {
+        assert_eq!(run(&tables, &packet(TCP, POD, CLUSTER_IP, Tcp::ACK), Hook::FromPod, now).unwrap().dst, there.dst);
+        assert_eq!((tables.flows.borrow().len(), tables.flows_new.borrow().len()), (0, 2));
+    }
+    tables.room = None;
+    run(&tables, &packet(TCP, POD, CLUSTER_IP, Tcp::ACK), Hook::FromPod, NOW + 2).unwrap();
+    assert_eq!((tables.flows.borrow().len(), tables.flows_new.borrow().len()), (2, 0));
+}
+
+#[test]
+fn either_half_of_a_flow_brings_back_the_other() {
+    let tables = tables("10.244.2.10", false, 0);
+    let record = established(&tables);
+    let forward = packet(TCP, POD, CLUSTER_IP, Tcp::ACK);
+    let reply = answer_to(&record, TCP, Tcp::ACK);
+
+    tables.flows.borrow_mut().remove(&reply.key);
+    run(&tables, &forward, Hook::FromPod, NOW + 1).unwrap();
+    assert_eq!(run(&tables, &reply, Hook::ToPod, NOW + 1).unwrap().dst, forward.key.src);
+
+    tables.flows.borrow_mut().remove(&forward.key);
+    run(&tables, &reply, Hook::ToPod, NOW + 2).unwrap();
+    assert_eq!(run(&tables, &forward, Hook::FromPod, NOW + 2).unwrap().dst, record.dst);
+}
+
+#[test]
+fn a_removed_backend_keeps_its_connection_and_loses_its_datagrams() {
+    let mut tables = tables("10.244.2.10", false, 0);
+    established(&tables);
+    let datagram = packet(UDP, POD, CLUSTER_IP, 0);
+    run(&tables, &datagram, Hook::FromPod, NOW).unwrap();
+
+    let fresh = Backend { addr: addr("10.244.2.11"), port: Port::new(8080), flags: 0 };
+    tables.members.clear();
+    for number in [TCP, UDP] {
+        tables.backends.insert(BackendKey::new(u32::from(number), EndpointSet::Cluster, 0), fresh);
+        tables.members.insert(MemberKey::new(u32::from(number), fresh.addr, fresh.port));
+    }
+    tables.epoch += 1;
+    let segment = run(&tables, &packet(TCP, POD, CLUSTER_IP, Tcp::ACK), Hook::FromPod, NOW).unwrap();
+    assert_eq!(segment.dst, addr("10.244.2.10"));
+    assert_eq!(run(&tables, &datagram, Hook::FromPod, NOW).unwrap().dst, fresh.addr);
+}
+
+#[test]
+fn another_backends_leaving_does_not_disturb_datagrams() {
+    let mut tables = tables("10.244.2.10", false, 0);
+    let datagram = packet(UDP, POD, CLUSTER_IP, 0);
+    let before = run(&tables, &datagram, Hook::FromPod, NOW).unwrap();
+    tables.epoch += 1;
+    let after = run(&tables, &datagram, Hook::FromPod, NOW).unwrap();
+    assert_eq!(before.dst, after.dst);
+}
+
+#[test]
+fn a_port_used_again_after_close_reaches_a_live_backend() {
+    let mut tables = tables("10.244.2.10", false, 0);
+    let record = established(&tables);
+    run(&tables, &packet(TCP, POD, CLUSTER_IP, Tcp::FIN | Tcp::ACK), Hook::FromPod, NOW).unwrap();
+    run(&tables, &answer_to(&record, TCP, Tcp::FIN | Tcp::ACK), Hook::ToPod, NOW).unwrap();
+    let fresh = Backend { addr: addr("10.244.2.11"), port: Port::new(8080), flags: 0 };
+    tables.backends.insert(BackendKey::new(u32::from(TCP), EndpointSet::Cluster, 0), fresh);
+    let again = run(&tables, &packet(TCP, POD, CLUSTER_IP, Tcp::SYN), Hook::FromPod, NOW + 1).unwrap();
+    assert_eq!(again.dst, fresh.addr);
+}
+
+#[test]
+fn two_flows_to_one_backend_are_told_apart_by_their_source_port() {
+    let mut tables = tables("10.244.2.10", false, 0);
+    let second = ServiceKey::new(addr("10.96.0.2"), Port::new(80), TCP);
+    let service = tables.services[&ServiceKey::new(addr(CLUSTER_IP.0), Port::new(80), TCP)];
+    tables.services.insert(second, service);
+    let first = run(&tables, &packet(TCP, POD, CLUSTER_IP, Tcp::SYN), Hook::FromPod, NOW).unwrap();
+    let other = run(&tables, &packet(TCP, POD, ("10.96.0.2", 80), Tcp::SYN), Hook::FromPod, NOW).unwrap();
+    assert_eq!((first.dst, first.src, first.src_port), (other.dst, other.src, Port::new(POD.1)));
+    assert_ne!(first.src_port, other.src_port);
+    for (record, vip) in [(first, "10.96.0.1"), (other, "10.96.0.2")] {
+        let back = run(&tables, &answer_to(&record, TCP, Tcp::SYN | Tcp::ACK), Hook::ToPod, NOW).unwrap();
+        assert_eq!((back.src, back.dst_port), (addr(vip), Port::new(POD.1)));
+    }
+}
+
+#[test]
+fn source_translation_never_takes_a_port_of_the_nodes_own_sockets() {
+    let mut tables = tables("10.244.2.10", false, 0);
+    tables.own_sockets.insert(FlowKey {
+        src: addr("10.244.2.10"),
+        dst: addr("192.0.2.11"),
+        src_port: Port::new(8080),
+        dst_port: Port::new(CLIENT.1),
+        protocol: u32::from(TCP),
+    });
+    let there = run(&tables, &packet(TCP, CLIENT, NODE_PORT, Tcp::SYN), Hook::FromUplink, NOW).unwrap();
+    assert_ne!(there.src_port, Port::new(CLIENT.1));
+}
+
+#[test]
+fn an_error_goes_the_way_of_the_flow_it_is_about() {
+    let tables = tables("10.244.2.10", false, 0);
+    let record = established(&tables);
+    // What a router says about the packet to the backend travels as the backend's reply would.
+    let error = Packet { kind: Kind::IcmpError, ..answer_to(&record, TCP, 0) };
+    let back = run(&tables, &error, Hook::ToPod, NOW).unwrap();
+    assert_eq!((back.src, back.dst), (addr(CLUSTER_IP.0), addr(POD.0)));
+    // An error about nothing we know opens nothing.
+    let stray = Packet { kind: Kind::IcmpError, ..packet(TCP, POD, NODE_PORT, 0) };
+    assert_eq!(run(&tables, &stray, Hook::FromPod, NOW), Err(Stop::NotOurs));
+}
+
+#[test]
+fn a_full_table_refuses_the_flow_whole() {
+    for room in [0, 1] {
+        let mut tables = tables("10.244.2.10", false, 0);
+        tables.room = Some(room);
+        let full = run(&tables, &packet(TCP, POD, CLUSTER_IP, Tcp::SYN), Hook::FromPod, NOW);
+        assert_eq!(full, Err(Stop::Drop(Reason::FlowTableFull)));
+        assert!(tables.flows_new.borrow().is_empty());
+    }
+}

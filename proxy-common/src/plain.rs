@@ -1,0 +1,142 @@
+//! The tables as plain collections, for tests and for whoever wants to ask "what would happen".
+
+extern crate std;
+
+use core::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use crate::addr::Addr;
+use crate::drop::Reason;
+use crate::flow::State;
+use crate::nat::{Added, FlowEntry, FlowTables, Routes};
+use crate::service::ServiceTables;
+use crate::tables::{Backend, BackendKey, FlowKey, FlowRecord, MemberKey, NodeAddress, Service, ServiceKey};
+
+/// Every table that a decision looks at. What a look-up misses in the kernel is a public field here, to be set up.
+#[derive(Default)]
+pub struct PlainTables {
+    /// `SERVICES`.
+    pub services: BTreeMap<ServiceKey, Service>,
+    /// `BACKENDS`.
+    pub backends: BTreeMap<BackendKey, Backend>,
+    /// `MEMBERS`.
+    pub members: BTreeSet<MemberKey>,
+    /// `NODE_ADDRESSES`.
+    pub node_addresses: BTreeMap<Addr, NodeAddress>,
+    /// `EPOCH`.
+    pub epoch: u32,
+    /// `FLOWS`.
+    pub flows: RefCell<BTreeMap<FlowKey, PlainEntry>>,
+    /// `FLOWS_NEW`.
+    pub flows_new: RefCell<BTreeMap<FlowKey, PlainEntry>>,
+    /// Most entries of `FLOWS`, and of `FLOWS_NEW`.
+    pub room: Option<usize>,
+    /// Address that source translation finds; `None`: no route.
+    pub source: Option<Addr>,
+    /// Packets that a socket of the node waits for.
+    pub own_sockets: BTreeSet<FlowKey>,
+    /// The next random number; each draw adds a constant that visits every residue.
+    pub seed: Cell<u32>,
+}
+
+/// A flow record that its table and its readers share.
+#[derive(Clone)]
+pub struct PlainEntry(Rc<Cell<FlowRecord>>);
+
+impl PlainEntry {
+    fn change(&self, change: impl FnOnce(&mut FlowRecord)) {
+        let mut record = self.0.get();
+        change(&mut record);
+        self.0.set(record);
+    }
+}
+
+impl FlowEntry for PlainEntry {
+    fn record(&self) -> FlowRecord {
+        self.0.get()
+    }
+    fn set_last_seen(&self, now: u32) {
+        self.change(|record| record.last_seen = now);
+    }
+    fn set_state(&self, state: State) {
+        self.change(|record| record.state = state as u32);
+    }
+    fn set_epoch(&self, epoch: u32) {
+        self.change(|record| record.epoch = epoch);
+    }
+}
+
+impl ServiceTables for PlainTables {
+    fn service(&self, key: &ServiceKey) -> Option<Service> {
+        self.services.get(key).copied()
+    }
+    fn backend(&self, key: &BackendKey) -> Option<Backend> {
+        self.backends.get(key).copied()
+    }
+    fn is_member(&self, key: &MemberKey) -> bool {
+        self.members.contains(key)
+    }
+    fn node_address(&self, addr: &Addr) -> Option<NodeAddress> {
+        self.node_addresses.get(addr).copied()
+    }
+    fn epoch(&self) -> u32 {
+        self.epoch
+    }
+    fn random(&self) -> u32 {
+        // The golden ratio's odd multiple: successive draws spread over every set (Knuth, multiplicative hashing).
+        self.seed.set(self.seed.get().wrapping_add(0x9e37_79b1));
+        self.seed.get()
+    }
+}
+
+impl PlainTables {
+    fn has_room(&self, flows: &BTreeMap<FlowKey, PlainEntry>) -> bool {
+        self.room.is_none_or(|room| flows.len() < room)
+    }
+}
+
+impl FlowTables for PlainTables {
+    type Entry = PlainEntry;
+
+    fn established(&self, key: &FlowKey) -> Option<PlainEntry> {
+        self.flows.borrow().get(key).cloned()
+    }
+    fn half_open(&self, key: &FlowKey) -> Option<PlainEntry> {
+        self.flows_new.borrow().get(key).cloned()
+    }
+    fn put_established(&self, key: &FlowKey, record: &FlowRecord) -> Result<(), Reason> {
+        let mut flows = self.flows.borrow_mut();
+        if !flows.contains_key(key) && !self.has_room(&flows) {
+            return Err(Reason::FlowTableFull);
+        }
+        flows.insert(*key, PlainEntry(Rc::new(Cell::new(*record))));
+        Ok(())
+    }
+    fn add_half_open(&self, key: &FlowKey, record: &FlowRecord) -> Added {
+        let mut flows = self.flows_new.borrow_mut();
+        if flows.contains_key(key) {
+            return Added::Taken;
+        }
+        if !self.has_room(&flows) {
+            return Added::Full;
+        }
+        flows.insert(*key, PlainEntry(Rc::new(Cell::new(*record))));
+        Added::New
+    }
+    fn remove_established(&self, key: &FlowKey) {
+        self.flows.borrow_mut().remove(key);
+    }
+    fn remove_half_open(&self, key: &FlowKey) {
+        self.flows_new.borrow_mut().remove(key);
+    }
+}
+
+impl Routes for PlainTables {
+    fn source_towards(&self, _packet: &FlowKey) -> Option<Addr> {
+        self.source
+    }
+    fn is_own_socket(&self, packet: &FlowKey) -> bool {
+        self.own_sockets.contains(packet)
+    }
+}

@@ -1,0 +1,77 @@
+//! Every map, and the switches the agent sets before it loads the programs.
+
+use aya_ebpf::Global;
+use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
+use proxy_common::addr::Addr;
+use proxy_common::drop::Reason;
+use proxy_common::packet::Packet;
+use proxy_common::tables::{
+    self, Backend, BackendKey, Device, FlowKey, FlowRecord, MemberKey, NodeAddress, Service, ServiceKey, ServiceName,
+    SocketKey, SocketPeer,
+};
+
+// Without preallocation a hash costs memory for what it holds, and an element that was read isn't reused under the
+// reader.
+#[map]
+pub(crate) static SERVICES: HashMap<ServiceKey, Service> =
+    HashMap::with_max_entries(tables::SERVICES.max_entries, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static BACKENDS: HashMap<BackendKey, Backend> =
+    HashMap::with_max_entries(tables::BACKENDS.max_entries, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static MEMBERS: HashMap<MemberKey, u32> =
+    HashMap::with_max_entries(tables::MEMBERS.max_entries, BPF_F_NO_PREALLOC);
+// No program reads it: the map lives here so that all are made in one place.
+#[map]
+static SERVICE_NAMES: HashMap<u32, ServiceName> =
+    HashMap::with_max_entries(tables::SERVICE_NAMES.max_entries, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static FLOWS: HashMap<FlowKey, FlowRecord> =
+    HashMap::with_max_entries(tables::FLOWS.max_entries, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static FLOWS_NEW: LruHashMap<FlowKey, FlowRecord> =
+    LruHashMap::with_max_entries(tables::FLOWS_NEW.max_entries, 0);
+#[map]
+pub(crate) static SOCK_BACKEND: LruHashMap<SocketKey, SocketPeer> =
+    LruHashMap::with_max_entries(tables::SOCK_BACKEND.max_entries, 0);
+#[map]
+pub(crate) static SOCK_ORIGIN: LruHashMap<SocketKey, SocketPeer> =
+    LruHashMap::with_max_entries(tables::SOCK_ORIGIN.max_entries, 0);
+#[map]
+pub(crate) static NODE_ADDRESSES: HashMap<Addr, NodeAddress> =
+    HashMap::with_max_entries(tables::NODE_ADDRESSES.max_entries, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static DEVICES: HashMap<u32, Device> =
+    HashMap::with_max_entries(tables::DEVICES.max_entries, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static EPOCH: Array<u32> = Array::with_max_entries(tables::EPOCH.max_entries, 0);
+/// Where the tc programs keep what would crowd their stack of 512 bytes. They don't interrupt one another on a CPU.
+#[map]
+pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+static DROPS: PerCpuArray<u64> = PerCpuArray::with_max_entries(tables::DROPS.max_entries, 0);
+
+/// A packet under way. Zero bytes make up a value of each.
+pub(crate) struct Scratch {
+    pub(crate) packet: Packet,
+    pub(crate) record: FlowRecord,
+    /// Most bytes of IP that its way takes, where it has more.
+    pub(crate) mtu: u16,
+}
+
+/// Cookie of the network namespace of the node itself.
+#[unsafe(no_mangle)]
+pub(crate) static HOST_NETNS_COOKIE: Global<u64> = Global::new(0);
+/// Not 0: only sockets of the node itself are translated, not those of pods.
+#[unsafe(no_mangle)]
+pub(crate) static SOCKET_LB_HOST_ONLY: Global<u8> = Global::new(0);
+/// Counts a packet that is not passed on.
+#[inline(always)]
+pub(crate) fn count_drop(reason: Reason) {
+    if let Some(packets) = DROPS.get_ptr_mut(reason.number()) {
+        // SAFETY: a slot of a per-CPU array stays in place, and only this CPU writes it.
+        unsafe { *packets += 1 };
+    }
+}

@@ -1,0 +1,52 @@
+//! Forgets flows that are over. The agent walks the tables and names candidates; whether one is over is decided here,
+//! on the record as it is now, so that a flow which was seen again in between is kept.
+
+use aya_ebpf::macros::classifier;
+use aya_ebpf::programs::TcContext;
+use proxy_common::flow::expired;
+use proxy_common::nat::{FlowEntry as _, FlowTables as _};
+use proxy_common::sweep::{COUNT_OFFSET, Count, KEYS_OFFSET, MAX_KEYS};
+use proxy_common::tables::FlowKey;
+use proxy_common::wire::Bytes as _;
+
+use crate::clock;
+use crate::tables::Maps;
+use crate::tc::Skb;
+
+/// Takes the candidates' keys as a packet; see [`proxy_common::sweep`]. Returns how many flows it removed. Never
+/// attached to a hook.
+#[classifier]
+pub(crate) fn sweep_flows(ctx: TcContext) -> i32 {
+    let skb = Skb::new(&ctx);
+    let Some(Count(count)) = skb.header(COUNT_OFFSET) else { return 0 };
+    let now = clock::seconds();
+    let mut removed = 0;
+    let mut i = 0;
+    while i < MAX_KEYS && i < count {
+        let Some(key) = skb.header::<FlowKey>(KEYS_OFFSET + i * size_of::<FlowKey>() as u32) else { break };
+        removed += i32::from(remove_if_over(&key, now));
+        i += 1;
+    }
+    removed
+}
+
+/// A flow is over when neither of its directions saw a packet for too long.
+#[inline(never)]
+fn remove_if_over(key: &FlowKey, now: u32) -> bool {
+    let Some(entry) = Maps.established(key).or_else(|| Maps.half_open(key)) else { return false };
+    let record = entry.record();
+    if !expired(&record, key.protocol, now) {
+        return false;
+    }
+    let other_key = record.reply_key(key.protocol);
+    if let Some(other) = Maps.established(&other_key).or_else(|| Maps.half_open(&other_key))
+        && !expired(&other.record(), key.protocol, now)
+    {
+        return false;
+    }
+    for key in [key, &other_key] {
+        Maps.remove_established(key);
+        Maps.remove_half_open(key);
+    }
+    true
+}

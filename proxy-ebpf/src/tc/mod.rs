@@ -1,0 +1,10 @@
+//! Per packet: the programs on the interfaces of pods and on uplinks.
+
+mod answer;
+mod hooks;
+mod path;
+mod rewrite;
+mod route;
+mod skb;
+
+pub(crate) use skb::Skb;

@@ -1,0 +1,142 @@
+//! The way of a packet through a hook: parse, decide, rewrite, send on.
+
+use aya_ebpf::bindings::{TC_ACT_REDIRECT, TC_ACT_SHOT, TC_ACT_UNSPEC};
+use proxy_common::drop::{Reason, Stop};
+use proxy_common::flow::is_reply;
+use proxy_common::nat::{self, Followed, Hook, translated};
+use proxy_common::packet::{Kind, Packet, parse};
+use proxy_common::service::ServiceTables as _;
+use proxy_common::tables::{FlowRecord, flow_flags};
+
+use super::answer::{Answer, answer};
+use super::rewrite;
+use super::route::{self, LOOPBACK, Route};
+use super::skb::Skb;
+use crate::clock;
+use crate::maps::{SCRATCH, Scratch, count_drop};
+use crate::tables::Maps;
+
+/// Not ours, or done with: the next program on the hook, then the kernel's own stack.
+const NEXT: i32 = TC_ACT_UNSPEC;
+
+/// Bytes of an Ethernet header.
+pub(crate) const ETHERNET: u32 = 14;
+
+/// Runs a packet through a hook whose packets begin with `link_layer` bytes of link-layer header. Returns the
+/// program's verdict.
+#[inline(always)]
+pub(crate) fn run(skb: Skb, hook: Hook, link_layer: u32) -> i32 {
+    let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return NEXT };
+    // SAFETY: the element is this CPU's, and no other program of this CPU runs before this one returns.
+    let scratch = unsafe { &mut *scratch };
+    match decide(skb, hook, link_layer, scratch) {
+        Ok(()) => TC_ACT_REDIRECT,
+        Err(Stop::NotOurs) => NEXT,
+        Err(Stop::Drop(reason)) => {
+            count_drop(reason);
+            let told = match reason {
+                Reason::NoEndpoints | Reason::NoConnection => Answer::REFUSED,
+                Reason::TtlExceeded => Answer::TTL_EXCEEDED,
+                Reason::TooBig => Answer::too_big(scratch.mtu),
+                _ => return TC_ACT_SHOT,
+            };
+            answer(skb, &scratch.packet, hook, told)
+        }
+    }
+}
+
+/// `Ok` when the packet was sent on.
+#[inline(always)]
+fn decide(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<(), Stop> {
+    if skb.has_vlan() {
+        return Err(Stop::NotOurs);
+    }
+    read(skb, link_layer, &mut scratch.packet)?;
+    let now = clock::seconds();
+    match nat::follow(&Maps, &scratch.packet, hook, now, &mut scratch.record) {
+        Followed::Leave => return Err(Stop::NotOurs),
+        Followed::Translate => {}
+        Followed::Unknown => begin(skb, &scratch.packet, hook, now, &mut scratch.record)?,
+    }
+    carry_out(skb, hook, scratch)
+}
+
+// These are functions of their own so that the stack of one is free again for the next.
+
+/// Parses a packet.
+#[inline(never)]
+fn read(skb: Skb, link_layer: u32, packet: &mut Packet) -> Result<(), Stop> {
+    *packet = parse(&skb, skb.ethertype(), link_layer)?.ok_or(Stop::NotOurs)?;
+    Ok(())
+}
+
+/// Decides about a packet of no flow we know.
+#[inline(never)]
+fn begin(skb: Skb, packet: &Packet, hook: Hook, now: u32, record: &mut FlowRecord) -> Result<(), Stop> {
+    nat::open(&Maps, &skb, packet, hook, now, record)
+}
+
+/// How a translated packet goes on.
+enum Onward {
+    /// As the node's own stack sees fit.
+    Stack,
+    /// To the node itself.
+    Node,
+    /// By a route we look up: its source is an address of the node, which the stack takes for a forgery on a packet
+    /// that comes in.
+    Route,
+}
+
+#[inline(always)]
+fn onward(skb: Skb, hook: Hook, record: &FlowRecord) -> Onward {
+    let to_node = || Maps.node_address(&record.dst).is_some();
+    match (hook, is_reply(record)) {
+        (Hook::ToPod, _) => Onward::Stack,
+        // An answer of the node's own programs was already routed to its client.
+        (Hook::FromNode, true) => Onward::Stack,
+        (Hook::FromNode, false) if !to_node() => Onward::Route,
+        // On the loopback interface it is on its way there.
+        (Hook::FromNode, false) if skb.ifindex() == LOOPBACK => Onward::Stack,
+        (Hook::FromNode, false) => Onward::Node,
+        (_, true) if record.flags & flow_flags::CLIENT_IS_NODE != 0 => Onward::Node,
+        (Hook::FromPod | Hook::FromUplink, true) => Onward::Route,
+        // A pod's packet that keeps its source is routed as one sent to the backend directly would be.
+        (Hook::FromPod, false) if record.flags & flow_flags::RESTORE_AT_CLIENT != 0 => Onward::Stack,
+        (Hook::FromPod | Hook::FromUplink, false) if to_node() => Onward::Stack,
+        (Hook::FromPod | Hook::FromUplink, false) => Onward::Route,
+    }
+}
+
+/// Rewrites a packet and sends it on; `Ok` when it needs nothing more.
+#[inline(never)]
+fn carry_out(skb: Skb, hook: Hook, scratch: &mut Scratch) -> Result<(), Stop> {
+    let onward = onward(skb, hook, &scratch.record);
+    if matches!(onward, Onward::Route) {
+        return by_route(skb, hook, scratch);
+    }
+    rewrite::translate(skb, &scratch.packet, &scratch.record)?;
+    match onward {
+        Onward::Node => Ok(route::deliver_to_node(skb)?),
+        Onward::Stack | Onward::Route => Err(Stop::NotOurs),
+    }
+}
+
+/// Does as a router would, on a packet that passes by the node's stack.
+#[inline(always)]
+fn by_route(skb: Skb, hook: Hook, scratch: &mut Scratch) -> Result<(), Stop> {
+    let Scratch { packet, record, mtu } = scratch;
+    let forwarded = !matches!(hook, Hook::FromNode);
+    if forwarded && packet.ttl <= 1 {
+        return Err(Stop::Drop(Reason::TtlExceeded));
+    }
+    let length = if matches!(packet.kind, Kind::Transport) { route::length_on_link(skb, packet) } else { 0 };
+    let mut route = Route::default();
+    let found = route::look_up(skb, &translated(&packet.key, record), length, &mut route);
+    *mtu = route.mtu;
+    found?;
+    rewrite::translate(skb, packet, record)?;
+    if forwarded {
+        rewrite::decrement_ttl(skb, packet)?;
+    }
+    Ok(route::send(skb, &route)?)
+}

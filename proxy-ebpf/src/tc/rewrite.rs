@@ -1,0 +1,137 @@
+//! Puts a record's addresses and ports into a packet.
+
+use aya_ebpf::bindings::{BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR};
+use aya_ebpf::helpers::generated::{bpf_l3_csum_replace, bpf_l4_csum_replace};
+use proxy_common::addr::{Addr, Family, protocol};
+use proxy_common::checksum::Delta;
+use proxy_common::drop::Reason;
+use proxy_common::packet::{Kind, Packet};
+use proxy_common::tables::FlowRecord;
+use proxy_common::wire::{Bytes as _, Icmp, Ipv4, Ipv6, Ports, Tcp, Udp};
+
+use super::skb::{Skb, done};
+
+/// Translates a packet by the record of its flow.
+#[inline(never)]
+pub(crate) fn translate(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reason> {
+    match packet.kind {
+        Kind::Transport => transport(skb, packet, record),
+        Kind::IcmpError => icmp_error(skb, packet, record),
+    }
+}
+
+#[inline(always)]
+fn transport(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reason> {
+    let key = &packet.key;
+    let old = Ports { src: key.src_port.wire(), dst: key.dst_port.wire() };
+    let new = Ports { src: record.src_port.wire(), dst: record.dst_port.wire() };
+    let (checksum, flags) = if key.protocol == u32::from(protocol::TCP) {
+        (Tcp::CHECKSUM, 0)
+    } else {
+        (Udp::CHECKSUM, u64::from(BPF_F_MARK_MANGLED_0))
+    };
+    let at = packet.l4 + checksum;
+    let delta = change(packet.family, change(packet.family, Delta::NONE, &key.src, &record.src), &key.dst, &record.dst);
+    add_pseudo_header(skb, at, packet.family, delta, flags)?;
+    if old.src != new.src || old.dst != new.dst {
+        add_l4(skb, at, Delta::NONE.half(old.src, new.src).half(old.dst, new.dst), flags)?;
+        skb.store(packet.l4, &new)?;
+    }
+    set_addresses(skb, packet.family, packet.l3, &record.src, &record.dst, delta)
+}
+
+/// An error quotes a packet of the opposite direction: its source is the error's destination.
+#[inline(always)]
+fn icmp_error(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reason> {
+    let (key, family) = (&packet.key, packet.family);
+    let outer_src = source(skb, packet)?;
+    // A router on the way reports under its own name, the far end under the one the near end knows it by.
+    let outer_new_src = if outer_src == key.src { record.src } else { outer_src };
+    let outer = change(family, change(family, Delta::NONE, &outer_src, &outer_new_src), &key.dst, &record.dst);
+    let inner = change(family, change(family, Delta::NONE, &key.dst, &record.dst), &key.src, &record.src);
+    let ports =
+        Delta::NONE.half(key.dst_port.wire(), record.dst_port.wire()).half(key.src_port.wire(), record.src_port.wire());
+    let at = packet.l4 + Icmp::CHECKSUM;
+    add_l4(skb, at, ports, 0)?;
+    if family == Family::V6 {
+        // ICMPv6 covers a pseudo-header and what it quotes. An IPv4 header's change is made good by its own checksum.
+        add_pseudo_header(skb, at, family, outer, 0)?;
+        add_l4(skb, at, inner, 0)?;
+    }
+    skb.store(packet.inner_l4, &Ports { src: record.dst_port.wire(), dst: record.src_port.wire() })?;
+    set_addresses(skb, family, packet.l4 + Icmp::LEN, &record.dst, &record.src, inner)?;
+    set_addresses(skb, family, packet.l3, &outer_new_src, &record.dst, outer)
+}
+
+#[inline(always)]
+fn source(skb: Skb, packet: &Packet) -> Result<Addr, Reason> {
+    match packet.family {
+        Family::V4 => skb.header::<Ipv4>(packet.l3).map(|ip| Addr::from_v4_word(ip.src)),
+        Family::V6 => skb.header::<Ipv6>(packet.l3).map(|ip| Addr::from_words(ip.src)),
+    }
+    .ok_or(Reason::Malformed)
+}
+
+/// What turning one address into another does to a sum.
+#[inline(always)]
+fn change(family: Family, delta: Delta, old: &Addr, new: &Addr) -> Delta {
+    match family {
+        Family::V4 => delta.word(old.v4_word(), new.v4_word()),
+        Family::V6 => delta.words(old.words(), new.words()),
+    }
+}
+
+/// Puts addresses into the IP header at `l3`; `delta` is what that changes.
+#[inline(always)]
+fn set_addresses(skb: Skb, family: Family, l3: u32, src: &Addr, dst: &Addr, delta: Delta) -> Result<(), Reason> {
+    match family {
+        Family::V4 => {
+            add_l3(skb, l3, delta)?;
+            skb.store(l3 + Ipv4::SRC, &[src.v4_word(), dst.v4_word()])
+        }
+        Family::V6 => {
+            skb.store(l3 + Ipv6::SRC, src)?;
+            skb.store(l3 + Ipv6::DST, dst)
+        }
+    }
+}
+
+/// One hop less to live. The caller has seen that it lives on.
+#[inline(always)]
+pub(crate) fn decrement_ttl(skb: Skb, packet: &Packet) -> Result<(), Reason> {
+    let (old, new) = (packet.ttl, packet.ttl.wrapping_sub(1));
+    match packet.family {
+        Family::V4 => {
+            let half = |ttl: u8| u16::from_ne_bytes([ttl, 0]);
+            add_l3(skb, packet.l3, Delta::NONE.half(half(old), half(new)))?;
+            skb.store(packet.l3 + Ipv4::TTL, &new)
+        }
+        Family::V6 => skb.store(packet.l3 + Ipv6::HOP_LIMIT, &new),
+    }
+}
+
+#[inline(always)]
+fn add_l3(skb: Skb, l3: u32, delta: Delta) -> Result<(), Reason> {
+    // SAFETY: the helper checks the packet's bounds.
+    done(unsafe { bpf_l3_csum_replace(skb.0, l3 + Ipv4::CHECKSUM, 0, delta.kernel(), 0) })
+}
+
+/// Adds to a transport checksum what a change of addresses makes, by way of the pseudo-header.
+#[inline(always)]
+fn add_pseudo_header(skb: Skb, at: u32, family: Family, delta: Delta, flags: u64) -> Result<(), Reason> {
+    // Linux 6.16 (commit ead7f9b8de65): without it a change of IPv6 addresses spoils a sum that the network card took
+    // over the whole packet. A kernel that doesn't know the flag says so before it changes anything.
+    const BPF_F_IPV6: u64 = 1 << 7;
+    let flags = flags | u64::from(BPF_F_PSEUDO_HDR);
+    match family {
+        Family::V4 => add_l4(skb, at, delta, flags),
+        Family::V6 => add_l4(skb, at, delta, flags | BPF_F_IPV6).or_else(|_| add_l4(skb, at, delta, flags)),
+    }
+}
+
+/// The helper knows whether the checksum is complete, or only begun and left to the network card.
+#[inline(always)]
+fn add_l4(skb: Skb, at: u32, delta: Delta, flags: u64) -> Result<(), Reason> {
+    // SAFETY: the helper checks the packet's bounds.
+    done(unsafe { bpf_l4_csum_replace(skb.0, at, 0, delta.kernel(), flags) })
+}

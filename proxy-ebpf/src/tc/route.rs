@@ -1,0 +1,191 @@
+//! Where packets go: the node's routes and interfaces.
+
+use aya_ebpf::bindings::{__sk_buff, bpf_fib_lookup as FibLookup, bpf_sock_tuple as SockTuple};
+use aya_ebpf::helpers::generated::{
+    bpf_fib_lookup, bpf_redirect, bpf_redirect_neigh, bpf_sk_lookup_udp, bpf_sk_release, bpf_skc_lookup_tcp,
+};
+use proxy_common::addr::{Addr, Family, protocol};
+use proxy_common::drop::Reason;
+use proxy_common::nat::Routes;
+use proxy_common::packet::Packet;
+use proxy_common::tables::FlowKey;
+use proxy_common::wire::{Bytes as _, Tcp};
+
+use super::skb::Skb;
+use crate::maps::DEVICES;
+
+/// The loopback interface has this index in every network namespace.
+pub(crate) const LOOPBACK: u32 = 1;
+/// Entry of `DEVICES` with the node's own addresses, for interfaces that have none.
+const NODE: u32 = 0;
+
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+const BPF_FIB_LKUP_RET_SUCCESS: i64 = 0;
+const BPF_FIB_LKUP_RET_NO_NEIGH: i64 = 7;
+const BPF_FIB_LKUP_RET_FRAG_NEEDED: i64 = 8;
+const BPF_F_CURRENT_NETNS: u64 = u64::MAX;
+
+/// The interface by which a packet leaves, and how.
+#[derive(Default)]
+pub(crate) struct Route {
+    ifindex: u32,
+    /// Most bytes of IP that the way takes, where the packet has more.
+    pub(crate) mtu: u16,
+    /// Destination and source at the link layer, if the neighbour is known.
+    macs: Option<[[u8; 6]; 2]>,
+}
+
+/// Asks the node's routes about a packet with these addresses and ports, `length` bytes of IP long (0: not checked),
+/// and writes what they say to `route`.
+///
+/// # Errors
+/// [`Reason::TooBig`] when it is larger than [`Route::mtu`], [`Reason::NoRoute`].
+#[inline(never)]
+pub(crate) fn look_up(skb: Skb, key: &FlowKey, length: u32, route: &mut Route) -> Result<(), Reason> {
+    // SAFETY: integers only: all zero is a value.
+    let mut fib: FibLookup = unsafe { core::mem::zeroed() };
+    fib.l4_protocol = key.protocol as u8;
+    fib.sport = key.src_port.wire();
+    fib.dport = key.dst_port.wire();
+    fib.ifindex = skb.ifindex();
+    fib.__bindgen_anon_1.tot_len = length as u16;
+    match key.dst.family() {
+        Family::V4 => {
+            fib.family = AF_INET;
+            fib.__bindgen_anon_3.ipv4_src = key.src.v4_word();
+            fib.__bindgen_anon_4.ipv4_dst = key.dst.v4_word();
+        }
+        Family::V6 => {
+            fib.family = AF_INET6;
+            fib.__bindgen_anon_3.ipv6_src = key.src.words();
+            fib.__bindgen_anon_4.ipv6_dst = key.dst.words();
+        }
+    }
+    // SAFETY: `fib` is writable for its size.
+    let code = unsafe { bpf_fib_lookup(skb.0.cast(), &raw mut fib, size_of::<FibLookup>() as i32, 0) };
+    route.ifindex = fib.ifindex;
+    route.macs = (code == BPF_FIB_LKUP_RET_SUCCESS).then_some([fib.dmac, fib.smac]);
+    match code {
+        BPF_FIB_LKUP_RET_SUCCESS | BPF_FIB_LKUP_RET_NO_NEIGH => Ok(()),
+        BPF_FIB_LKUP_RET_FRAG_NEEDED => {
+            // SAFETY: the kernel has written this member of the union.
+            route.mtu = unsafe { fib.__bindgen_anon_1.mtu_result };
+            Err(Reason::TooBig)
+        }
+        _ => Err(Reason::NoRoute),
+    }
+}
+
+/// Bytes of IP that the packet takes on the link: of one segment, when it will be cut.
+#[inline(always)]
+pub(crate) fn length_on_link(skb: Skb, packet: &Packet) -> u32 {
+    let payload = skb.segment_size();
+    if payload == 0 {
+        return skb.length().saturating_sub(packet.l3);
+    }
+    let header = if packet.key.protocol == u32::from(protocol::TCP) {
+        skb.header::<Tcp>(packet.l4).map_or(Tcp::LEN, |tcp| u32::from(tcp.offset >> 4) * 4)
+    } else {
+        8
+    };
+    packet.l4.saturating_sub(packet.l3) + header + payload
+}
+
+/// Sends the packet out by a route, past the node's own stack.
+#[inline(always)]
+pub(crate) fn send(skb: Skb, route: &Route) -> Result<(), Reason> {
+    match &route.macs {
+        Some(macs) => {
+            skb.store(0, macs)?;
+            redirect(route.ifindex, 0);
+        }
+        None => {
+            // SAFETY: no parameters: the kernel looks the next hop up.
+            unsafe { bpf_redirect_neigh(route.ifindex, core::ptr::null_mut(), 0, 0) };
+        }
+    }
+    Ok(())
+}
+
+/// Hands the packet to the node itself as if it came by the loopback interface, where a source that is the node's own
+/// is no lie.
+#[inline(always)]
+pub(crate) fn deliver_to_node(skb: Skb) -> Result<(), Reason> {
+    const BPF_F_INGRESS: u64 = 1;
+    // The loopback interface's own address at the link layer is all zero.
+    skb.store(0, &[0_u8; 12])?;
+    redirect(LOOPBACK, BPF_F_INGRESS);
+    Ok(())
+}
+
+/// Out of an interface, or into it, once the program returns `TC_ACT_REDIRECT`. Flags that the kernel doesn't know are
+/// all that could fail.
+#[inline(always)]
+pub(crate) fn redirect(ifindex: u32, flags: u64) {
+    // SAFETY: the helper takes numbers only.
+    unsafe { bpf_redirect(ifindex, flags) };
+}
+
+impl Routes for Skb {
+    #[inline(never)]
+    fn source_towards(&self, packet: &FlowKey) -> Option<Addr> {
+        let family = packet.dst.family();
+        let source = |ifindex: u32| {
+            // SAFETY: the map isn't preallocated, so the element isn't reused before the program returns.
+            let device = unsafe { DEVICES.get(ifindex) }?;
+            let addr = match family {
+                Family::V4 => device.ipv4,
+                Family::V6 => device.ipv6,
+            };
+            addr.is_specified().then_some(addr)
+        };
+        let mut route = Route::default();
+        // Too big to leave, it still has a way out: what it is told, it is told as its flow's packet.
+        if matches!(look_up(*self, packet, 0, &mut route), Err(Reason::NoRoute)) {
+            return None;
+        }
+        source(route.ifindex).or_else(|| source(NODE))
+    }
+
+    #[inline(never)]
+    fn is_own_socket(&self, packet: &FlowKey) -> bool {
+        // SAFETY: integers only: all zero is a value.
+        let mut tuple: SockTuple = unsafe { core::mem::zeroed() };
+        let size = match packet.dst.family() {
+            Family::V4 => {
+                tuple.__bindgen_anon_1.ipv4.saddr = packet.src.v4_word();
+                tuple.__bindgen_anon_1.ipv4.daddr = packet.dst.v4_word();
+                tuple.__bindgen_anon_1.ipv4.sport = packet.src_port.wire();
+                tuple.__bindgen_anon_1.ipv4.dport = packet.dst_port.wire();
+                12
+            }
+            Family::V6 => {
+                tuple.__bindgen_anon_1.ipv6.saddr = packet.src.words();
+                tuple.__bindgen_anon_1.ipv6.daddr = packet.dst.words();
+                tuple.__bindgen_anon_1.ipv6.sport = packet.src_port.wire();
+                tuple.__bindgen_anon_1.ipv6.dport = packet.dst_port.wire();
+                36
+            }
+        };
+        has_socket(self.0, &mut tuple, size, packet.protocol)
+    }
+}
+
+#[inline(always)]
+fn has_socket(skb: *mut __sk_buff, tuple: &mut SockTuple, size: u32, number: u32) -> bool {
+    // SAFETY: `tuple` is readable for `size` bytes.
+    let socket = unsafe {
+        if number == u32::from(protocol::TCP) {
+            bpf_skc_lookup_tcp(skb.cast(), tuple, size, BPF_F_CURRENT_NETNS, 0)
+        } else {
+            bpf_sk_lookup_udp(skb.cast(), tuple, size, BPF_F_CURRENT_NETNS, 0)
+        }
+    };
+    if socket.is_null() {
+        return false;
+    }
+    // SAFETY: the look-up lent us the socket; it is given back once.
+    unsafe { bpf_sk_release(socket.cast()) };
+    true
+}

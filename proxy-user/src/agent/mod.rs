@@ -1,0 +1,231 @@
+//! The agent: one loop that owns all state, woken by changes of objects, of the node, and by the clock.
+//!
+//! Nothing here decides what a table holds; it carries what the model and the plan say to the dataplane, in the order
+//! that loses no packet: tables first, programs after.
+
+mod netns;
+mod node_tables;
+mod report;
+mod services;
+mod sweep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use self::node_tables::NodeTables;
+use self::report::Report;
+use self::services::Services;
+use crate::config::{BpfLogLevel, Config, SocketLb};
+use crate::dataplane::ebpf::{Dataplane, Globals, Level, Options, TcMode};
+use crate::node::{self, NodeState};
+use crate::objects::ObjectEvent;
+use crate::objects::manifest::ManifestSource;
+use crate::serve::{Health, Limits, Metrics, health_routes, metrics_routes, serve};
+
+/// The kernel programs, as the build embedded them; empty where they were not built.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sluice-ebpf.o"));
+
+/// How often the loop shows that it lives, and brings status and metrics up to date.
+const REPORT: Duration = Duration::from_secs(5);
+/// How long after a failed attempt the next one is made.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Runs until SIGTERM or SIGINT. The dataplane stays in place after it.
+///
+/// # Errors
+/// What keeps the agent from starting, or from going on.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    anyhow::ensure!(!OBJECT.is_empty(), "this sluice was built without its kernel programs; `cargo xtask build` builds them");
+    let mut ends = Ends::new()?;
+    let report = Report::open(&config)?;
+    let health = Arc::new(Health::new(Limits::default()));
+    let metrics = Arc::new(Metrics::new(&config));
+    start_servers(&config, &health, &metrics);
+    tokio::select! {
+        done = Agent::start(config, report, health, metrics) => done?.run(&mut ends).await,
+        () = ends.wait() => Ok(()),
+    }
+}
+
+fn start_servers(config: &Config, health: &Arc<Health>, metrics: &Arc<Metrics>) {
+    if let Some(addr) = config.healthz_bind_address.socket_addr() {
+        tokio::spawn(serve("healthz", addr, health_routes(health.clone(), metrics.clone())));
+    }
+    if let Some(addr) = config.metrics_bind_address.socket_addr() {
+        tokio::spawn(serve("metrics", addr, metrics_routes(metrics.clone())));
+    }
+}
+
+/// The signals that end the agent.
+struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ends {
+    fn new() -> anyhow::Result<Self> {
+        let on = |kind| signal(kind).context("cannot wait for signals");
+        Ok(Self { terminate: on(SignalKind::terminate())?, interrupt: on(SignalKind::interrupt())? })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => tracing::info!("SIGTERM: the agent ends, the dataplane stays"),
+            _ = self.interrupt.recv() => tracing::info!("SIGINT: the agent ends, the dataplane stays"),
+        }
+    }
+}
+
+struct Agent {
+    source: ManifestSource,
+    node: watch::Receiver<NodeState>,
+    dataplane: Dataplane,
+    services: Services,
+    node_tables: NodeTables,
+    report: Report,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    /// When to try again what failed.
+    retry: Option<Instant>,
+}
+
+impl Agent {
+    /// Brings the kernel to the first full state. Until the tables are as they should be, an earlier agent's programs
+    /// work on.
+    async fn start(config: Config, report: Report, health: Arc<Health>, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
+        health.waiting_for("the manifests");
+        let (source, events) = ManifestSource::new(&config.manifests).context("manifests")?;
+        health.waiting_for("the node's interfaces");
+        let node = node::watch(config.devices.clone()).await.context("the node's interfaces")?;
+        health.waiting_for("the kernel programs");
+        let mut dataplane = open(&config)?;
+        start_program_log(&mut dataplane)?;
+
+        health.waiting_for("the first full state");
+        let mut node_tables = NodeTables::default();
+        let state = node.borrow().clone();
+        node_tables.put(&mut dataplane, &state)?;
+        let mut services = Services::new(&config.node_name, dataplane.read_image()?);
+        services.take(events);
+        services.sync(&mut dataplane, &metrics)?;
+        node_tables.attach(&mut dataplane, &state)?;
+        node_tables.trim(&mut dataplane, &state)?;
+        attach_sockets(&config, &mut dataplane)?;
+        dataplane.remove_other_versions()?;
+        sweep::start(dataplane.sweeper()?, metrics.clone());
+        health.synced();
+        health.ready();
+        tracing::info!(node = config.node_name, services = services.count(), "serving");
+        let mut agent =
+            Self { source, node, dataplane, services, node_tables, report, health, metrics, retry: None };
+        agent.publish();
+        Ok(agent)
+    }
+
+    async fn run(&mut self, ends: &mut Ends) -> anyhow::Result<()> {
+        let mut ticks = interval(REPORT);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let retry = self.retry;
+            tokio::select! {
+                () = ends.wait() => return Ok(()),
+                events = self.source.next() => {
+                    self.objects_changed(events.context("the watch on the manifests has ended")?);
+                }
+                changed = self.node.changed() => {
+                    changed.context("the watch on the node's interfaces has ended")?;
+                    self.sync();
+                }
+                () = at(retry) => self.sync(),
+                _ = ticks.tick() => {}
+            }
+            self.health.heartbeat();
+            self.publish();
+        }
+    }
+
+    fn objects_changed(&mut self, events: Vec<ObjectEvent>) {
+        if self.services.take(events) {
+            self.sync();
+        }
+    }
+
+    /// Carries everything that changed to the kernel; what fails is tried again a little later.
+    fn sync(&mut self) {
+        self.health.queued();
+        self.metrics.queued();
+        let state = self.node.borrow_and_update().clone();
+        let done = self
+            .services
+            .sync(&mut self.dataplane, &self.metrics)
+            .and_then(|()| self.node_tables.follow(&mut self.dataplane, &state));
+        match done {
+            Ok(()) => {
+                self.retry = None;
+                self.health.synced();
+            }
+            Err(error) => {
+                tracing::error!("{error:#}; trying again");
+                self.retry = Some(Instant::now() + RETRY);
+            }
+        }
+    }
+
+    fn publish(&mut self) {
+        self.report.publish(&self.services, &self.node.borrow(), &self.dataplane, &self.metrics);
+    }
+}
+
+/// The given moment; never, without one.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn open(config: &Config) -> anyhow::Result<Dataplane> {
+    let options = Options {
+        object: OBJECT,
+        bpffs: &config.bpffs,
+        tc_mode: TcMode::detect(),
+        socket_lb: config.socket_lb != SocketLb::Off,
+        bpf_log_level: match config.bpf_log_level {
+            BpfLogLevel::Off => None,
+            BpfLogLevel::Error => Some(Level::Error),
+            BpfLogLevel::Warn => Some(Level::Warn),
+            BpfLogLevel::Info => Some(Level::Info),
+            BpfLogLevel::Debug => Some(Level::Debug),
+            BpfLogLevel::Trace => Some(Level::Trace),
+        },
+        globals: Globals {
+            host_netns_cookie: netns::cookie().context("the network namespace's cookie")?,
+            socket_lb_host_only: config.socket_lb == SocketLb::Host,
+        },
+    };
+    Dataplane::open(&options).context("cannot open the dataplane")
+}
+
+fn start_program_log(dataplane: &mut Dataplane) -> anyhow::Result<()> {
+    if let Some(log) = dataplane.program_log()? {
+        tokio::spawn(async move {
+            if let Err(error) = log.run().await {
+                tracing::error!("the log of the kernel programs has ended: {error}");
+            }
+        });
+    }
+    Ok(())
+}
+
+fn attach_sockets(config: &Config, dataplane: &mut Dataplane) -> anyhow::Result<()> {
+    match &config.cgroup {
+        Some(cgroup) if config.socket_lb != SocketLb::Off => dataplane.attach_sockets(cgroup)?,
+        _ => drop(dataplane.detach_sockets()?),
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! From the node's interfaces and addresses to the tables and the hooks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use anyhow::Context as _;
+use proxy_common::addr::{Addr, Family};
+use proxy_common::tables::{Device, NodeAddress, device_flags, node_address_flags};
+
+use crate::dataplane::ebpf::{Attached, Dataplane, Hooks};
+use crate::node::{DeviceInfo, NodeState, Role, primary_address};
+
+/// Entry of `DEVICES` that stands for the node: for interfaces without an address.
+const NODE: u32 = 0;
+
+/// What the kernel was told of the node.
+#[derive(Default)]
+pub(super) struct NodeTables {
+    devices: BTreeMap<u32, Device>,
+    addresses: BTreeSet<Addr>,
+    /// Programs that were asked for and could not be attached, so that it is said once.
+    missed: BTreeSet<u32>,
+}
+
+impl NodeTables {
+    /// Brings tables and hooks to what the node is now.
+    pub(super) fn follow(&mut self, dataplane: &mut Dataplane, state: &NodeState) -> anyhow::Result<()> {
+        self.put(dataplane, state)?;
+        self.attach(dataplane, state)?;
+        self.trim(dataplane, state)
+    }
+
+    /// Tells the programs of what there is, before they run there.
+    pub(super) fn put(&mut self, dataplane: &mut Dataplane, state: &NodeState) -> anyhow::Result<()> {
+        for (ifindex, device) in devices(state) {
+            if self.devices.get(&ifindex) != Some(&device) {
+                dataplane.set_device(ifindex, device).context("the table of interfaces")?;
+                self.devices.insert(ifindex, device);
+            }
+        }
+        for addr in addresses(state) {
+            if !self.addresses.contains(&addr) {
+                let address = NodeAddress { flags: node_address_flags::NODE_PORT };
+                dataplane.set_node_address(addr, address).context("the table of the node's addresses")?;
+                self.addresses.insert(addr);
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the programs run at every interface that is to have them.
+    pub(super) fn attach(&mut self, dataplane: &mut Dataplane, state: &NodeState) -> anyhow::Result<()> {
+        for (ifindex, device) in &state.devices {
+            let Some(hooks) = hooks(device) else { continue };
+            match dataplane.attach_device(*ifindex, &device.name, hooks) {
+                Ok(Attached::Yes) => drop(self.missed.remove(ifindex)),
+                Ok(Attached::InterfaceGone) => {}
+                Err(error) if self.missed.insert(*ifindex) => {
+                    return Err(error).with_context(|| format!("interface {}", device.name));
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what is no more, here and whatever an earlier agent left.
+    pub(super) fn trim(&mut self, dataplane: &mut Dataplane, state: &NodeState) -> anyhow::Result<()> {
+        let with_programs = state.devices.iter().filter(|(_, device)| hooks(device).is_some());
+        dataplane.retain_devices(&with_programs.map(|(ifindex, _)| *ifindex).collect())?;
+        let (wanted_devices, wanted_addresses) = (devices(state), addresses(state));
+        for ifindex in dataplane.devices()?.into_keys().filter(|ifindex| !wanted_devices.contains_key(ifindex)) {
+            dataplane.remove_device(ifindex).context("the table of interfaces")?;
+            self.devices.remove(&ifindex);
+        }
+        for addr in dataplane.node_addresses()?.into_keys().filter(|addr| !wanted_addresses.contains(addr)) {
+            dataplane.remove_node_address(addr).context("the table of the node's addresses")?;
+            self.addresses.remove(&addr);
+        }
+        Ok(())
+    }
+}
+
+fn hooks(device: &DeviceInfo) -> Option<Hooks> {
+    match device.role {
+        Role::Loopback => Some(Hooks::Loopback),
+        Role::Pod => Some(Hooks::Pod),
+        Role::Uplink if device.no_mac => Some(Hooks::Tunnel),
+        Role::Uplink => Some(Hooks::Uplink),
+        Role::Other => None,
+    }
+}
+
+fn devices(state: &NodeState) -> BTreeMap<u32, Device> {
+    let entry = |device: &DeviceInfo| Device {
+        ipv4: device.ipv4.map(IpAddr::V4).map_or(Addr::UNSPECIFIED, Addr::from),
+        ipv6: device.ipv6.map(IpAddr::V6).map_or(Addr::UNSPECIFIED, Addr::from),
+        flags: if device.role == Role::Pod { device_flags::POD } else { 0 }
+            | if device.no_mac { device_flags::NO_MAC } else { 0 },
+    };
+    let primary = |family| primary_address(state, family).map_or(Addr::UNSPECIFIED, Addr::from);
+    let node = Device { ipv4: primary(Family::V4), ipv6: primary(Family::V6), flags: 0 };
+    state.devices.iter().map(|(ifindex, device)| (*ifindex, entry(device))).chain([(NODE, node)]).collect()
+}
+
+fn addresses(state: &NodeState) -> BTreeSet<Addr> {
+    state.addresses.iter().copied().map(Addr::from).collect()
+}

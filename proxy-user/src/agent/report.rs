@@ -1,0 +1,66 @@
+//! What the agent tells about itself: the status file and the metrics that are read off tables.
+
+use jiff::Timestamp;
+use proxy_common::tables::{BACKENDS, DEVICES, MEMBERS, NODE_ADDRESSES, SERVICE_NAMES, SERVICES};
+
+use super::services::Services;
+use crate::config::Config;
+use crate::dataplane::ebpf::Dataplane;
+use crate::node::{NodeState, Role};
+use crate::serve::Metrics;
+use crate::status::{AgentStatus, DeviceStatus, Publisher, StatusError};
+
+/// The status, and what of it was last written.
+pub(super) struct Report {
+    publisher: Publisher,
+    status: AgentStatus,
+    writes: u64,
+}
+
+impl Report {
+    /// Takes the hold on the `--bpffs` directory that one agent can have at a time.
+    pub(super) fn open(config: &Config) -> Result<Self, StatusError> {
+        Ok(Self { publisher: Publisher::open(&config.bpffs)?, status: AgentStatus::new(config), writes: 0 })
+    }
+
+    /// Brings status and metrics up to date.
+    pub(super) fn publish(&mut self, services: &Services, node: &NodeState, dataplane: &Dataplane, metrics: &Metrics) {
+        let now = Timestamp::now();
+        self.status.ready = true;
+        self.status.updated_at = now;
+        if dataplane.writes() != self.writes || self.status.last_synced_at.is_none() {
+            self.status.last_synced_at = Some(now);
+        }
+        self.status.devices = devices(node);
+        self.status.errors = services.errors();
+        if let Err(error) = self.publisher.publish(&self.status) {
+            tracing::warn!("{error}");
+        }
+        metrics.manifest_errors.set(self.status.errors.len() as i64);
+        metrics.map_writes.inc_by(dataplane.writes() - self.writes);
+        self.writes = dataplane.writes();
+        let image = services.image();
+        let held = [
+            (SERVICES, image.services.len()),
+            (BACKENDS, image.backends.len()),
+            (MEMBERS, image.members.len()),
+            (SERVICE_NAMES, image.names.len()),
+            (DEVICES, node.devices.len() + 1),
+            (NODE_ADDRESSES, node.addresses.len()),
+        ];
+        for (table, entries) in held {
+            metrics.set_table(table.name, entries as u64, table.max_entries);
+        }
+    }
+}
+
+fn devices(node: &NodeState) -> Vec<DeviceStatus> {
+    let served = node.devices.iter().filter(|(_, device)| device.role != Role::Other);
+    served
+        .map(|(ifindex, device)| DeviceStatus {
+            name: device.name.clone(),
+            ifindex: *ifindex,
+            role: format!("{:?}", device.role),
+        })
+        .collect()
+}

@@ -1,0 +1,42 @@
+//! `sluice agent`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::output;
+use crate::config::{Config, ConfigError, Settings};
+use crate::logging;
+use crate::preflight::{self, Needs};
+
+/// Serve Services on this node until told to end (SIGTERM, SIGINT)
+///
+/// The dataplane stays in place when the agent ends, however it ends; `sluice cleanup` removes it.
+#[derive(Debug, Args)]
+pub(super) struct AgentArgs {
+    #[command(flatten)]
+    settings: Settings,
+    /// YAML file of the same settings: each flag's name in camelCase (devices for --device); flags win over it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the resulting configuration as a file, and exit
+    #[arg(long)]
+    print_config: bool,
+}
+
+pub(super) fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
+    let print_config = args.print_config;
+    let config = configuration(args)?;
+    if print_config {
+        return output::write(&config.to_yaml());
+    }
+    logging::init(config.log_format);
+    preflight::require(&Needs::from(&config))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn configuration(args: AgentArgs) -> Result<Config, ConfigError> {
+    let file = args.config.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
+    args.settings.or(file).resolve()
+}

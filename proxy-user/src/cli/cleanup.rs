@@ -1,0 +1,32 @@
+//! `sluice cleanup`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Bpffs, output};
+use crate::dataplane::ebpf::cleanup::cleanup;
+use crate::status::Publisher;
+
+/// Remove everything the agent of a directory ever attached or pinned
+///
+/// Traffic to Services is no longer served after it. A second time there is nothing left to remove, which is no error.
+/// Refused while an agent runs on the directory: it would only put everything back.
+#[derive(Debug, Args)]
+pub(super) struct CleanupArgs {
+    #[command(flatten)]
+    bpffs: Bpffs,
+}
+
+pub(super) fn run(args: &CleanupArgs) -> anyhow::Result<ExitCode> {
+    let bpffs = &args.bpffs.bpffs;
+    // Held until the end, so that no agent starts in between.
+    let status = Publisher::open(bpffs)
+        .map_err(|error| anyhow::anyhow!("{error}; nothing was removed: stop a running agent first"))?;
+    let removed = cleanup(bpffs)?;
+    status.remove()?;
+    if removed.is_empty() {
+        eprintln!("Nothing to remove below {}.", bpffs.display());
+    }
+    output::write(&removed.iter().fold(String::new(), |text, what| text + what + " removed\n"))
+}

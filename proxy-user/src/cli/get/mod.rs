@@ -1,0 +1,81 @@
+//! `sluice get`: what the tables hold, by Kubernetes' names.
+
+mod backends;
+mod endpoints;
+mod flows;
+mod names;
+mod services;
+
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use self::names::Filter;
+use super::Bpffs;
+use super::output::{self, ListFormat, Row};
+use crate::dataplane::ebpf::read::Pinned;
+
+/// List what the tables in the kernel hold, whether an agent runs or not
+///
+/// All namespaces are listed unless one is named: a node serves the Services of all of them.
+#[derive(Debug, Args)]
+pub(super) struct GetArgs {
+    /// What to list
+    #[arg(value_enum, value_name = "KIND")]
+    resource: Resource,
+    /// Only those of the Service of this name
+    name: Option<String>,
+    /// Only those of Services in this namespace [default: all namespaces]
+    #[arg(short, long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// Those of all namespaces, which is the default
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    all_namespaces: bool,
+    /// How to print them
+    #[arg(short, long, value_enum, default_value_t)]
+    output: ListFormat,
+    #[command(flatten)]
+    bpffs: Bpffs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Resource {
+    /// Service ports: their frontends, and how many endpoints they have
+    #[value(aliases = ["service", "svc"])]
+    Services,
+    /// The slots a Service port chooses an endpoint from
+    #[value(aliases = ["backend", "be"])]
+    Backends,
+    /// The endpoints of each Service
+    #[value(aliases = ["endpoint", "ep"])]
+    Endpoints,
+    /// Flows being translated, packet by packet or at their socket
+    #[value(aliases = ["flow", "fl"])]
+    Flows,
+}
+
+pub(super) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
+    let pinned = Pinned::open(&args.bpffs.bpffs)?;
+    let filter = Filter { namespace: args.namespace.as_deref(), name: args.name.as_deref() };
+    match args.resource {
+        Resource::Services => print(&services::rows(&pinned.image()?, filter), args),
+        Resource::Backends => print(&backends::rows(&pinned.image()?, filter), args),
+        Resource::Endpoints => print(&endpoints::rows(&pinned.image()?, filter), args),
+        Resource::Flows => print(&flows::read(&pinned, filter)?, args),
+    }
+}
+
+fn print<R: Row>(rows: &[R], args: &GetArgs) -> anyhow::Result<ExitCode> {
+    let for_people = matches!(args.output, ListFormat::Table | ListFormat::Wide);
+    if rows.is_empty() && for_people {
+        match &args.namespace {
+            Some(namespace) => eprintln!("No resources found in {namespace} namespace."),
+            None => eprintln!("No resources found."),
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    output::write(&output::list(rows, args.output)?)
+}
+
+#[cfg(test)]
+mod tests;

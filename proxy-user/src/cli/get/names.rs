@@ -1,0 +1,73 @@
+//! Service ports by the names people gave them.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use proxy_common::addr::{Addr, Port, protocol};
+use proxy_common::tables::ServiceName;
+use serde::Serialize;
+
+/// Name of a Service port.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+pub(super) struct PortName {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    /// Empty for an unnamed port.
+    #[serde(rename = "portName")]
+    pub(super) port: String,
+    pub(super) protocol: &'static str,
+    pub(super) family: &'static str,
+}
+
+impl PortName {
+    /// The port's name as kubectl describes it.
+    pub(super) fn port(&self) -> String {
+        if self.port.is_empty() { "<unset>".into() } else { self.port.clone() }
+    }
+}
+
+impl From<&ServiceName> for PortName {
+    fn from(name: &ServiceName) -> Self {
+        Self {
+            namespace: text(&name.namespace),
+            name: text(&name.name),
+            port: text(&name.port),
+            protocol: u8::try_from(name.protocol).map_or("?", protocol::name),
+            family: if name.family == 4 { "IPv4" } else { "IPv6" },
+        }
+    }
+}
+
+/// A name without the zero bytes it is padded with.
+fn text(padded: &[u8]) -> String {
+    let end = padded.iter().position(|byte| *byte == 0).unwrap_or(padded.len());
+    String::from_utf8_lossy(&padded[..end]).into_owned()
+}
+
+/// Which Services were asked for.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Filter<'a> {
+    pub(super) namespace: Option<&'a str>,
+    pub(super) name: Option<&'a str>,
+}
+
+impl Filter<'_> {
+    /// Whether the Service port is one of those.
+    pub(super) fn takes(self, port: &PortName) -> bool {
+        self.namespace.is_none_or(|namespace| namespace == port.namespace)
+            && self.name.is_none_or(|name| name == port.name)
+    }
+
+    /// The Service ports asked for, by number, in the order of their names.
+    pub(super) fn ports(self, names: &BTreeMap<u32, ServiceName>) -> Vec<(u32, PortName)> {
+        let all = names.iter().map(|(id, name)| (*id, PortName::from(name)));
+        let mut ports: Vec<_> = all.filter(|(_, port)| self.takes(port)).collect();
+        ports.sort_by(|(_, a), (_, b)| a.cmp(b));
+        ports
+    }
+}
+
+/// Address and port as a URL has them: IPv6 in brackets.
+pub(super) fn socket_addr(addr: Addr, port: Port) -> String {
+    SocketAddr::new(IpAddr::from(addr), port.number()).to_string()
+}

@@ -1,0 +1,169 @@
+//! `sluice status`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::Bpffs;
+use super::output::{self, Format};
+use crate::dataplane::ebpf::read::{self, Pinned, ReadError};
+use crate::status::{Agent, AgentStatus};
+
+/// Tell whether an agent runs, what it works on, and what is in the kernel
+///
+/// Exits with 1 when no agent runs; what the last one left in the kernel is told all the same.
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    bpffs: Bpffs,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    /// Whether an agent runs now.
+    alive: bool,
+    /// What the agent, running or the last one, told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<AgentStatus>,
+    /// What is in the kernel; absent where nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kernel: Option<Kernel>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Kernel {
+    epoch: u32,
+    tables: Vec<Table>,
+    drops: Vec<Drops>,
+    links: Vec<Link>,
+}
+
+#[derive(Serialize)]
+struct Table {
+    name: &'static str,
+    entries: u64,
+    limit: u32,
+}
+
+#[derive(Serialize)]
+struct Drops {
+    reason: &'static str,
+    packets: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Link {
+    name: String,
+    id: u32,
+    program: String,
+    program_id: u32,
+}
+
+pub(super) fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
+    let (alive, agent) = match Agent::read(&args.bpffs.bpffs)? {
+        Agent::Unknown => (false, None),
+        Agent::Dead(status) => (false, status),
+        Agent::Alive(status) => (true, status),
+    };
+    let status = Status { alive, agent, kernel: kernel(&args.bpffs)? };
+    output::write(&match args.output {
+        Format::Text => text(&status, &args.bpffs)?,
+        Format::Json => output::json(&status)?,
+        Format::Yaml => output::yaml(&status)?,
+    })?;
+    Ok(if alive { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn kernel(Bpffs { bpffs }: &Bpffs) -> Result<Option<Kernel>, ReadError> {
+    let pinned = match Pinned::open(bpffs) {
+        Err(ReadError::NotStarted { .. }) => return Ok(None),
+        pinned => pinned?,
+    };
+    let table = |fill: read::Fill| Table { name: fill.table, entries: fill.entries, limit: fill.limit };
+    let drops = |count: read::DropCount| Drops { reason: count.reason.name(), packets: count.packets };
+    let link = |link: read::PinnedLink| {
+        let read::PinnedLink { name, id, program, program_id } = link;
+        Link { name, id, program, program_id }
+    };
+    Ok(Some(Kernel {
+        epoch: pinned.epoch()?,
+        tables: pinned.fill()?.into_iter().map(table).collect(),
+        drops: pinned.drops()?.into_iter().map(drops).collect(),
+        links: read::links(bpffs)?.into_iter().map(link).collect(),
+    }))
+}
+
+fn text(status: &Status, Bpffs { bpffs }: &Bpffs) -> anyhow::Result<String> {
+    let running = if status.alive { "running" } else { "not running" };
+    let mut summary = vec![pair("Agent:", running), pair("Pinned at:", &bpffs.display().to_string())];
+    if let Some(agent) = &status.agent {
+        summary.extend(agent_lines(agent));
+    }
+    let Some(kernel) = &status.kernel else {
+        summary.push(pair("Kernel:", "nothing pinned: no agent has started here, or it was cleaned up"));
+        return output::table(summary);
+    };
+    summary.push(pair("Epoch:", &kernel.epoch.to_string()));
+    let tables =
+        kernel.tables.iter().map(|table| vec![table.name.into(), table.entries.to_string(), table.limit.to_string()]);
+    // Reasons that never came up are left to the other formats.
+    let drops = kernel.drops.iter().filter(|drops| drops.packets > 0);
+    let drops = drops.map(|drops| vec![drops.reason.into(), drops.packets.to_string()]);
+    let links = kernel
+        .links
+        .iter()
+        .map(|link| vec![link.name.clone(), link.id.to_string(), link.program.clone(), link.program_id.to_string()]);
+    Ok([
+        output::table(summary)?,
+        section(["TABLE", "ENTRIES", "LIMIT"], tables.collect())?,
+        section(["DROPPED", "PACKETS"], drops.collect())?,
+        section(["LINK", "ID", "PROGRAM", "PROGRAM-ID"], links.collect())?,
+    ]
+    .concat())
+}
+
+fn agent_lines(agent: &AgentStatus) -> Vec<Vec<String>> {
+    let devices = agent.devices.iter().map(|device| format!("{} ({})", device.name, device.role));
+    let mut lines = vec![
+        pair("Version:", &agent.version),
+        pair("Process:", &agent.pid.to_string()),
+        pair("Since:", &agent.started_at.to_string()),
+        pair("Node:", &agent.node_name),
+        pair("Mode:", &agent.mode),
+        pair("Socket LB:", &agent.socket_lb.to_string()),
+        pair("Manifests:", &agent.manifests.display().to_string()),
+        pair("Ready:", if agent.ready { "yes" } else { "no" }),
+        pair("Synced:", &agent.last_synced_at.map_or_else(|| "never".into(), |at| at.to_string())),
+        pair("Devices:", &non_empty(devices.collect::<Vec<_>>().join(", "))),
+    ];
+    let title = |index| if index == 0 { "Errors:" } else { "" };
+    lines.extend(agent.errors.iter().enumerate().map(|(index, error)| pair(title(index), error)));
+    lines
+}
+
+fn non_empty(text: String) -> String {
+    if text.is_empty() { "<none>".into() } else { text }
+}
+
+fn pair(title: &str, value: &str) -> Vec<String> {
+    vec![title.into(), value.into()]
+}
+
+/// A table of its own below an empty line; nothing where it has no rows.
+fn section<const N: usize>(titles: [&str; N], rows: Vec<Vec<String>>) -> anyhow::Result<String> {
+    if rows.is_empty() {
+        return Ok(String::new());
+    }
+    let titles = titles.map(String::from).to_vec();
+    Ok(format!("\n{}", output::table(std::iter::once(titles).chain(rows))?))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! The status as it is printed; from real pinned maps. Takes root.
+
+use jiff::Timestamp;
+use proxy_common::drop::Reason;
+use proxy_common::tables::{self, Device};
+use serde_json::json;
+
+use super::*;
+use crate::config::SocketLb;
+use crate::dataplane::ebpf::read::tests::PinnedTables;
+use crate::status::DeviceStatus;
+
+fn agent() -> AgentStatus {
+    AgentStatus {
+        version: "0.1.0".into(),
+        pid: 4321,
+        started_at: Timestamp::UNIX_EPOCH,
+        node_name: "node1".into(),
+        mode: "ebpf".into(),
+        socket_lb: SocketLb::Host,
+        manifests: "/etc/sluice".into(),
+        cgroup: None,
+        ready: true,
+        last_synced_at: None,
+        devices: vec![DeviceStatus { name: "eth0".into(), ifindex: 2, role: "Uplink".into() }],
+        errors: vec!["web.yaml: document 1: Service default/web: spec.ports: required".into(), "b.yaml: bad".into()],
+    }
+}
+
+#[test]
+fn agent_tables_and_drops_are_printed_in_columns() {
+    let pinned = PinnedTables::empty();
+    pinned.put(tables::DEVICES, [(2, Device::default())]);
+    let dropped = pinned.put_drops(Reason::NoEndpoints);
+    let bpffs = Bpffs { bpffs: pinned.bpffs().into() };
+    let status = Status { alive: true, agent: Some(agent()), kernel: kernel(&bpffs).unwrap() };
+    let expected = format!(
+        "\
+Agent:       running
+Pinned at:   {}
+Version:     0.1.0
+Process:     4321
+Since:       1970-01-01T00:00:00Z
+Node:        node1
+Mode:        ebpf
+Socket LB:   host
+Manifests:   /etc/sluice
+Ready:       yes
+Synced:      never
+Devices:     eth0 (Uplink)
+Errors:      web.yaml: document 1: Service default/web: spec.ports: required
+             b.yaml: bad
+Epoch:       0
+
+TABLE            ENTRIES   LIMIT
+SERVICES         0         262144
+BACKENDS         0         1048576
+MEMBERS          0         524288
+SERVICE_NAMES    0         131072
+FLOWS            0         524288
+FLOWS_NEW        0         131072
+SOCK_BACKEND     0         65536
+SOCK_ORIGIN      0         131072
+NODE_ADDRESSES   0         4096
+DEVICES          1         8192
+
+DROPPED       PACKETS
+NoEndpoints   {dropped}
+",
+        pinned.bpffs().display()
+    );
+    assert_eq!(text(&status, &bpffs).unwrap(), expected);
+}
+
+#[test]
+fn json_keeps_its_field_names_and_has_every_reason() {
+    let pinned = PinnedTables::empty();
+    let bpffs = Bpffs { bpffs: pinned.bpffs().into() };
+    let status = Status { alive: false, agent: Some(agent()), kernel: kernel(&bpffs).unwrap() };
+    let status = serde_json::to_value(&status).unwrap();
+    assert_eq!(status["agent"]["nodeName"], json!("node1"));
+    assert_eq!(status["agent"]["devices"][0], json!({ "name": "eth0", "ifindex": 2, "role": "Uplink" }));
+    assert_eq!(status["kernel"]["tables"][0], json!({ "name": "SERVICES", "entries": 0, "limit": 262_144 }));
+    assert_eq!(status["kernel"]["drops"][0], json!({ "reason": "NoEndpoints", "packets": 0 }));
+    assert_eq!(status["kernel"]["drops"].as_array().unwrap().len(), Reason::ALL.len());
+}
+
+#[test]
+fn where_nothing_is_pinned_the_kernel_has_no_part() {
+    let pinned = PinnedTables::none();
+    let bpffs = Bpffs { bpffs: pinned.bpffs().into() };
+    let status = Status { alive: false, agent: None, kernel: kernel(&bpffs).unwrap() };
+    assert!(text(&status, &bpffs).unwrap().contains("nothing pinned"));
+    assert_eq!(serde_json::to_value(&status).unwrap(), json!({ "alive": false }));
+}

@@ -1,0 +1,24 @@
+//! The configuration file.
+
+use std::fs;
+use std::path::Path;
+
+use super::{ConfigError, Settings};
+
+impl Settings {
+    /// Reads a YAML (or JSON, its subset) file. An empty file sets nothing.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        let document = serde_yaml_ng::Deserializer::from_str(&text);
+        let settings: Option<Self> = serde_path_to_error::deserialize(document).map_err(|error| {
+            ConfigError::Parse { path: path.into(), key: error.path().to_string(), message: error.inner().to_string() }
+        })?;
+        Ok(settings.unwrap_or_default())
+    }
+}
+
+/// The settings as a file.
+pub(super) fn print(settings: &Settings) -> String {
+    #[expect(clippy::expect_used, reason = "strings, lists and unit variants always have a YAML form")]
+    serde_yaml_ng::to_string(settings).expect("settings hold only strings, lists of strings and names")
+}

@@ -1,0 +1,110 @@
+//! The agent's configuration: what its flags and its file say, with the defaults filled in.
+//!
+//! Every flag of `sluice agent` is a key of the file too; a flag wins over the file, and the file over the default.
+//! A key we don't know is an error: a misspelt key that is silently ignored is a setting that silently isn't in force.
+
+mod bind_address;
+mod error;
+mod file;
+mod resolve;
+mod settings;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+pub use bind_address::BindAddress;
+pub use error::ConfigError;
+pub(crate) use resolve::DEFAULT_BPFFS;
+pub use settings::Settings;
+
+/// What the agent works by.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// Name of the Node object this machine is; lower case.
+    pub node_name: String,
+    /// Directory of manifests to read objects from.
+    pub manifests: PathBuf,
+    /// Directory on a bpffs below which maps and links are pinned; absolute.
+    pub bpffs: PathBuf,
+    /// The cgroup v2 directory whose processes get socket load balancing; `None` only where [`SocketLb::Off`].
+    pub cgroup: Option<PathBuf>,
+    /// Uplinks, by name or pattern (`eth*`); empty: detected.
+    pub devices: Vec<String>,
+    /// Who gets Services translated at the socket.
+    pub socket_lb: SocketLb,
+    /// Where health is served.
+    pub healthz_bind_address: BindAddress,
+    /// Where metrics are served.
+    pub metrics_bind_address: BindAddress,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// What the kernel programs log.
+    pub bpf_log_level: BpfLogLevel,
+}
+
+impl Config {
+    /// The configuration as a file that gives the same again, `apiVersion` and `kind` included.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        file::print(&Settings::from(self))
+    }
+}
+
+/// Who gets Services translated at the socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum SocketLb {
+    /// The node's own programs and its pods.
+    #[default]
+    On,
+    /// The node's own programs only; pods are served packet by packet.
+    Host,
+    /// Nobody: everything is served packet by packet.
+    Off,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The least severe message the kernel programs log. Off costs nothing: the verifier removes the calls.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum BpfLogLevel {
+    /// Nothing.
+    #[default]
+    Off,
+    /// What must not happen.
+    Error,
+    /// Packets that can't be served.
+    Warn,
+    /// New flows.
+    Info,
+    /// Each decision.
+    Debug,
+    /// Each packet.
+    Trace,
+}
+
+impl fmt::Display for SocketLb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::On => "on",
+            Self::Host => "host",
+            Self::Off => "off",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

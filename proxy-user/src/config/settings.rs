@@ -1,0 +1,117 @@
+//! The keys of the configuration: as flags, and as a file.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use super::{BpfLogLevel, Config, LogFormat, SocketLb};
+
+/// One source of settings, the command line or a file: what it doesn't set is `None`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Args, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Settings {
+    /// `apiVersion` of a file.
+    #[arg(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<ApiVersion>,
+    /// `kind` of a file.
+    #[arg(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+    /// Name of this machine's Node object [default: the host name]
+    #[arg(long, value_name = "NAME")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_name: Option<String>,
+    /// Directory of manifests (*.yaml, *.yml, *.json) to read objects from
+    #[arg(long, value_name = "DIR")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifests: Option<PathBuf>,
+    /// Directory on a bpffs for maps and links; agents side by side need one each [default: /sys/fs/bpf/sluice]
+    #[arg(long, value_name = "DIR")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bpffs: Option<PathBuf>,
+    /// cgroup v2 directory whose processes get socket load balancing [default: the cgroup v2 mount]
+    #[arg(long, value_name = "DIR")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<PathBuf>,
+    /// Uplink by name or pattern such as eth*; may be given more than once [default: detected]
+    #[arg(long = "device", value_name = "IF")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices: Option<Vec<String>>,
+    /// Who gets Services translated at the socket, instead of packet by packet [default: on]
+    #[arg(long, value_name = "WHO")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket_lb: Option<SocketLb>,
+    /// IP:port, or IP, of /healthz, /livez and /readyz; empty: off [default: 0.0.0.0:10256]
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthz_bind_address: Option<String>,
+    /// IP:port, or IP, of /metrics; empty: off [default: 127.0.0.1:10249]
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics_bind_address: Option<String>,
+    /// How log lines look [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_format: Option<LogFormat>,
+    /// Least severe message the kernel programs log; off costs nothing [default: off]
+    #[arg(long, value_name = "LEVEL")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bpf_log_level: Option<BpfLogLevel>,
+}
+
+/// Version of the file's format.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ApiVersion {
+    /// The one there is.
+    #[serde(rename = "sluice.dev/v1alpha1")]
+    V1Alpha1,
+}
+
+/// Kind of the file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Kind {
+    /// The one there is.
+    SluiceConfiguration,
+}
+
+impl Settings {
+    /// These settings, and those of `fallback` where there is none here. A list is taken whole, never joined.
+    #[must_use]
+    pub fn or(self, fallback: Self) -> Self {
+        Self {
+            api_version: self.api_version.or(fallback.api_version),
+            kind: self.kind.or(fallback.kind),
+            node_name: self.node_name.or(fallback.node_name),
+            manifests: self.manifests.or(fallback.manifests),
+            bpffs: self.bpffs.or(fallback.bpffs),
+            cgroup: self.cgroup.or(fallback.cgroup),
+            devices: self.devices.or(fallback.devices),
+            socket_lb: self.socket_lb.or(fallback.socket_lb),
+            healthz_bind_address: self.healthz_bind_address.or(fallback.healthz_bind_address),
+            metrics_bind_address: self.metrics_bind_address.or(fallback.metrics_bind_address),
+            log_format: self.log_format.or(fallback.log_format),
+            bpf_log_level: self.bpf_log_level.or(fallback.bpf_log_level),
+        }
+    }
+}
+
+impl From<&Config> for Settings {
+    fn from(config: &Config) -> Self {
+        Self {
+            api_version: Some(ApiVersion::V1Alpha1),
+            kind: Some(Kind::SluiceConfiguration),
+            node_name: Some(config.node_name.clone()),
+            manifests: Some(config.manifests.clone()),
+            bpffs: Some(config.bpffs.clone()),
+            cgroup: config.cgroup.clone(),
+            devices: Some(config.devices.clone()),
+            socket_lb: Some(config.socket_lb),
+            healthz_bind_address: Some(config.healthz_bind_address.to_string()),
+            metrics_bind_address: Some(config.metrics_bind_address.to_string()),
+            log_format: Some(config.log_format),
+            bpf_log_level: Some(config.bpf_log_level),
+        }
+    }
+}

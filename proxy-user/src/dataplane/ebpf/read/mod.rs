@@ -1,0 +1,166 @@
+//! The pinned tables as the command line reads them: whether an agent runs or not, and without changing anything.
+//!
+//! Invariant: a map is used only after its type and sizes were compared with our layouts. The kernel copies by the
+//! size of the actual map, so a map of another layout would be written past the end of our buffers.
+
+mod error;
+mod links;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use aya::maps::{Array, Map, MapType, PerCpuArray};
+use proxy_common::addr::Addr;
+use proxy_common::drop::Reason;
+use proxy_common::tables::{
+    self, Backend, BackendKey, Device, FlowKey, FlowRecord, MemberKey, NodeAddress, Service, ServiceKey, ServiceName,
+    SocketKey, SocketPeer,
+};
+
+pub use error::ReadError;
+pub use links::{PinnedLink, links};
+pub use table::HashTable;
+
+use crate::plan::Image;
+
+/// The pinned tables of one `--bpffs` directory.
+pub struct Pinned {
+    /// `SERVICES`.
+    pub services: HashTable<ServiceKey, Service>,
+    /// `BACKENDS`.
+    pub backends: HashTable<BackendKey, Backend>,
+    /// `MEMBERS`; the value means nothing.
+    pub members: HashTable<MemberKey, u32>,
+    /// `SERVICE_NAMES`.
+    pub names: HashTable<u32, ServiceName>,
+    /// `FLOWS`.
+    pub flows: HashTable<FlowKey, FlowRecord>,
+    /// `FLOWS_NEW`.
+    pub flows_new: HashTable<FlowKey, FlowRecord>,
+    /// `SOCK_BACKEND`.
+    pub sock_backend: HashTable<SocketKey, SocketPeer>,
+    /// `SOCK_ORIGIN`.
+    pub sock_origin: HashTable<SocketKey, SocketPeer>,
+    /// `NODE_ADDRESSES`.
+    pub node_addresses: HashTable<Addr, NodeAddress>,
+    /// `DEVICES`, by interface index.
+    pub devices: HashTable<u32, Device>,
+    epoch: Array<aya::maps::MapData, u32>,
+    drops: PerCpuArray<aya::maps::MapData, u64>,
+}
+
+/// How full a table is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fill {
+    /// Name of the table.
+    pub table: &'static str,
+    /// Entries it holds.
+    pub entries: u64,
+    /// Most entries it takes.
+    pub limit: u32,
+}
+
+/// Packets dropped for one reason.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DropCount {
+    /// Why.
+    pub reason: Reason,
+    /// How many, on all CPUs, since the tables were made.
+    pub packets: u64,
+}
+
+impl Pinned {
+    /// Opens the tables pinned below `bpffs`, and checks them against the layouts of this build.
+    pub fn open(bpffs: &Path) -> Result<Self, ReadError> {
+        let maps = maps_directory(bpffs)?;
+        Ok(Self {
+            services: HashTable::open(&maps, tables::SERVICES, MapType::Hash)?,
+            backends: HashTable::open(&maps, tables::BACKENDS, MapType::Hash)?,
+            members: HashTable::open(&maps, tables::MEMBERS, MapType::Hash)?,
+            names: HashTable::open(&maps, tables::SERVICE_NAMES, MapType::Hash)?,
+            flows: HashTable::open(&maps, tables::FLOWS, MapType::Hash)?,
+            flows_new: HashTable::open(&maps, tables::FLOWS_NEW, MapType::LruHash)?,
+            sock_backend: HashTable::open(&maps, tables::SOCK_BACKEND, MapType::LruHash)?,
+            sock_origin: HashTable::open(&maps, tables::SOCK_ORIGIN, MapType::LruHash)?,
+            node_addresses: HashTable::open(&maps, tables::NODE_ADDRESSES, MapType::Hash)?,
+            devices: HashTable::open(&maps, tables::DEVICES, MapType::Hash)?,
+            epoch: Array::try_from(Map::Array(table::checked::<u32, u32>(&maps, tables::EPOCH, MapType::Array)?))
+                .map_err(|source| ReadError::read(tables::EPOCH, source))?,
+            drops: PerCpuArray::try_from(Map::PerCpuArray(table::checked::<u32, u64>(
+                &maps,
+                tables::DROPS,
+                MapType::PerCpuArray,
+            )?))
+            .map_err(|source| ReadError::read(tables::DROPS, source))?,
+        })
+    }
+
+    /// Services and their endpoints.
+    pub fn image(&self) -> Result<Image, ReadError> {
+        Ok(Image {
+            services: self.services.entries()?,
+            backends: self.backends.entries()?,
+            members: self.members.keys()?,
+            names: self.names.entries()?,
+        })
+    }
+
+    /// `EPOCH`: how often an endpoint left a Service.
+    pub fn epoch(&self) -> Result<u32, ReadError> {
+        self.epoch.get(&0, 0).map_err(|source| ReadError::read(tables::EPOCH, source))
+    }
+
+    /// `DROPS`: every reason, in the order of the numbers.
+    pub fn drops(&self) -> Result<Vec<DropCount>, ReadError> {
+        let count = |reason: Reason| {
+            let per_cpu = self.drops.get(&reason.number(), 0);
+            let per_cpu = per_cpu.map_err(|source| ReadError::read(tables::DROPS, source))?;
+            Ok(DropCount { reason, packets: per_cpu.iter().sum() })
+        };
+        Reason::ALL.into_iter().map(count).collect()
+    }
+
+    /// How full each table is that can fill up. Walks the tables, which takes seconds for a million entries.
+    pub fn fill(&self) -> Result<Vec<Fill>, ReadError> {
+        Ok(vec![
+            self.services.fill()?,
+            self.backends.fill()?,
+            self.members.fill()?,
+            self.names.fill()?,
+            self.flows.fill()?,
+            self.flows_new.fill()?,
+            self.sock_backend.fill()?,
+            self.sock_origin.fill()?,
+            self.node_addresses.fill()?,
+            self.devices.fill()?,
+        ])
+    }
+}
+
+/// What this build pins below `bpffs`.
+fn version_directory(bpffs: &Path) -> PathBuf {
+    bpffs.join(format!("v{}", tables::VERSION))
+}
+
+fn maps_directory(bpffs: &Path) -> Result<PathBuf, ReadError> {
+    let maps = version_directory(bpffs).join("maps");
+    match fs::metadata(&maps) {
+        Ok(_) => Ok(maps),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(match other_version(bpffs) {
+            Some(found) => ReadError::OtherVersion { bpffs: bpffs.into(), found },
+            None => ReadError::NotStarted { bpffs: bpffs.into() },
+        }),
+        Err(source) => Err(ReadError::Directory { path: maps, source }),
+    }
+}
+
+/// Name of a directory another build pinned its tables in.
+fn other_version(bpffs: &Path) -> Option<String> {
+    let names = fs::read_dir(bpffs).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let is_version = |name: &String| name.strip_prefix('v').is_some_and(|number| number.parse::<u32>().is_ok());
+    names.into_iter().find(is_version)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,61 @@
+//! One pinned map, opened and checked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::path::Path;
+
+use aya::Pod;
+use aya::maps::{HashMap, Map, MapData, MapType};
+use proxy_common::tables::Table;
+
+use super::{Fill, ReadError};
+
+/// A pinned hash map (plain or LRU). Kernel programs write while we read: an entry is whole, but entries come and go
+/// between two of them.
+pub struct HashTable<K: Pod, V: Pod> {
+    table: Table,
+    map: HashMap<MapData, K, V>,
+}
+
+impl<K: Pod + Ord, V: Pod> HashTable<K, V> {
+    pub(super) fn open(maps: &Path, table: Table, map_type: MapType) -> Result<Self, ReadError> {
+        let map = checked::<K, V>(maps, table, map_type)?;
+        let map = if map_type == MapType::LruHash { Map::LruHashMap(map) } else { Map::HashMap(map) };
+        let map = HashMap::try_from(map).map_err(|source| ReadError::read(table, source))?;
+        Ok(Self { table, map })
+    }
+
+    /// Every entry. Each appears once, although the kernel starts over when the entry it stands at is removed.
+    pub fn entries(&self) -> Result<BTreeMap<K, V>, ReadError> {
+        self.map.iter().collect::<Result<_, _>>().map_err(|source| ReadError::read(self.table, source))
+    }
+
+    /// Every key.
+    pub fn keys(&self) -> Result<BTreeSet<K>, ReadError> {
+        self.map.keys().collect::<Result<_, _>>().map_err(|source| ReadError::read(self.table, source))
+    }
+
+    /// How full the table is.
+    pub fn fill(&self) -> Result<Fill, ReadError> {
+        let entries = self.keys()?.len() as u64;
+        Ok(Fill { table: self.table.name, entries, limit: self.table.max_entries })
+    }
+}
+
+/// Opens the pin of `table` and compares the map with our layout: aya compares nothing.
+pub(super) fn checked<K, V>(maps: &Path, table: Table, map_type: MapType) -> Result<MapData, ReadError> {
+    let path = maps.join(table.name);
+    let open = |source| ReadError::Open { table: table.name, path: path.clone(), source };
+    let map = MapData::from_pin(&path).map_err(open)?;
+    let info = map.info().map_err(open)?;
+    let compare = |property, got: &dyn Debug, want: &dyn Debug| {
+        let (got, want) = (format!("{got:?}"), format!("{want:?}"));
+        let path = path.clone();
+        if got == want { Ok(()) } else { Err(ReadError::Layout { table: table.name, path, property, got, want }) }
+    };
+    compare("type", &info.map_type().map_err(open)?, &map_type)?;
+    compare("key size", &info.key_size(), &size_of::<K>())?;
+    compare("value size", &info.value_size(), &size_of::<V>())?;
+    compare("max_entries", &info.max_entries(), &table.max_entries)?;
+    Ok(map)
+}

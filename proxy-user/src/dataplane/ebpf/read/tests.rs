@@ -1,0 +1,255 @@
+//! Reading real maps, pinned on a bpffs of the test's own. Takes root.
+
+use std::ffi::CString;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use aya::Pod;
+use aya::maps::{HashMap, MapData, PerCpuValues};
+use aya::programs::links::FdLink;
+use aya::programs::{CgroupAttachMode, CgroupSockAddr, CgroupSockAddrAttachType};
+use aya::util::nr_cpus;
+use aya_obj::generated::bpf_map_type::{
+    self, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY,
+};
+use aya_obj::generated::{bpf_attr, bpf_cmd};
+use aya_obj::maps::{LegacyMap, PinningType, bpf_map_def};
+use proxy_common::tables::Table;
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+
+use super::*;
+use crate::preflight::load_for;
+
+/// A bpffs with pinned tables, as an agent leaves them; gone when dropped.
+pub(crate) struct PinnedTables {
+    bpffs: tempfile::TempDir,
+}
+
+impl PinnedTables {
+    /// An empty bpffs.
+    pub(crate) fn none() -> Self {
+        let bpffs = tempfile::tempdir().unwrap();
+        mount("bpf", bpffs.path(), "bpf", MountFlags::empty(), None).expect("tests of pinned maps run as root");
+        Self { bpffs }
+    }
+
+    /// All tables, empty.
+    pub(crate) fn empty() -> Self {
+        let pinned = Self::none();
+        fs::create_dir_all(pinned.maps()).unwrap();
+        pinned.create::<ServiceKey, Service>(tables::SERVICES, BPF_MAP_TYPE_HASH);
+        pinned.create::<BackendKey, Backend>(tables::BACKENDS, BPF_MAP_TYPE_HASH);
+        pinned.create::<MemberKey, u32>(tables::MEMBERS, BPF_MAP_TYPE_HASH);
+        pinned.create::<u32, ServiceName>(tables::SERVICE_NAMES, BPF_MAP_TYPE_HASH);
+        pinned.create::<FlowKey, FlowRecord>(tables::FLOWS, BPF_MAP_TYPE_HASH);
+        pinned.create::<FlowKey, FlowRecord>(tables::FLOWS_NEW, BPF_MAP_TYPE_LRU_HASH);
+        pinned.create::<SocketKey, SocketPeer>(tables::SOCK_BACKEND, BPF_MAP_TYPE_LRU_HASH);
+        pinned.create::<SocketKey, SocketPeer>(tables::SOCK_ORIGIN, BPF_MAP_TYPE_LRU_HASH);
+        pinned.create::<Addr, NodeAddress>(tables::NODE_ADDRESSES, BPF_MAP_TYPE_HASH);
+        pinned.create::<u32, Device>(tables::DEVICES, BPF_MAP_TYPE_HASH);
+        pinned.create::<u32, u32>(tables::EPOCH, BPF_MAP_TYPE_ARRAY);
+        pinned.create::<u32, u64>(tables::DROPS, BPF_MAP_TYPE_PERCPU_ARRAY);
+        pinned
+    }
+
+    pub(crate) fn bpffs(&self) -> &Path {
+        self.bpffs.path()
+    }
+
+    fn maps(&self) -> PathBuf {
+        maps_of(self.bpffs.path())
+    }
+
+    fn create<K, V>(&self, table: Table, map_type: bpf_map_type) {
+        // What is not filled needs no memory, except in an LRU map, which takes all of its own in advance.
+        const BPF_F_NO_PREALLOC: u32 = 1;
+        let definition = bpf_map_def {
+            map_type: map_type as u32,
+            key_size: size_of::<K>() as u32,
+            value_size: size_of::<V>() as u32,
+            max_entries: table.max_entries,
+            map_flags: if map_type == BPF_MAP_TYPE_HASH { BPF_F_NO_PREALLOC } else { 0 },
+            id: 0,
+            pinning: PinningType::None,
+        };
+        let map = aya_obj::Map::Legacy(LegacyMap {
+            def: definition,
+            inner_def: None,
+            section_index: 0,
+            section_kind: aya_obj::EbpfSectionKind::Maps,
+            symbol_index: None,
+            data: Vec::new(),
+        });
+        MapData::create(map, table.name, None).unwrap().pin(self.maps().join(table.name)).unwrap();
+    }
+
+    /// Writes entries of a hash table.
+    pub(crate) fn put<K: Pod, V: Pod>(&self, table: Table, entries: impl IntoIterator<Item = (K, V)>) {
+        let data = MapData::from_pin(self.maps().join(table.name)).unwrap();
+        let lru = data.info().unwrap().map_type().unwrap() == MapType::LruHash;
+        let map = if lru { Map::LruHashMap(data) } else { Map::HashMap(data) };
+        let mut map = HashMap::<_, K, V>::try_from(map).unwrap();
+        for (key, value) in entries {
+            map.insert(key, value, 0).unwrap();
+        }
+    }
+
+    /// Sets the count of a reason to 1 on the first CPU, 2 on the second, and so on; returns the sum.
+    pub(crate) fn put_drops(&self, reason: Reason) -> u64 {
+        let data = MapData::from_pin(self.maps().join(tables::DROPS.name)).unwrap();
+        let mut drops = PerCpuArray::<_, u64>::try_from(Map::PerCpuArray(data)).unwrap();
+        let counts: Vec<u64> = (1..=nr_cpus().unwrap() as u64).collect();
+        let sum = counts.iter().sum();
+        drops.set(reason.number(), PerCpuValues::try_from(counts).unwrap(), 0).unwrap();
+        sum
+    }
+
+    fn put_epoch(&self, epoch: u32) {
+        let data = MapData::from_pin(self.maps().join(tables::EPOCH.name)).unwrap();
+        Array::<_, u32>::try_from(Map::Array(data)).unwrap().set(0, epoch, 0).unwrap();
+    }
+
+    fn replace<K, V>(&self, table: Table, map_type: bpf_map_type) {
+        fs::remove_file(self.maps().join(table.name)).unwrap();
+        self.create::<K, V>(table, map_type);
+    }
+
+    fn error(&self) -> String {
+        Pinned::open(self.bpffs()).err().expect("the tables are not as they should be").to_string()
+    }
+}
+
+/// A cgroup of the test's own, which no process is in; gone when dropped.
+struct Cgroup(PathBuf);
+
+impl Cgroup {
+    fn new() -> Self {
+        let mount = crate::mounts::of_type("cgroup2").remove(0);
+        let path = mount.join(format!("sluice-read-{}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        fs::remove_dir(&self.0).unwrap();
+    }
+}
+
+impl Drop for PinnedTables {
+    fn drop(&mut self) {
+        unmount(self.bpffs.path(), UnmountFlags::DETACH).unwrap();
+    }
+}
+
+fn maps_of(bpffs: &Path) -> PathBuf {
+    version_directory(bpffs).join("maps")
+}
+
+fn addr(text: &str) -> Addr {
+    text.parse::<std::net::IpAddr>().unwrap().into()
+}
+
+#[test]
+fn entries_are_read_as_they_were_written() {
+    let pinned = PinnedTables::empty();
+    let device = Device { ipv4: addr("10.0.0.1"), ipv6: addr("fd00::1"), flags: 1 };
+    pinned.put(tables::DEVICES, [(7, device), (9, Device::default())]);
+    pinned.put(tables::NODE_ADDRESSES, [(addr("10.0.0.1"), NodeAddress { flags: 1 })]);
+    pinned.put_epoch(42);
+    let read = Pinned::open(pinned.bpffs()).unwrap();
+    assert_eq!(read.devices.entries().unwrap().get(&7), Some(&device));
+    assert_eq!(read.node_addresses.keys().unwrap().into_iter().collect::<Vec<_>>(), [addr("10.0.0.1")]);
+    assert_eq!(read.epoch().unwrap(), 42);
+    assert!(read.flows_new.entries().unwrap().is_empty());
+    let fill = read.fill().unwrap().into_iter().find(|fill| fill.table == "DEVICES");
+    assert_eq!(fill, Some(Fill { table: "DEVICES", entries: 2, limit: 8192 }));
+}
+
+#[test]
+fn drops_are_the_sum_of_all_cpus() {
+    let pinned = PinnedTables::empty();
+    let sum = pinned.put_drops(Reason::NoRoute);
+    let drops = Pinned::open(pinned.bpffs()).unwrap().drops().unwrap();
+    let packets = |reason| drops.iter().find(|count| count.reason == reason).unwrap().packets;
+    assert_eq!((packets(Reason::NoRoute), packets(Reason::TooBig)), (sum, 0));
+}
+
+#[test]
+fn where_no_agent_ever_started_the_directory_and_the_flag_are_named() {
+    let pinned = PinnedTables::none();
+    let error = pinned.error();
+    assert!(error.starts_with(&pinned.bpffs().display().to_string()) && error.contains("--bpffs"), "{error}");
+    let missing = Pinned::open("/nonexistent/bpffs".as_ref()).err().unwrap();
+    assert!(matches!(missing, ReadError::NotStarted { .. }), "{missing}");
+}
+
+#[test]
+fn tables_of_another_version_are_told_from_none() {
+    let pinned = PinnedTables::none();
+    fs::create_dir_all(pinned.bpffs().join("v4000000/maps")).unwrap();
+    assert!(pinned.error().contains("layout v4000000"), "{}", pinned.error());
+}
+
+#[test]
+fn a_table_of_another_layout_is_refused_by_name_property_and_value() {
+    let pinned = PinnedTables::empty();
+    pinned.replace::<u32, [u8; 64]>(tables::DEVICES, BPF_MAP_TYPE_HASH);
+    let error = pinned.error();
+    assert!(
+        error.contains("table DEVICES") && error.contains("value size is 64, and this sluice expects 36"),
+        "{error}"
+    );
+    pinned.replace::<u64, Device>(tables::DEVICES, BPF_MAP_TYPE_HASH);
+    assert!(pinned.error().contains("key size is 8"), "{}", pinned.error());
+    pinned.replace::<u32, Device>(tables::DEVICES, BPF_MAP_TYPE_LRU_HASH);
+    assert!(pinned.error().contains("type is LruHash, and this sluice expects Hash"), "{}", pinned.error());
+    pinned.replace::<u32, Device>(Table { max_entries: 3, ..tables::DEVICES }, BPF_MAP_TYPE_HASH);
+    assert!(pinned.error().contains("max_entries is 3"), "{}", pinned.error());
+    pinned.replace::<u32, Device>(tables::DEVICES, BPF_MAP_TYPE_HASH);
+    assert!(Pinned::open(pinned.bpffs()).is_ok());
+}
+
+#[test]
+fn a_table_that_is_not_there_is_named() {
+    let pinned = PinnedTables::empty();
+    fs::remove_file(pinned.maps().join("MEMBERS")).unwrap();
+    assert!(pinned.error().contains("table MEMBERS: can't open"), "{}", pinned.error());
+}
+
+/// Pins a program that aya didn't load.
+fn pin(program: &OwnedFd, path: &Path) {
+    let path = CString::new(path.to_str().unwrap()).unwrap();
+    // SAFETY: the union holds integers only, for which zero is a value.
+    let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
+    // SAFETY: BPF_OBJ_PIN reads this member, and every bit pattern is a value of it.
+    let object = unsafe { &mut attr.__bindgen_anon_4 };
+    object.bpf_fd = program.as_raw_fd().cast_unsigned();
+    object.pathname = path.as_ptr() as u64;
+    // SAFETY: the kernel reads size_of::<bpf_attr>() bytes of attr and the path it points to, and writes nothing.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, bpf_cmd::BPF_OBJ_PIN, &raw const attr, size_of::<bpf_attr>()) };
+    assert_eq!(result, 0, "{}", io::Error::last_os_error());
+}
+
+#[test]
+fn pinned_links_are_listed_with_their_programs() {
+    let (pinned, cgroup) = (PinnedTables::none(), Cgroup::new());
+    assert_eq!(links(pinned.bpffs()).unwrap(), []);
+    let loaded = load_for(CgroupSockAddrAttachType::Connect4).unwrap();
+    pin(&loaded, &pinned.bpffs().join("connect4"));
+    let mut program =
+        CgroupSockAddr::from_pin(pinned.bpffs().join("connect4"), CgroupSockAddrAttachType::Connect4).unwrap();
+    let program_id = program.info().unwrap().id();
+    let link = program.attach(fs::File::open(&cgroup.0).unwrap(), CgroupAttachMode::Single).unwrap();
+    let link = FdLink::try_from(program.take_link(link).unwrap()).unwrap();
+    let id = link.info().unwrap().id();
+    let directory = version_directory(pinned.bpffs()).join("links");
+    fs::create_dir_all(&directory).unwrap();
+    // The agent ends: only the pin of the link is left.
+    fs::remove_file(pinned.bpffs().join("connect4")).unwrap();
+    drop((link.pin(directory.join("cgroup-connect4")).unwrap(), program, loaded));
+    let expected = PinnedLink { name: "cgroup-connect4".into(), id, program_id, program: "sluice_probe".into() };
+    assert_eq!(links(pinned.bpffs()).unwrap(), [expected]);
+    fs::remove_file(directory.join("cgroup-connect4")).unwrap();
+}

@@ -1,0 +1,262 @@
+//! Everything known of the cluster.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use proxy_common::addr::Family;
+
+use super::claims::Claims;
+use super::endpoints::{from_groups, is_local, unique};
+use super::selectors::Selectors;
+use super::service::family;
+use super::{
+    Change, Conflict, Endpoint, EndpointSlice, Endpoints, Kind, Namespace, Node, Object, ObjectRef, Pod, Port, Service,
+    ServicePort, ServicePortName, ServiceRef,
+};
+
+/// The objects of a cluster as one node sees them.
+///
+/// A Service's endpoints come from exactly one source: its EndpointSlices; where it has none, the Endpoints object of
+/// its name; where that is missing too and it has a selector, the Pods.
+#[derive(Debug)]
+pub struct Cluster {
+    node_name: String,
+    services: BTreeMap<ServiceRef, Service>,
+    claims: Claims,
+    selectors: Selectors,
+    slices: HashMap<ServiceRef, BTreeMap<String, EndpointSlice>>,
+    /// Slice -> its Service: a slice may move to another one.
+    slice_services: HashMap<ObjectRef, ServiceRef>,
+    endpoints: HashMap<ServiceRef, Endpoints>,
+    pods: HashMap<String, BTreeMap<String, Pod>>,
+    namespaces: BTreeMap<String, Namespace>,
+    nodes: BTreeMap<String, Node>,
+}
+
+impl Cluster {
+    /// An empty cluster seen from the node `node_name`.
+    #[must_use]
+    pub fn new(node_name: impl Into<String>) -> Self {
+        Self {
+            node_name: node_name.into(),
+            services: BTreeMap::new(),
+            claims: Claims::default(),
+            selectors: Selectors::default(),
+            slices: HashMap::new(),
+            slice_services: HashMap::new(),
+            endpoints: HashMap::new(),
+            pods: HashMap::new(),
+            namespaces: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+        }
+    }
+
+    /// Takes one change in. Returns the Services whose [`Cluster::service_ports`] it can alter; a Service among them
+    /// that is no more has none.
+    pub fn apply(&mut self, change: Change) -> BTreeSet<ServiceRef> {
+        match change {
+            Change::Apply(object) => self.put(object),
+            Change::Delete(object) => self.remove(object),
+        }
+    }
+
+    /// The ports of `service` in each of its families; none where it doesn't exist or isn't served.
+    #[must_use]
+    pub fn service_ports(&self, service: &ServiceRef) -> Vec<ServicePort> {
+        let Some(service) = self.services.get(service).filter(|service| service.is_served()) else {
+            return Vec::new();
+        };
+        let families = service.families();
+        families.flat_map(|of| service.ports.iter().filter_map(move |port| self.port(service, port, of))).collect()
+    }
+
+    /// Every Service there is.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.services.values()
+    }
+
+    /// Frontends that more than one Service asks for.
+    pub fn conflicts(&self) -> impl Iterator<Item = Conflict> {
+        self.claims.conflicts()
+    }
+
+    /// The Node `name`.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.get(name)
+    }
+
+    /// The Namespace `name`.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<&Namespace> {
+        self.namespaces.get(name)
+    }
+
+    fn put(&mut self, object: Object) -> BTreeSet<ServiceRef> {
+        match object {
+            Object::Service(service) => self.put_service(service),
+            Object::EndpointSlice(slice) => self.put_slice(slice),
+            Object::Endpoints(endpoints) => {
+                let service = endpoints.service.clone();
+                let old = self.endpoints.insert(service.clone(), endpoints);
+                if old.as_ref() == self.endpoints.get(&service) { BTreeSet::new() } else { self.existing([service]) }
+            }
+            Object::Pod(pod) => self.put_pod(pod),
+            Object::Namespace(namespace) => {
+                self.namespaces.insert(namespace.name.clone(), namespace);
+                BTreeSet::new()
+            }
+            Object::Node(node) => {
+                self.nodes.insert(node.name.clone(), node);
+                BTreeSet::new()
+            }
+        }
+    }
+
+    fn remove(&mut self, object: ObjectRef) -> BTreeSet<ServiceRef> {
+        match object.kind {
+            Kind::Service => self.remove_service(&ServiceRef::new(object.namespace, object.name)),
+            Kind::EndpointSlice => {
+                let old = self.take_slice(&object).and_then(|slice| slice.service);
+                self.existing(old)
+            }
+            Kind::Endpoints => {
+                let old = self.endpoints.remove(&ServiceRef::new(object.namespace, object.name));
+                self.existing(old.map(|endpoints| endpoints.service))
+            }
+            Kind::Pod => self.remove_pod(&object),
+            Kind::Namespace => {
+                self.namespaces.remove(&object.name);
+                BTreeSet::new()
+            }
+            Kind::Node => {
+                self.nodes.remove(&object.name);
+                BTreeSet::new()
+            }
+        }
+    }
+
+    fn put_service(&mut self, service: Service) -> BTreeSet<ServiceRef> {
+        if self.services.get(&service.id) == Some(&service) {
+            return BTreeSet::new();
+        }
+        let mut affected = self.remove_service(&service.id);
+        affected.extend(self.claims.add(&service));
+        affected.insert(service.id.clone());
+        self.selectors.add(&service);
+        self.services.insert(service.id.clone(), service);
+        affected
+    }
+
+    fn remove_service(&mut self, id: &ServiceRef) -> BTreeSet<ServiceRef> {
+        let Some(service) = self.services.remove(id) else { return BTreeSet::new() };
+        self.selectors.remove(&service);
+        let mut affected = self.claims.remove(&service);
+        affected.insert(service.id);
+        affected
+    }
+
+    fn put_slice(&mut self, slice: EndpointSlice) -> BTreeSet<ServiceRef> {
+        let object = Object::EndpointSlice(slice.clone()).object_ref();
+        let old = self.take_slice(&object);
+        let unchanged = old.as_ref() == Some(&slice);
+        let services = [old.and_then(|old| old.service), slice.service.clone()];
+        if let Some(service) = &slice.service {
+            self.slice_services.insert(object, service.clone());
+            self.slices.entry(service.clone()).or_default().insert(slice.name.clone(), slice);
+        }
+        if unchanged { BTreeSet::new() } else { self.existing(services.into_iter().flatten()) }
+    }
+
+    fn take_slice(&mut self, object: &ObjectRef) -> Option<EndpointSlice> {
+        let service = self.slice_services.remove(object)?;
+        let slices = self.slices.get_mut(&service)?;
+        let slice = slices.remove(&object.name);
+        if slices.is_empty() {
+            self.slices.remove(&service);
+        }
+        slice
+    }
+
+    fn put_pod(&mut self, pod: Pod) -> BTreeSet<ServiceRef> {
+        let mut affected = self.served_by(&pod);
+        let pods = self.pods.entry(pod.namespace.clone()).or_default();
+        if pods.get(&pod.name) == Some(&pod) {
+            return BTreeSet::new();
+        }
+        let old = pods.insert(pod.name.clone(), pod);
+        affected.extend(old.iter().flat_map(|old| self.served_by(old)));
+        affected
+    }
+
+    fn remove_pod(&mut self, object: &ObjectRef) -> BTreeSet<ServiceRef> {
+        let Some(pods) = self.pods.get_mut(&object.namespace) else { return BTreeSet::new() };
+        let old = pods.remove(&object.name);
+        if pods.is_empty() {
+            self.pods.remove(&object.namespace);
+        }
+        old.map(|old| self.served_by(&old)).unwrap_or_default()
+    }
+
+    /// The Services whose endpoints come from Pods, `pod` among them.
+    fn served_by(&self, pod: &Pod) -> BTreeSet<ServiceRef> {
+        let from_pods = |id: &&ServiceRef| !self.slices.contains_key(*id) && !self.endpoints.contains_key(*id);
+        self.selectors
+            .candidates(pod)
+            .filter(from_pods)
+            .filter_map(|id| self.services.get(id))
+            .filter(|service| pod.is_selected_by(&service.selector))
+            .map(|service| service.id.clone())
+            .collect()
+    }
+
+    fn existing(&self, services: impl IntoIterator<Item = ServiceRef>) -> BTreeSet<ServiceRef> {
+        services.into_iter().filter(|id| self.services.contains_key(id)).collect()
+    }
+
+    fn port(&self, service: &Service, port: &Port, of: Family) -> Option<ServicePort> {
+        let mut frontends = service.frontends(port, of);
+        frontends.retain(|frontend| self.claims.is_winner(&service.id, frontend));
+        (!frontends.is_empty()).then(|| ServicePort {
+            name: ServicePortName {
+                service: service.id.clone(),
+                port: port.name.clone(),
+                protocol: port.protocol,
+                family: of,
+            },
+            frontends,
+            internal_traffic_policy: service.internal_traffic_policy,
+            external_traffic_policy: service.external_traffic_policy(),
+            endpoints: self.port_endpoints(service, port, of),
+        })
+    }
+
+    fn port_endpoints(&self, service: &Service, port: &Port, of: Family) -> Vec<Endpoint> {
+        let wanted = (port.name.as_str(), port.protocol, of);
+        if let Some(slices) = self.slices.get(&service.id) {
+            from_groups(slices.values().map(|slice| &slice.group), wanted, &self.node_name)
+        } else if let Some(endpoints) = self.endpoints.get(&service.id) {
+            from_groups(endpoints.subsets.iter(), wanted, &self.node_name)
+        } else {
+            let pods = self.pods.get(&service.id.namespace).into_iter().flat_map(BTreeMap::values);
+            let selected = pods.filter(|pod| !pod.finished && pod.is_selected_by(&service.selector));
+            unique(selected.filter_map(|pod| self.pod_endpoint(service, port, of, pod)).collect())
+        }
+    }
+
+    /// What the Kubernetes EndpointSlice controller would write for `pod`.
+    fn pod_endpoint(&self, service: &Service, port: &Port, of: Family, pod: &Pod) -> Option<Endpoint> {
+        Some(Endpoint {
+            ip: *pod.ips.iter().find(|ip| family(**ip) == of)?,
+            port: pod.resolve(&port.target_port, port.protocol)?,
+            node_name: pod.node_name.as_deref().map(Arc::from),
+            is_local: is_local(pod.node_name.as_deref(), &self.node_name),
+            ready: service.publish_not_ready_addresses || (pod.ready && !pod.terminating),
+            serving: pod.ready,
+            terminating: pod.terminating,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

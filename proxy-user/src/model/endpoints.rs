@@ -1,0 +1,123 @@
+//! EndpointSlices and Endpoints, and what a Service port gets from them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use proxy_common::addr::Family;
+
+use super::{Protocol, ServiceRef};
+
+/// An endpoint of a Service port.
+#[expect(clippy::struct_excessive_bools, reason = "the conditions of an EndpointSlice's endpoint, under their names")]
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Endpoint {
+    /// Address.
+    pub ip: IpAddr,
+    /// Port number on it.
+    pub port: u16,
+    /// Node it runs on, if known.
+    pub node_name: Option<Arc<str>>,
+    /// It runs on this node.
+    pub is_local: bool,
+    /// It gets new connections.
+    pub ready: bool,
+    /// It answers, whether terminating or not.
+    pub serving: bool,
+    /// It is shutting down.
+    pub terminating: bool,
+}
+
+/// Addresses that share one list of ports.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EndpointGroup {
+    /// Ports; those without a number are left out.
+    pub ports: Vec<GroupPort>,
+    /// Addresses.
+    pub endpoints: Vec<GroupEndpoint>,
+}
+
+/// A port of a group. Matches the Service's port of the same name and protocol.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GroupPort {
+    /// Name, empty for an unnamed one.
+    pub name: String,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Number.
+    pub port: u16,
+}
+
+/// An address of a group.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GroupEndpoint {
+    /// Address.
+    pub ip: IpAddr,
+    /// Node it runs on, if known.
+    pub node_name: Option<Arc<str>>,
+    /// Condition, true where it wasn't given.
+    pub ready: bool,
+    /// Condition, true where it wasn't given.
+    pub serving: bool,
+    /// Condition, false where it wasn't given.
+    pub terminating: bool,
+}
+
+/// An EndpointSlice.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EndpointSlice {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Service of the same namespace that it belongs to (label `kubernetes.io/service-name`); `None` where the label is
+    /// missing, empty, or the slice is a headless Service's.
+    pub service: Option<ServiceRef>,
+    /// Addresses and ports; no address where the slice holds host names.
+    pub group: EndpointGroup,
+}
+
+/// An Endpoints object.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Endpoints {
+    /// The Service it belongs to: the one of its own name.
+    pub service: ServiceRef,
+    /// Its subsets.
+    pub subsets: Vec<EndpointGroup>,
+}
+
+/// The endpoints of the Service port (`name`, `protocol`, `of`) in `groups`, for the node `here`.
+pub(super) fn from_groups<'a>(
+    groups: impl Iterator<Item = &'a EndpointGroup>,
+    (name, protocol, of): (&str, Protocol, Family),
+    here: &str,
+) -> Vec<Endpoint> {
+    let mut endpoints = Vec::new();
+    for group in groups {
+        for port in group.ports.iter().filter(|port| port.name == name && port.protocol == protocol) {
+            let addresses = group.endpoints.iter().filter(|it| super::service::family(it.ip) == of);
+            endpoints.extend(addresses.map(|it| Endpoint {
+                ip: it.ip,
+                port: port.port,
+                is_local: is_local(it.node_name.as_deref(), here),
+                node_name: it.node_name.clone(),
+                ready: it.ready,
+                serving: it.serving,
+                terminating: it.terminating,
+            }));
+        }
+    }
+    unique(endpoints)
+}
+
+/// An endpoint is local if its node is known and is this one; a proxy without a name has no local endpoints.
+pub(super) fn is_local(node_name: Option<&str>, here: &str) -> bool {
+    !here.is_empty() && node_name == Some(here)
+}
+
+/// Each (address, port) once, in their order. Of several, one that isn't terminating wins, then a ready one: so an
+/// endpoint that moves between slices stays while both list it.
+pub(super) fn unique(mut endpoints: Vec<Endpoint>) -> Vec<Endpoint> {
+    endpoints.sort_by_key(|it| (it.ip, it.port, it.terminating, !it.ready, !it.serving));
+    endpoints.dedup_by_key(|it| (it.ip, it.port));
+    endpoints
+}

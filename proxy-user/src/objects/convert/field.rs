@@ -1,0 +1,150 @@
+//! Checks of single fields.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::model::Protocol;
+
+/// A field that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct FieldError {
+    /// Path of the field in the object, such as `spec.ports[0].port`.
+    pub field: String,
+    /// What is wrong with it.
+    #[source]
+    pub problem: FieldProblem,
+}
+
+/// What can be wrong with a field.
+#[derive(Debug, thiserror::Error)]
+pub enum FieldProblem {
+    /// It has to be there.
+    #[error("missing")]
+    Missing,
+    /// The API server would have filled it in, but there is none.
+    #[error("missing; without an API server nobody assigns one: write {0}")]
+    Unassigned(&'static str),
+    /// Another type than the API has.
+    #[error("{0}")]
+    Type(#[source] serde_json::Error),
+    /// Not an address.
+    #[error("\"{0}\" is not an IP address")]
+    NotAnAddress(String),
+    /// An address that no packet can be sent to here.
+    #[error("{0} is an unspecified, loopback or multicast address")]
+    NotUsable(IpAddr),
+    /// Address of the wrong family.
+    #[error("{addr} is not of the family {expected}")]
+    WrongFamily {
+        /// The address.
+        addr: IpAddr,
+        /// `IPv4` or `IPv6`.
+        expected: String,
+    },
+    /// A second one of its family.
+    #[error("{0} is the second address of its family")]
+    FamilyTwice(IpAddr),
+    /// Not a range of addresses.
+    #[error("\"{0}\" is not a range of addresses such as 10.244.1.0/24")]
+    NotACidr(String),
+    /// Not a port number.
+    #[error("{0} is not a port number (1 to 65535)")]
+    NotAPort(i32),
+    /// Not a DNS label.
+    #[error("\"{0}\" is not a DNS label: at most 63 lower-case letters, digits and -, neither first nor last a -")]
+    NotALabel(String),
+    /// None of the values there are.
+    #[error("\"{value}\" is none of {expected}")]
+    Unknown {
+        /// The value.
+        value: String,
+        /// The values there are.
+        expected: &'static str,
+    },
+    /// What must be unique is there twice.
+    #[error("{0} is there twice")]
+    Twice(String),
+    /// Two fields that must agree don't.
+    #[error("\"{value}\" differs from {other}")]
+    Differs {
+        /// The value.
+        value: String,
+        /// The field it must be equal to.
+        other: &'static str,
+    },
+}
+
+impl FieldProblem {
+    /// The problem, of the field `field`.
+    pub(in crate::objects) fn at(self, field: impl Into<String>) -> FieldError {
+        FieldError { field: field.into(), problem: self }
+    }
+}
+
+/// An address that packets can be sent to. Zeros before a decimal byte are ignored, as Kubernetes always did, and an
+/// IPv4 address in IPv6 form counts as IPv4.
+pub(super) fn address(text: &str, field: impl Fn() -> String) -> Result<IpAddr, FieldError> {
+    let parsed = text.parse().ok().or_else(|| with_leading_zeros(text));
+    let Some(addr) = parsed.map(|addr: IpAddr| addr.to_canonical()) else {
+        return Err(FieldProblem::NotAnAddress(text.to_owned()).at(field()));
+    };
+    if addr.is_unspecified() || addr.is_loopback() || addr.is_multicast() {
+        return Err(FieldProblem::NotUsable(addr).at(field()));
+    }
+    Ok(addr)
+}
+
+fn with_leading_zeros(text: &str) -> Option<IpAddr> {
+    let bytes: Vec<u8> = text.split('.').map(|byte| byte.parse().ok()).collect::<Option<_>>()?;
+    Some(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?).into())
+}
+
+/// Addresses of which each must be of another family.
+pub(super) fn one_per_family(ips: &[IpAddr], field: impl Fn(usize) -> String) -> Result<(), FieldError> {
+    for (i, addr) in ips.iter().enumerate() {
+        if ips[..i].iter().any(|other| other.is_ipv4() == addr.is_ipv4()) {
+            return Err(FieldProblem::FamilyTwice(*addr).at(field(i)));
+        }
+    }
+    Ok(())
+}
+
+/// A port number.
+pub(super) fn port(number: i32, field: impl Fn() -> String) -> Result<u16, FieldError> {
+    match u16::try_from(number) {
+        Ok(port) if port != 0 => Ok(port),
+        _ => Err(FieldProblem::NotAPort(number).at(field())),
+    }
+}
+
+/// A protocol; TCP where none is given.
+pub(super) fn protocol(name: Option<&str>, field: impl Fn() -> String) -> Result<Protocol, FieldError> {
+    choice(name, Protocol::Tcp, "TCP, UDP, SCTP", field, |name| match name {
+        "TCP" => Some(Protocol::Tcp),
+        "UDP" => Some(Protocol::Udp),
+        "SCTP" => Some(Protocol::Sctp),
+        _ => None,
+    })
+}
+
+/// One of a few words; `default` where none is given.
+pub(super) fn choice<T>(
+    word: Option<&str>,
+    default: T,
+    expected: &'static str,
+    field: impl Fn() -> String,
+    known: impl Fn(&str) -> Option<T>,
+) -> Result<T, FieldError> {
+    match word.filter(|word| !word.is_empty()) {
+        None => Ok(default),
+        Some(word) => known(word).ok_or_else(|| FieldProblem::Unknown { value: word.to_owned(), expected }.at(field())),
+    }
+}
+
+/// A DNS label (RFC 1123).
+pub(super) fn label(text: &str, field: impl Fn() -> String) -> Result<(), FieldError> {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_label =
+        (1..=63).contains(&text.len()) && text.bytes().all(is_inner) && !text.starts_with('-') && !text.ends_with('-');
+    if is_label { Ok(()) } else { Err(FieldProblem::NotALabel(text.to_owned()).at(field())) }
+}

@@ -1,0 +1,74 @@
+//! EndpointSlices.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointPort, EndpointSlice as ApiEndpointSlice};
+
+use super::field::{self, FieldError, FieldProblem};
+use super::meta;
+use crate::model::{EndpointGroup, EndpointSlice, GroupEndpoint, GroupPort, ServiceRef};
+
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+const HEADLESS: &str = "service.kubernetes.io/headless";
+
+impl TryFrom<ApiEndpointSlice> for EndpointSlice {
+    type Error = FieldError;
+
+    fn try_from(object: ApiEndpointSlice) -> Result<Self, FieldError> {
+        let namespace = meta::namespace(&object.metadata)?;
+        let labels = object.metadata.labels.as_ref();
+        let label = |key| labels.and_then(|labels| labels.get(key));
+        let service = label(SERVICE_NAME).filter(|name| !name.is_empty() && label(HEADLESS).is_none());
+        let endpoints = match object.address_type.as_str() {
+            "IPv4" | "IPv6" => endpoints(&object.endpoints, &object.address_type)?,
+            "FQDN" => Vec::new(),
+            "" => return Err(FieldProblem::Missing.at("addressType")),
+            other => {
+                let problem = FieldProblem::Unknown { value: other.to_owned(), expected: "IPv4, IPv6, FQDN" };
+                return Err(problem.at("addressType"));
+            }
+        };
+        Ok(Self {
+            name: meta::name(&object.metadata)?,
+            service: service.map(|name| ServiceRef::new(namespace.clone(), name.clone())),
+            namespace,
+            group: EndpointGroup { ports: ports(object.ports.as_deref().unwrap_or_default())?, endpoints },
+        })
+    }
+}
+
+/// A port without a number would mean every port, which no proxy implements: it is left out.
+fn ports(ports: &[EndpointPort]) -> Result<Vec<GroupPort>, FieldError> {
+    let numbered = ports.iter().enumerate().filter_map(|(i, it)| Some((i, it, it.port.filter(|port| *port != 0)?)));
+    numbered
+        .map(|(i, it, number)| {
+            Ok(GroupPort {
+                name: it.name.clone().unwrap_or_default(),
+                protocol: field::protocol(it.protocol.as_deref(), || format!("ports[{i}].protocol"))?,
+                port: field::port(number, || format!("ports[{i}].port"))?,
+            })
+        })
+        .collect()
+}
+
+/// Only the first address of an endpoint counts.
+fn endpoints(endpoints: &[Endpoint], family: &str) -> Result<Vec<GroupEndpoint>, FieldError> {
+    let addressed = endpoints.iter().enumerate().filter_map(|(i, it)| Some((i, it, it.addresses.first()?)));
+    addressed
+        .map(|(i, it, text)| {
+            let path = || format!("endpoints[{i}].addresses[0]");
+            let ip = field::address(text, path)?;
+            if ip.is_ipv4() != (family == "IPv4") {
+                return Err(FieldProblem::WrongFamily { addr: ip, expected: family.to_owned() }.at(path()));
+            }
+            let conditions = it.conditions.as_ref();
+            Ok(GroupEndpoint {
+                ip,
+                node_name: it.node_name.as_deref().filter(|name| !name.is_empty()).map(Arc::from),
+                ready: conditions.and_then(|it| it.ready).unwrap_or(true),
+                serving: conditions.and_then(|it| it.serving).unwrap_or(true),
+                terminating: conditions.and_then(|it| it.terminating).unwrap_or(false),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,11 @@
+//! Where objects come from. Each source yields the same events: what changed, and what could not be read.
+//!
+//! `convert` turns the Kubernetes API's types into the model's, with the API server's defaults and checks; a source
+//! never passes on an object that the model could misread.
+
+mod convert;
+mod event;
+pub mod manifest;
+
+pub use convert::{FieldError, FieldProblem};
+pub use event::{ObjectEvent, Problem, Problems};

@@ -1,0 +1,114 @@
+//! What the machine must have for the agent to work: privileges, mounts and kernel features, each with what is wrong
+//! and how to mend it.
+//!
+//! Kernel features are tried, never concluded from a version: distributions add and remove them.
+
+mod kernel;
+mod memory;
+mod mounted;
+mod network;
+mod privileges;
+
+use std::path::PathBuf;
+
+#[cfg(test)]
+pub(crate) use self::kernel::load_for;
+use serde::Serialize;
+
+use crate::config::{Config, SocketLb};
+
+/// What the checks are made for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Needs {
+    /// Directory for maps and links.
+    pub bpffs: PathBuf,
+    /// cgroup v2 directory to attach socket programs to; `None`: the mounted one.
+    pub cgroup: Option<PathBuf>,
+    /// Whether socket programs are wanted.
+    pub socket_lb: SocketLb,
+}
+
+impl From<&Config> for Needs {
+    fn from(config: &Config) -> Self {
+        Self { bpffs: config.bpffs.clone(), cgroup: config.cgroup.clone(), socket_lb: config.socket_lb }
+    }
+}
+
+/// How a check came out.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Outcome {
+    /// As it should be.
+    Ok,
+    /// The agent works, and something won't work as well as it could.
+    Warn,
+    /// The agent can't work.
+    Fail,
+}
+
+/// One thing looked at.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Check {
+    /// What was looked at.
+    pub name: &'static str,
+    /// How it came out.
+    pub outcome: Outcome,
+    /// What was found.
+    pub found: String,
+    /// How to mend it, unless it is as it should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mend: Option<&'static str>,
+}
+
+impl Check {
+    fn ok(name: &'static str, found: impl Into<String>) -> Self {
+        Self { name, outcome: Outcome::Ok, found: found.into(), mend: None }
+    }
+
+    fn warn(name: &'static str, found: impl Into<String>, mend: &'static str) -> Self {
+        Self { name, outcome: Outcome::Warn, found: found.into(), mend: Some(mend) }
+    }
+
+    fn fail(name: &'static str, found: impl Into<String>, mend: &'static str) -> Self {
+        Self { name, outcome: Outcome::Fail, found: found.into(), mend: Some(mend) }
+    }
+}
+
+/// The agent can't work on this machine as it is.
+#[derive(Debug, thiserror::Error)]
+#[error("this machine lacks what the agent needs:\n{}", lines(.0))]
+pub struct Unfit(Vec<Check>);
+
+fn lines(failures: &[Check]) -> String {
+    let line = |check: &Check| format!("  {}: {}; {}", check.name, check.found, check.mend.unwrap_or_default());
+    failures.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Makes every check, and changes nothing. Without privileges the kernel's features can't be tried and aren't listed.
+#[must_use]
+pub fn preflight(needs: &Needs) -> Vec<Check> {
+    let mut checks = vec![kernel::release()];
+    checks.extend(privileges::checks());
+    let privileged = checks.iter().all(|check| check.outcome != Outcome::Fail);
+    checks.extend(mounted::checks(needs));
+    if privileged {
+        checks.extend(kernel::features(needs.socket_lb));
+    }
+    checks.extend(kernel::settings());
+    checks.push(memory::check());
+    checks.extend(network::checks());
+    checks
+}
+
+/// Makes every check before the agent starts: what is only worth a warning is logged, what failed is the error.
+pub fn require(needs: &Needs) -> Result<(), Unfit> {
+    let checks = preflight(needs);
+    for Check { name, found, mend, .. } in checks.iter().filter(|check| check.outcome == Outcome::Warn) {
+        tracing::warn!(check = name, found, mend, "this machine could serve Services better");
+    }
+    let failures: Vec<_> = checks.into_iter().filter(|check| check.outcome == Outcome::Fail).collect();
+    if failures.is_empty() { Ok(()) } else { Err(Unfit(failures)) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! Metrics: kube-proxy's names where the meaning is kube-proxy's, `sluice_` otherwise.
+
+mod labels;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Metric, Registry};
+use proxy_common::addr::Family as IpFamily;
+use proxy_common::drop::Reason;
+
+use self::labels::{AgentLabels, BuildLabels, Code, IpFamilyLabel, ReasonLabel, TableLabel};
+use crate::config::Config;
+
+type SecondsGauge = Gauge<f64, AtomicU64>;
+type Histograms = Family<IpFamilyLabel, Histogram, fn() -> Histogram>;
+
+/// The metrics of the agent. Each handle may be updated from any task; a scrape reads what was last set.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    drops: Family<ReasonLabel, Counter>,
+    table_entries: Family<TableLabel, Gauge>,
+    table_limit: Family<TableLabel, Gauge>,
+    sync_duration: Histograms,
+    network_programming: Histograms,
+    last_synced: Family<IpFamilyLabel, SecondsGauge>,
+    last_queued: Family<IpFamilyLabel, SecondsGauge>,
+    healthz: Family<Code, Counter>,
+    livez: Family<Code, Counter>,
+    /// Flows translated packet by packet (`sluice_flows`).
+    pub flows: Gauge,
+    /// Errors in manifests now (`sluice_manifest_errors`).
+    pub manifest_errors: Gauge,
+    /// Entries of tables written or deleted (`sluice_map_writes_total`).
+    pub map_writes: Counter,
+    /// Service events seen (`kubeproxy_sync_proxy_rules_service_changes_total`).
+    pub service_changes: Counter,
+    /// Service events that aren't in the kernel (`kubeproxy_sync_proxy_rules_service_changes_pending`).
+    pub service_changes_pending: Gauge,
+    /// Endpoint events seen (`kubeproxy_sync_proxy_rules_endpoint_changes_total`).
+    pub endpoint_changes: Counter,
+    /// Endpoint events that aren't in the kernel (`kubeproxy_sync_proxy_rules_endpoint_changes_pending`).
+    pub endpoint_changes_pending: Gauge,
+}
+
+impl Metrics {
+    /// What [`Metrics::encode`] gives.
+    pub(super) const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+    /// All metrics at zero.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let mut names = Names(Registry::default());
+        let build = BuildLabels { version: env!("CARGO_PKG_VERSION") };
+        names.0.register("sluice_build", "The build of the agent", Info::new(build));
+        names.0.register("sluice_agent", "What the agent was started as", Info::new(AgentLabels::from(config)));
+        let sync: Histograms = Family::new_with_constructor(sync_buckets);
+        let programming: Histograms = Family::new_with_constructor(network_programming_buckets);
+        Self {
+            drops: names.family("sluice_drops", "Packets dropped or refused, by reason"),
+            table_entries: names.family("sluice_table_entries", "Entries of a table in the kernel"),
+            table_limit: names.family("sluice_table_limit", "Most entries a table takes"),
+            sync_duration: names.add(
+                "kubeproxy_sync_proxy_rules_duration_seconds",
+                "Time to bring the tables to what was asked for, failures included",
+                sync,
+            ),
+            network_programming: names.add(
+                "kubeproxy_network_programming_duration_seconds",
+                "Time from the change of a Service's endpoints to the change of the tables",
+                programming,
+            ),
+            last_synced: names
+                .family("kubeproxy_sync_proxy_rules_last_timestamp_seconds", "When the tables last were as asked for"),
+            last_queued: names.family(
+                "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds",
+                "When a change of the tables was last asked for",
+            ),
+            healthz: names.family("kubeproxy_proxy_healthz", "Answers of /healthz, by code"),
+            livez: names.family("kubeproxy_proxy_livez", "Answers of /livez, by code"),
+            flows: names.add("sluice_flows", "Flows translated packet by packet", Gauge::default()),
+            manifest_errors: names.add("sluice_manifest_errors", "Errors in manifests now", Gauge::default()),
+            map_writes: names.add("sluice_map_writes", "Table entries written or deleted", Counter::default()),
+            service_changes: names.add(
+                "kubeproxy_sync_proxy_rules_service_changes",
+                "Changes of Services seen",
+                Counter::default(),
+            ),
+            service_changes_pending: names.add(
+                "kubeproxy_sync_proxy_rules_service_changes_pending",
+                "Changes of Services that are not in the tables",
+                Gauge::default(),
+            ),
+            endpoint_changes: names.add(
+                "kubeproxy_sync_proxy_rules_endpoint_changes",
+                "Changes of endpoints seen",
+                Counter::default(),
+            ),
+            endpoint_changes_pending: names.add(
+                "kubeproxy_sync_proxy_rules_endpoint_changes_pending",
+                "Changes of endpoints that are not in the tables",
+                Gauge::default(),
+            ),
+            registry: names.0,
+        }
+    }
+
+    /// Packets dropped for a reason since the tables were made, as the kernel counts them.
+    pub fn set_drops(&self, reason: Reason, packets: u64) {
+        let label = ReasonLabel { reason: reason.name() };
+        self.drops.get_or_create(&label).inner().store(packets, Ordering::Relaxed);
+    }
+
+    /// How full a table is.
+    pub fn set_table(&self, table: &'static str, entries: u64, limit: u32) {
+        let label = TableLabel { table };
+        self.table_entries.get_or_create(&label).set(entries.cast_signed());
+        self.table_limit.get_or_create(&label).set(limit.into());
+    }
+
+    /// A change of the tables is asked for.
+    pub fn queued(&self) {
+        set_now(&self.last_queued);
+    }
+
+    /// An attempt to bring the tables to what was asked for took this long. One attempt serves both families.
+    pub fn synced(&self, took: Duration, succeeded: bool) {
+        for label in IpFamilyLabel::ALL {
+            self.sync_duration.get_or_create(&label).observe(took.as_secs_f64());
+        }
+        if succeeded {
+            set_now(&self.last_synced);
+        }
+    }
+
+    /// An endpoint slice's change has reached the tables, so long after the time its annotation
+    /// `endpoints.kubernetes.io/last-change-trigger-time` names.
+    pub fn network_programmed(&self, family: IpFamily, after: Duration) {
+        self.network_programming.get_or_create(&family.into()).observe(after.as_secs_f64());
+    }
+
+    pub(super) fn count_healthz(&self, code: u16) {
+        self.healthz.get_or_create(&Code { code }).inc();
+    }
+
+    pub(super) fn count_livez(&self, code: u16) {
+        self.livez.get_or_create(&Code { code }).inc();
+    }
+
+    /// Every metric as text in the format of `OpenMetrics`.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        #[expect(clippy::expect_used, reason = "a String takes all that is written to it")]
+        encode(&mut text, &self.registry).expect("metrics have a text form");
+        text
+    }
+}
+
+/// A registry that gives back what it takes.
+struct Names(Registry);
+
+impl Names {
+    fn add<M: Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+
+    fn family<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+        self.add(name, help, M::default())
+    }
+}
+
+fn set_now(gauge: &Family<IpFamilyLabel, SecondsGauge>) {
+    let now = Timestamp::now().as_duration().as_secs_f64();
+    for label in IpFamilyLabel::ALL {
+        gauge.get_or_create(&label).set(now);
+    }
+}
+
+/// kube-proxy's: 15 from 1 ms, each twice the one before.
+fn sync_buckets() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.0, 15))
+}
+
+/// kube-proxy's: 0.25, 0.5, then every second, every 5 from 60 and every 30 from 120 to 300.
+fn network_programming_buckets() -> Histogram {
+    let seconds = (1..60).chain((60..120).step_by(5)).chain((120..=300).step_by(30));
+    Histogram::new([0.25, 0.5].into_iter().chain(seconds.map(f64::from)))
+}

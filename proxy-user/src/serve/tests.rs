@@ -1,0 +1,181 @@
+//! The servers over real connections.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use proxy_common::addr::Family;
+use proxy_common::drop::Reason;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::listen::serve_with_retry;
+use super::*;
+use crate::config::Settings;
+
+const BRIEF: Limits = Limits { unapplied: Duration::from_millis(80), heartbeat: Duration::from_millis(400) };
+
+struct Answer {
+    code: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
+
+async fn get(addr: SocketAddr, path: &str) -> Answer {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let code = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { code, head: head.to_lowercase(), body: body.into() }
+}
+
+async fn start(routes: Router) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    addr
+}
+
+fn metrics() -> Arc<Metrics> {
+    let settings = Settings { manifests: Some("/m".into()), node_name: Some("node1".into()), ..Settings::default() };
+    Arc::new(Metrics::new(&settings.resolve().unwrap()))
+}
+
+async fn start_health(limits: Limits) -> (Arc<Health>, Arc<Metrics>, SocketAddr) {
+    let (health, metrics) = (Arc::new(Health::new(limits)), metrics());
+    let addr = start(health_routes(health.clone(), metrics.clone())).await;
+    (health, metrics, addr)
+}
+
+#[tokio::test]
+async fn ready_only_after_the_first_full_state_and_says_what_is_missing() {
+    let (health, _, addr) = start_health(Limits::default()).await;
+    let before = get(addr, "/readyz").await;
+    assert_eq!((before.code, before.body.as_str()), (503, "not ready: waiting for the first full state\n"));
+    health.waiting_for("the list of Services");
+    assert_eq!(get(addr, "/readyz").await.body, "not ready: waiting for the list of Services\n");
+    health.ready();
+    health.waiting_for("nothing that counts");
+    assert_eq!(get(addr, "/readyz").await.code, 200);
+}
+
+#[tokio::test]
+async fn livez_fails_while_a_change_waits_too_long_and_recovers_once_it_is_applied() {
+    let (health, _, addr) = start_health(BRIEF).await;
+    health.queued();
+    assert_eq!(get(addr, "/livez").await.code, 200, "a change may wait a while");
+    tokio::time::sleep(BRIEF.unapplied).await;
+    // A younger change doesn't make the older one younger.
+    health.queued();
+    health.heartbeat();
+    let late = get(addr, "/livez").await;
+    assert_eq!((late.code, &late.json()["healthy"]), (503, &Value::Bool(false)));
+    assert!(late.json()["reason"].as_str().unwrap().contains("a change is not in the kernel"), "{}", late.body);
+    health.synced();
+    assert_eq!(get(addr, "/livez").await.code, 200);
+}
+
+#[tokio::test]
+async fn an_idle_agent_stays_live_while_its_loop_goes_round_and_no_longer() {
+    let (health, _, addr) = start_health(BRIEF).await;
+    for _ in 0..6 {
+        tokio::time::sleep(BRIEF.heartbeat / 4).await;
+        health.heartbeat();
+    }
+    assert_eq!(get(addr, "/livez").await.code, 200);
+    tokio::time::sleep(BRIEF.heartbeat + Duration::from_millis(50)).await;
+    assert_eq!(get(addr, "/livez").await.code, 503);
+}
+
+#[tokio::test]
+async fn healthz_needs_a_ready_agent_and_an_eligible_node_which_livez_does_not() {
+    let (health, _, addr) = start_health(Limits::default()).await;
+    assert_eq!(get(addr, "/healthz").await.code, 503);
+    health.ready();
+    let healthy = get(addr, "/healthz").await;
+    assert_eq!((healthy.code, &healthy.json()["nodeEligible"]), (200, &Value::Bool(true)));
+    health.set_node_eligible(false);
+    let ineligible = get(addr, "/healthz").await;
+    assert_eq!((ineligible.code, &ineligible.json()["nodeEligible"]), (503, &Value::Bool(false)));
+    assert_eq!(ineligible.json()["healthy"], Value::Bool(true), "the proxy itself is healthy");
+    assert_eq!(get(addr, "/livez").await.code, 200);
+}
+
+#[tokio::test]
+async fn health_has_the_body_and_headers_of_kube_proxy() {
+    let (health, metrics, addr) = start_health(Limits::default()).await;
+    health.ready();
+    let answer = get(addr, "/healthz").await;
+    assert!(
+        answer.head.contains("content-type: application/json") && answer.head.contains("nosniff"),
+        "{}",
+        answer.head
+    );
+    let body = answer.json();
+    let updated = body["lastUpdated"].as_str().unwrap();
+    assert!(updated.parse::<jiff::Timestamp>().is_ok() && body["currentTime"] == body["lastUpdated"], "{body}");
+    assert_eq!(body["status"]["IPv4"]["healthy"], Value::Bool(true));
+    assert!(body["status"]["IPv6"]["lastUpdated"].is_string());
+    assert!(get(addr, "/livez").await.json().get("nodeEligible").is_none());
+    let text = metrics.encode();
+    assert!(text.contains("kubeproxy_proxy_healthz_total{code=\"200\"} 1\n"), "{text}");
+    assert!(text.contains("kubeproxy_proxy_livez_total{code=\"200\"} 1\n"), "{text}");
+}
+
+#[tokio::test]
+async fn metrics_are_served_with_their_names_and_labels() {
+    let metrics = metrics();
+    metrics.set_drops(Reason::NoEndpoints, 7);
+    metrics.set_drops(Reason::NoEndpoints, 9);
+    metrics.set_table("FLOWS", 5, 10);
+    metrics.manifest_errors.set(2);
+    metrics.synced(Duration::from_millis(3), true);
+    metrics.network_programmed(Family::V6, Duration::from_millis(400));
+    let addr = start(metrics_routes(metrics)).await;
+    let answer = get(addr, "/metrics").await;
+    assert!(answer.head.contains("application/openmetrics-text"), "{}", answer.head);
+    for line in [
+        "sluice_drops_total{reason=\"NoEndpoints\"} 9",
+        "sluice_table_entries{table=\"FLOWS\"} 5",
+        "sluice_table_limit{table=\"FLOWS\"} 10",
+        "sluice_manifest_errors 2",
+        "sluice_agent_info{node=\"node1\",mode=\"ebpf\",socket_lb=\"on\"} 1",
+        "kubeproxy_sync_proxy_rules_duration_seconds_bucket{le=\"0.002\",ip_family=\"IPv4\"} 0",
+        "kubeproxy_sync_proxy_rules_duration_seconds_bucket{le=\"0.004\",ip_family=\"IPv4\"} 1",
+        "kubeproxy_network_programming_duration_seconds_bucket{le=\"0.5\",ip_family=\"IPv6\"} 1",
+    ] {
+        assert!(answer.body.contains(&format!("{line}\n")), "{line} is not in\n{}", answer.body);
+    }
+    assert!(answer.body.contains("kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family=\"IPv4\"} 1"));
+}
+
+#[tokio::test]
+async fn the_metrics_server_tells_its_mode_as_kube_proxy_does() {
+    let addr = start(metrics_routes(metrics())).await;
+    let mode = get(addr, "/proxyMode").await;
+    assert_eq!((mode.code, mode.body.as_str()), (200, "ebpf"));
+    assert!(mode.head.contains("content-type: text/plain; charset=utf-8"), "{}", mode.head);
+    assert_eq!(get(addr, "/healthz").await.body, "ok");
+}
+
+#[tokio::test]
+async fn a_taken_address_is_tried_again_until_it_is_free() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = taken.local_addr().unwrap();
+    tokio::spawn(serve_with_retry("metrics", addr, metrics_routes(metrics()), Duration::from_millis(20)));
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    drop(taken);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(get(addr, "/proxyMode").await.body, "ebpf");
+}

@@ -1,0 +1,168 @@
+//! The agent of a node, as its DaemonSet pod would run it.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::error::Result;
+use crate::lab::Lab;
+use crate::node::Node;
+use crate::process::Process;
+use crate::programs;
+use crate::traffic;
+
+/// The agent's health server, inside its node.
+const HEALTHZ: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10256);
+/// How long an agent may take until it is ready; a loaded machine takes long to verify programs.
+const READY_LIMIT: Duration = Duration::from_mins(1);
+/// How long one look at its health may take.
+const LOOK_LIMIT: Duration = Duration::from_secs(1);
+/// How long an agent may take to end after SIGTERM.
+const TERM_LIMIT: Duration = Duration::from_secs(10);
+
+/// The agent's `--socket-lb`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SocketLb {
+    /// At the sockets of pods and of the node.
+    On,
+    /// At the sockets of the node only.
+    Host,
+    /// Per packet only.
+    Off,
+}
+
+impl SocketLb {
+    /// The settings under which every suite has to pass.
+    pub const BOTH: [Self; 2] = [Self::On, Self::Off];
+}
+
+impl fmt::Display for SocketLb {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::On => "on",
+            Self::Host => "host",
+            Self::Off => "off",
+        })
+    }
+}
+
+/// How an agent is started.
+#[derive(Clone, Debug)]
+pub struct AgentOptions {
+    /// Its `--socket-lb`.
+    pub socket_lb: SocketLb,
+    /// Further arguments.
+    pub arguments: Vec<String>,
+}
+
+impl From<SocketLb> for AgentOptions {
+    fn from(socket_lb: SocketLb) -> Self {
+        Self { socket_lb, arguments: Vec::new() }
+    }
+}
+
+/// A node's running agent; killed when dropped, which leaves what it put into the kernel in place.
+#[derive(Debug)]
+pub struct Agent {
+    program: PathBuf,
+    arguments: Vec<String>,
+    node: crate::host::Host,
+    process: Process,
+}
+
+impl Agent {
+    /// Starts the agent of a node on the lab's manifests, and returns when it is ready.
+    pub fn start(lab: &Lab, node: &Node, options: &AgentOptions) -> Result<Self> {
+        let mut agent = Self::launch(lab, node, options)?;
+        agent.wait_ready()?;
+        Ok(agent)
+    }
+
+    /// Starts the agent without waiting for it.
+    pub fn launch(lab: &Lab, node: &Node, options: &AgentOptions) -> Result<Self> {
+        let program = programs::sluice()?;
+        let bpffs = node.bpffs().expect("a node has a bpffs").display().to_string();
+        let named = [
+            ("--node-name", node.name().to_owned()),
+            ("--manifests", lab.manifests().dir().display().to_string()),
+            ("--bpffs", bpffs),
+            ("--cgroup", node.cgroup_root().display().to_string()),
+            ("--healthz-bind-address", HEALTHZ.to_string()),
+            ("--socket-lb", options.socket_lb.to_string()),
+        ];
+        let named = named.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+        let arguments: Vec<_> =
+            std::iter::once("agent".to_owned()).chain(named).chain(options.arguments.iter().cloned()).collect();
+        let host = (**node).clone();
+        let process = host.spawn("agent", &program, &arguments)?;
+        Ok(Self { program, arguments, node: host, process })
+    }
+
+    /// Waits until the first full state is in the kernel.
+    pub fn wait_ready(&mut self) -> Result<()> {
+        let node = &self.node;
+        self.process.wait_until(READY_LIMIT, |_| node.inside(is_ready).unwrap_or(false))
+    }
+
+    /// Whether `/readyz` answers 200 now.
+    pub fn is_ready(&self) -> Result<bool> {
+        self.node.inside(is_ready)
+    }
+
+    /// Ends the agent at once (SIGKILL).
+    pub fn kill(&mut self) -> Result<()> {
+        self.end(Signal::KILL)
+    }
+
+    /// Asks the agent to end (SIGTERM), and waits until it has.
+    pub fn terminate(&mut self) -> Result<()> {
+        self.end(Signal::TERM)
+    }
+
+    /// Starts it again as it was started, after [`Agent::kill`] or [`Agent::terminate`], and waits until it is ready.
+    pub fn restart(&mut self) -> Result<()> {
+        self.process = self.node.spawn("agent", &self.program, &self.arguments)?;
+        self.wait_ready()
+    }
+
+    /// What it has logged since it was last started.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Name of its node.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        self.node.name()
+    }
+
+    pub(crate) fn leave(&mut self) {
+        self.process.leave();
+    }
+
+    fn end(&mut self, signal: Signal) -> Result<()> {
+        self.process.signal(signal)?;
+        self.process.wait(TERM_LIMIT).map(drop)
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- log of the agent on {}:\n{}---", self.node, self.log());
+        }
+    }
+}
+
+fn is_ready() -> bool {
+    let look = || {
+        let stream = TcpStream::connect_timeout(&HEALTHZ, LOOK_LIMIT)?;
+        stream.set_read_timeout(Some(LOOK_LIMIT))?;
+        traffic::is_ok(stream, "/readyz")
+    };
+    look().unwrap_or(false)
+}

@@ -1,0 +1,109 @@
+//! The HTTP that the lab speaks: a request says how many bytes its answer should have, and the answer is JSON.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+
+use socket2::Type;
+
+use super::MESSAGE_MAX;
+use super::job::Ask;
+use super::outcome::{Answer, Failure, Reply};
+use super::socket::{connect, open, plain};
+
+/// Room for the few headers that the lab's programs and a curl send.
+const HEADERS_MAX: usize = 32;
+
+/// A client's connection.
+pub(super) struct Connection(BufReader<TcpStream>);
+
+impl Connection {
+    pub(super) fn open(ask: &Ask) -> Result<Self, Failure> {
+        let socket = open(ask, Type::STREAM)?;
+        connect(&socket, ask)?;
+        Ok(Self(BufReader::new(socket.into())))
+    }
+
+    /// One request and its answer.
+    pub(super) fn request(&mut self, ask: &Ask) -> Result<Answer, Failure> {
+        let body = vec![b'.'; ask.send];
+        let request =
+            format!("POST /{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n", ask.receive, ask.to, ask.send);
+        self.send(&[request.as_bytes(), &body]).map_err(|error| Failure::new("send", &error))?;
+        let reply = self.receive().map_err(|error| Failure::new("receive", &error))?;
+        let names = || Ok((plain(self.0.get_ref().local_addr()?), plain(self.0.get_ref().peer_addr()?)));
+        let (sockname, peername) = names().map_err(|error: io::Error| Failure::new("getpeername", &error))?;
+        Ok(reply.seen_from(sockname, peername))
+    }
+
+    fn send(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+        self.0.get_mut().write_all(&parts.concat())
+    }
+
+    fn receive(&mut self) -> io::Result<Reply> {
+        let head = read_head(&mut self.0)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        let mut response = httparse::Response::new(&mut headers);
+        response.parse(&head).map_err(io::Error::other)?;
+        let body = read_body(&mut self.0, response.headers)?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+}
+
+/// Answers a connection's requests until it ends or asks to be closed.
+pub(super) fn answer(stream: TcpStream, name: &str) -> io::Result<()> {
+    let (client, local) = (plain(stream.peer_addr()?), plain(stream.local_addr()?));
+    let mut stream = BufReader::new(stream);
+    while let Some(head) = read_head(&mut stream)? {
+        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        let mut request = httparse::Request::new(&mut headers);
+        request.parse(&head).map_err(io::Error::other)?;
+        let least = request.path.and_then(|path| path.trim_start_matches('/').parse().ok()).unwrap_or(0);
+        read_body(&mut stream, request.headers)?;
+        let reply = Reply { pod: name.to_owned(), client, local: Some(local) };
+        let body = reply.to_json(least)?;
+        let close = header(request.headers, "connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
+        let connection = if close { "close" } else { "keep-alive" };
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: {connection}\r\n\r\n",
+            body.len()
+        );
+        stream.get_mut().write_all(&[head.as_bytes(), &body].concat())?;
+        if close {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a server answers a GET with 200, for the health endpoints of agents.
+pub(crate) fn is_ok(mut stream: TcpStream, path: &str) -> io::Result<bool> {
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes())?;
+    let head = read_head(&mut BufReader::new(stream))?.ok_or(io::ErrorKind::UnexpectedEof)?;
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut response = httparse::Response::new(&mut headers);
+    response.parse(&head).map_err(io::Error::other)?;
+    Ok(response.code == Some(200))
+}
+
+/// A message's first line and headers with the empty line that ends them; none when the connection ended before.
+fn read_head(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Vec<u8>>> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let left = (MESSAGE_MAX - head.len()) as u64;
+        if stream.by_ref().take(left).read_until(b'\n', &mut head)? == 0 {
+            return if head.is_empty() { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
+        }
+    }
+    Ok(Some(head))
+}
+
+fn read_body(stream: &mut BufReader<TcpStream>, headers: &[httparse::Header<'_>]) -> io::Result<Vec<u8>> {
+    let length = header(headers, "content-length").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut body)?;
+    Ok(body)
+}
+
+fn header<'a>(headers: &[httparse::Header<'a>], name: &str) -> Option<&'a [u8]> {
+    headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
+}

@@ -1,0 +1,24 @@
+//! Real traffic: servers and clients that run as processes on a host, so that its cgroup's socket programs see them.
+//!
+//! The library describes a [`Job`] and the program `lab-traffic` carries it out, in the same types on both sides: the
+//! job is its one argument, and what comes of it is one line of JSON each.
+
+mod ask;
+mod http;
+mod job;
+mod outcome;
+mod ping;
+mod run;
+mod serve;
+mod socket;
+mod udp;
+
+pub(crate) use http::is_ok;
+
+pub use ask::{Background, BackgroundPing};
+pub use job::{Ask, Job, Ping, Serve};
+pub use outcome::{Answer, Failure, PingReport};
+pub use run::run;
+
+/// The longest line of headers and the largest datagram the lab's programs read, in bytes.
+const MESSAGE_MAX: usize = 65_536;

@@ -1,0 +1,219 @@
+//! A node in a network namespace of its own, with the programs loaded and none attached.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::process::Command;
+
+use aya::maps::{HashMap, MapData, PerCpuArray};
+use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
+use aya::{Ebpf, EbpfLoader, Pod};
+use proxy_common::addr::{Addr, Family, Port, protocol};
+use proxy_common::drop::Reason;
+use proxy_common::tables::{
+    self, Backend, BackendKey, Device, EndpointSet, FlowKey, FlowRecord, MemberKey, NodeAddress, Service, ServiceKey,
+    Table, backend_flags, node_address_flags, service_flags,
+};
+
+use crate::packet::{Seen, see};
+
+/// The node's addresses.
+pub(crate) const NODE: [&str; 2] = ["192.0.2.11", "2001:db8:1::11"];
+
+/// What a program said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    /// On to the next program and the node's own stack.
+    Next,
+    /// Dropped.
+    Drop,
+    /// Sent out of an interface.
+    Redirect,
+}
+
+/// A node: `eth0` with a gateway, `pod0` with the route to this node's pods, forwarding on.
+pub(crate) struct Bench {
+    ebpf: Ebpf,
+    services: u32,
+}
+
+/// The kernel programs as built.
+pub(crate) fn object() -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bpf/sluice-ebpf.o");
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}: build it with: cargo xtask build", path.display()))
+}
+
+const SET_UP: &str = "
+link set lo up
+link add eth0 type veth peer name wire0
+link add pod0 type veth peer name inside0
+link set eth0 up
+link set wire0 up
+link set pod0 up
+link set inside0 up
+addr add 192.0.2.11/24 dev eth0
+addr add 2001:db8:1::11/64 dev eth0 nodad
+route add default via 192.0.2.1
+route add default via 2001:db8:1::1 dev eth0
+route add 10.244.1.0/24 dev pod0
+route add fd00:10:244:1::/64 dev pod0
+neigh add 192.0.2.1 lladdr 02:00:00:00:01:01 dev eth0
+neigh add 2001:db8:1::1 lladdr 02:00:00:00:01:01 dev eth0
+neigh add 10.244.1.20 lladdr 02:00:00:00:02:20 dev pod0
+neigh add fd00:10:244:1::20 lladdr 02:00:00:00:02:20 dev pod0
+";
+
+impl Bench {
+    /// Moves this thread to a network namespace of its own, which ends with it.
+    pub(crate) fn new() -> Self {
+        // SAFETY: a network namespace changes nothing that this process shares between threads as memory or descriptors.
+        unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
+            .expect("a network namespace: are you root?");
+        let batch = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(batch.path(), SET_UP).unwrap();
+        let status = Command::new("ip").arg("-batch").arg(batch.path()).status().expect("ip of iproute2");
+        assert!(status.success(), "ip -batch: {status}");
+        for sysctl in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
+            std::fs::write(Path::new("/proc/sys/net").join(sysctl), "1").unwrap();
+        }
+        let mut bench = Self { ebpf: EbpfLoader::new().load(&object()).unwrap(), services: 0 };
+        let source = Device { ipv4: ip(NODE[0]), ipv6: ip(NODE[1]), flags: 0 };
+        bench.put(tables::DEVICES, 0, source);
+        for address in NODE {
+            bench.put(tables::NODE_ADDRESSES, ip(address), NodeAddress { flags: node_address_flags::NODE_PORT });
+        }
+        bench
+    }
+
+    /// Writes a table's entry.
+    pub(crate) fn put<K: Pod, V: Pod>(&mut self, table: Table, key: K, value: V) {
+        self.map::<K, V>(table).insert(key, value, 0).unwrap();
+    }
+
+    /// A table.
+    pub(crate) fn map<K: Pod, V: Pod>(&mut self, table: Table) -> HashMap<&mut MapData, K, V> {
+        HashMap::try_from(self.ebpf.map_mut(table.name).unwrap()).unwrap()
+    }
+
+    /// Adds a Service at `frontends` (`"10.96.0.1:80"`, or `":30080"` for a node port) whose endpoints are `backends`
+    /// (with `@` before those on this node); both protocols. Returns its number for TCP; UDP's is one more.
+    pub(crate) fn service(&mut self, frontends: &[&str], backends: &[&str], flags: u32) -> u32 {
+        let first = self.services + 1;
+        for number in [protocol::TCP, protocol::UDP] {
+            self.services += 1;
+            self.service_port(self.services, number, frontends, backends, flags);
+        }
+        first
+    }
+
+    /// Gives the Service of number `first` a node port with flags of its own.
+    pub(crate) fn node_port(&mut self, first: u32, port: u16, backends: &[&str], flags: u32) {
+        for (id, number) in (first..).zip([protocol::TCP, protocol::UDP]) {
+            self.frontend(id, number, &format!(":{port}"), backends, flags);
+        }
+    }
+
+    fn service_port(&mut self, id: u32, number: u8, frontends: &[&str], backends: &[&str], flags: u32) {
+        let parsed: Vec<Backend> = backends.iter().map(|text| backend(text)).collect();
+        let local: Vec<Backend> = parsed.iter().copied().filter(Backend::is_local).collect();
+        for (set, list) in [(EndpointSet::Cluster, &parsed), (EndpointSet::Local, &local)] {
+            for (slot, backend) in (0..).zip(list) {
+                self.put(tables::BACKENDS, BackendKey::new(id, set, slot), *backend);
+            }
+        }
+        for backend in &parsed {
+            self.put(tables::MEMBERS, MemberKey::new(id, backend.addr, backend.port), 0_u32);
+        }
+        for frontend in frontends {
+            self.frontend(id, number, frontend, backends, flags);
+        }
+    }
+
+    fn frontend(&mut self, id: u32, number: u8, frontend: &str, backends: &[&str], flags: u32) {
+        let local = backends.iter().filter(|text| text.starts_with('@')).count() as u32;
+        let service = Service { id, cluster: backends.len() as u32, local, flags };
+        if let Some(port) = frontend.strip_prefix(':') {
+            let flags = flags | service_flags::EXTERNAL | service_flags::NODE_PORT;
+            for family in [Family::V4, Family::V6] {
+                let key = ServiceKey::new(family.any(), Port::new(port.parse().unwrap()), number);
+                self.put(tables::SERVICES, key, Service { flags, ..service });
+            }
+        } else {
+            let (addr, port) = socket(frontend);
+            self.put(tables::SERVICES, ServiceKey::new(addr, port, number), service);
+        }
+    }
+
+    /// Runs a frame through a program.
+    pub(crate) fn run(&mut self, program: &str, frame: &[u8]) -> (Verdict, Vec<u8>) {
+        let (code, bytes) = self.run_raw(program, frame);
+        let verdict = match code.cast_signed() {
+            -1 => Verdict::Next,
+            2 => Verdict::Drop,
+            7 => Verdict::Redirect,
+            other => panic!("{program} said {other}"),
+        };
+        (verdict, bytes)
+    }
+
+    /// Runs a frame through a program and reads what comes out.
+    pub(crate) fn see(&mut self, program: &str, frame: &[u8]) -> (Verdict, Seen) {
+        let (verdict, bytes) = self.run(program, frame);
+        (verdict, see(&bytes))
+    }
+
+    /// Runs a frame through a program: its return value, and the frame after it.
+    pub(crate) fn run_raw(&mut self, program: &str, frame: &[u8]) -> (u32, Vec<u8>) {
+        let mut out = vec![0; frame.len() + 256];
+        let program: &mut SchedClassifier = self.ebpf.program_mut(program).unwrap().try_into().unwrap();
+        if program.fd().is_err() {
+            program.load().unwrap();
+        }
+        let result = program
+            .test_run(TestRunOptions { data_in: Some(frame), data_out: Some(&mut out), ..TestRunOptions::default() })
+            .unwrap();
+        out.truncate(result.data_size_out as usize);
+        (result.return_value, out)
+    }
+
+    /// Packets dropped for a reason.
+    pub(crate) fn drops(&mut self, reason: Reason) -> u64 {
+        let drops: PerCpuArray<_, u64> = PerCpuArray::try_from(self.ebpf.map(tables::DROPS.name).unwrap()).unwrap();
+        drops.get(&reason.number(), 0).unwrap().iter().sum()
+    }
+
+    /// Entries of `FLOWS` and `FLOWS_NEW`.
+    pub(crate) fn flows(&mut self) -> (usize, usize) {
+        let count = |map: HashMap<&mut MapData, FlowKey, FlowRecord>| map.keys().count();
+        (count(self.map(tables::FLOWS)), count(self.map(tables::FLOWS_NEW)))
+    }
+}
+
+/// Loads every program into the kernel.
+pub(crate) fn load() -> Ebpf {
+    let mut ebpf = EbpfLoader::new().load(&object()).unwrap();
+    for (name, program) in ebpf.programs_mut() {
+        match program {
+            aya::programs::Program::SchedClassifier(program) => program.load(),
+            aya::programs::Program::CgroupSockAddr(program) => program.load(),
+            other => panic!("{name}: a program of type {:?}", other.prog_type()),
+        }
+        .unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    ebpf
+}
+
+fn backend(text: &str) -> Backend {
+    let (addr, port) = socket(text.trim_start_matches('@'));
+    Backend { addr, port, flags: if text.starts_with('@') { backend_flags::LOCAL } else { 0 } }
+}
+
+/// An address as the tables hold it.
+pub(crate) fn ip(text: &str) -> Addr {
+    text.parse::<IpAddr>().unwrap().into()
+}
+
+/// An address and port as the tables hold them.
+pub(crate) fn socket(text: &str) -> (Addr, Port) {
+    let socket: SocketAddr = text.parse().unwrap();
+    (socket.ip().into(), Port::new(socket.port()))
+}

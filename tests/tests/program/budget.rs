@@ -1,0 +1,74 @@
+//! What the programs may cost: committed, so that growth is a decision.
+
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
+use aya::maps::Map;
+use aya::programs::Program;
+
+use crate::bench::load;
+
+/// Instructions the verifier may process for each program, on any kernel we test: about a tenth above what it took when
+/// the number was last set.
+const VERIFIED_INSTRUCTIONS: [(&str, u32); 15] = [
+    ("connect4", 2_800),
+    ("connect6", 3_600),
+    ("from_pod", 82_000),
+    ("from_tunnel", 80_000),
+    ("from_uplink", 80_000),
+    ("getpeername4", 80),
+    ("getpeername6", 90),
+    ("recvmsg4", 80),
+    ("recvmsg6", 90),
+    ("sendmsg4", 3_000),
+    ("sendmsg6", 3_300),
+    ("sweep_flows", 110_000),
+    ("to_pod", 11_500),
+    ("to_tunnel", 104_000),
+    ("to_uplink", 104_000),
+];
+
+/// Bytes the kernel charges for all maps of a node without objects.
+const MAP_MEMORY: u64 = 64 << 20;
+
+#[test]
+fn no_program_takes_more_of_the_verifier_than_its_budget() {
+    let ebpf = load();
+    let mut over = Vec::new();
+    let mut names: Vec<&str> = Vec::new();
+    for (name, program) in ebpf.programs() {
+        names.push(name);
+        let info = match program {
+            Program::SchedClassifier(program) => program.info(),
+            Program::CgroupSockAddr(program) => program.info(),
+            _ => unreachable!(),
+        };
+        let taken = info.unwrap().verified_instruction_count().expect("counted since Linux 5.16");
+        let budget =
+            VERIFIED_INSTRUCTIONS.iter().find(|(budgeted, _)| *budgeted == name).map_or(0, |(_, budget)| *budget);
+        println!("{name}: {taken} of {budget}");
+        if taken > budget {
+            over.push(format!("{name}: {taken} of {budget}"));
+        }
+    }
+    assert!(over.is_empty(), "over budget: {over:?}");
+    names.sort_unstable();
+    assert_eq!(names, VERIFIED_INSTRUCTIONS.map(|(name, _)| name));
+}
+
+#[test]
+fn empty_tables_take_no_more_memory_than_their_budget() {
+    let ebpf = load();
+    let mut total = 0;
+    for (name, map) in ebpf.maps() {
+        let (Map::HashMap(data) | Map::LruHashMap(data) | Map::Array(data) | Map::PerCpuArray(data)) = map else {
+            panic!("{name}: another type of map")
+        };
+        let fd = data.fd().as_fd();
+        let fdinfo = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).unwrap();
+        let line = fdinfo.lines().find_map(|line| line.strip_prefix("memlock:")).expect("memlock in fdinfo");
+        let bytes: u64 = line.trim().parse().unwrap();
+        println!("{name}: {} KiB", bytes >> 10);
+        total += bytes;
+    }
+    assert!(total <= MAP_MEMORY, "{total} of {MAP_MEMORY} bytes");
+}

@@ -1,0 +1,11 @@
+//! The loaded kernel programs, one packet at a time through `BPF_PROG_TEST_RUN`: given tables and a packet, the verdict
+//! and the packet that comes out. Checksums are judged by a library of its own.
+
+mod answer;
+mod bench;
+mod budget;
+mod icmp;
+mod model;
+mod packet;
+mod service;
+mod sweep;

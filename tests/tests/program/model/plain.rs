@@ -1,0 +1,114 @@
+//! The shared decisions on plain tables.
+
+use std::net::SocketAddr;
+
+use proxy_common::addr::{Addr, Family, Port, protocol};
+use proxy_common::drop::{Reason, Stop};
+use proxy_common::nat::{Hook, translate, translated};
+use proxy_common::packet;
+use proxy_common::plain::PlainTables;
+use proxy_common::tables::{
+    Backend, BackendKey, EndpointSet, FlowKey, FlowRecord, MemberKey, NodeAddress, Service, ServiceKey, backend_flags,
+    node_address_flags, service_flags,
+};
+use proxy_common::wire::Tcp;
+
+use super::story::{Ends, Packet, Story, node};
+use super::{Outcome, Subject};
+
+pub(super) struct Plain(PlainTables);
+
+/// Seconds of the clock; a story takes no time.
+const NOW: u32 = 1_000;
+
+impl Subject for Plain {
+    fn begin(story: &Story) -> Self {
+        let node: Addr = node(story.ipv6).into();
+        let mut tables = PlainTables { source: Some(node), ..PlainTables::default() };
+        tables.node_addresses.insert(node, NodeAddress { flags: node_address_flags::NODE_PORT });
+        let mut id = 0;
+        for service in &story.services {
+            for number in [protocol::TCP, protocol::UDP] {
+                id += 1;
+                put(&mut tables, id, number, service);
+            }
+        }
+        Self(tables)
+    }
+
+    fn pass(&mut self, hook: &'static str, packet: Packet) -> Outcome {
+        let packet = parsed(packet);
+        let hook = match hook {
+            "from_pod" => Hook::FromPod,
+            "to_pod" => Hook::ToPod,
+            "from_uplink" => Hook::FromUplink,
+            "to_uplink" => Hook::FromNode,
+            other => panic!("no hook {other}"),
+        };
+        let mut record = FlowRecord::default();
+        match translate(&self.0, &self.0, &packet, hook, NOW, &mut record) {
+            Ok(()) => {
+                let key = translated(&packet.key, &record);
+                Outcome::Translated(Ends { src: socket(key.src, key.src_port), dst: socket(key.dst, key.dst_port) })
+            }
+            Err(Stop::NotOurs) => Outcome::Untouched,
+            Err(Stop::Drop(Reason::NoEndpoints | Reason::NoConnection)) => Outcome::Refused,
+            Err(Stop::Drop(_)) => Outcome::Dropped,
+        }
+    }
+}
+
+fn put(tables: &mut PlainTables, id: u32, number: u8, service: &super::story::Service) {
+    let backends: Vec<Backend> = service
+        .endpoints
+        .iter()
+        .map(|endpoint| Backend {
+            addr: endpoint.addr.ip().into(),
+            port: Port::new(endpoint.addr.port()),
+            flags: if endpoint.local { backend_flags::LOCAL } else { 0 },
+        })
+        .collect();
+    let local: Vec<Backend> = backends.iter().copied().filter(Backend::is_local).collect();
+    for (set, list) in [(EndpointSet::Cluster, &backends), (EndpointSet::Local, &local)] {
+        for (slot, backend) in (0..).zip(list) {
+            tables.backends.insert(BackendKey::new(id, set, slot), *backend);
+            tables.members.insert(MemberKey::new(id, backend.addr, backend.port));
+        }
+    }
+    let entry = |flags| Service { id, cluster: backends.len() as u32, local: local.len() as u32, flags };
+    let only = |local_only: bool| if local_only { service_flags::LOCAL_ONLY } else { 0 };
+    let cluster_ip: Addr = service.cluster_ip.ip().into();
+    let key = ServiceKey::new(cluster_ip, Port::new(service.cluster_ip.port()), number);
+    tables.services.insert(key, entry(only(service.internal_local)));
+    let key = ServiceKey::new(cluster_ip.family().any(), Port::new(service.node_port), number);
+    let external = service_flags::EXTERNAL | service_flags::NODE_PORT | only(service.external_local);
+    tables.services.insert(key, entry(external));
+}
+
+fn parsed(packet: Packet) -> packet::Packet {
+    let src: Addr = packet.ends.src.ip().into();
+    packet::Packet {
+        key: FlowKey {
+            src,
+            dst: packet.ends.dst.ip().into(),
+            src_port: Port::new(packet.ends.src.port()),
+            dst_port: Port::new(packet.ends.dst.port()),
+            protocol: u32::from(if packet.tcp { protocol::TCP } else { protocol::UDP }),
+        },
+        family: src.family(),
+        kind: packet::Kind::Transport,
+        tcp_flags: match (packet.tcp, packet.opens) {
+            (false, _) => 0,
+            (true, true) => Tcp::SYN,
+            (true, false) => Tcp::ACK,
+        },
+        ttl: 64,
+        l3: 14,
+        l4: if src.family() == Family::V4 { 34 } else { 54 },
+        inner_l4: 0,
+    }
+}
+
+fn socket(addr: Addr, port: Port) -> SocketAddr {
+    SocketAddr::new(addr.into(), port.number())
+}

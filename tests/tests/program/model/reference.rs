@@ -1,0 +1,144 @@
+//! What Services promise: naive, without tables.
+
+use super::Outcome;
+use super::story::{Client, Endpoint, Ends, Packet, Service, Step, Story, client, node};
+
+/// A flow under way.
+struct Flow {
+    tcp: bool,
+    /// As the client sends.
+    sent: Ends,
+    /// As the backend receives.
+    received: Ends,
+    client: Client,
+    endpoint: Endpoint,
+}
+
+/// The model's idea of the node.
+pub(super) struct Reference<'a> {
+    story: &'a Story,
+    flows: Vec<Flow>,
+    /// What was last staged: the flow answered, or the client that sends.
+    staged: Staged,
+}
+
+#[derive(Clone, Copy)]
+enum Staged {
+    Send(Client),
+    Answer(usize),
+}
+
+impl<'a> Reference<'a> {
+    pub(super) fn new(story: &'a Story) -> Self {
+        Self { story, flows: Vec::new(), staged: Staged::Send(Client::Pod) }
+    }
+
+    /// The packet of a step, and the hook it meets.
+    pub(super) fn stage(&mut self, step: &Step) -> Option<(&'static str, Packet)> {
+        match *step {
+            Step::Send { client: from, host, port, service, node_port, miss, tcp, opens } => {
+                self.staged = Staged::Send(from);
+                let service = &self.story.services[service];
+                let mut dst = service.cluster_ip;
+                if node_port {
+                    dst = (node(self.story.ipv6), service.node_port).into();
+                }
+                if miss {
+                    dst.set_port(9);
+                }
+                let src = (client(self.story.ipv6, from, host), port).into();
+                let hook = match from {
+                    Client::Pod => "from_pod",
+                    Client::Node => "to_uplink",
+                    Client::Outside => "from_uplink",
+                };
+                Some((hook, Packet { ends: Ends { src, dst }, tcp, opens: opens || !tcp }))
+            }
+            Step::Answer { flow } => {
+                let index = flow.checked_rem(self.flows.len())?;
+                self.staged = Staged::Answer(index);
+                let flow = &self.flows[index];
+                let itself = flow.received.dst.ip() == flow.sent.src.ip();
+                let hook = match flow.client {
+                    Client::Pod if !itself => "to_pod",
+                    _ if flow.endpoint.local => "from_pod",
+                    _ => "from_uplink",
+                };
+                Some((hook, Packet { ends: flow.received.reversed(), tcp: flow.tcp, opens: false }))
+            }
+        }
+    }
+
+    /// Whether the outcome is one that Services promise.
+    pub(super) fn judge(&mut self, packet: Packet, outcome: Outcome) -> Result<(), String> {
+        match self.staged {
+            Staged::Answer(index) => {
+                let expected = Outcome::Translated(self.flows[index].sent.reversed());
+                if outcome == expected { Ok(()) } else { Err(format!("a reply must become {expected:?}")) }
+            }
+            Staged::Send(from) => self.judge_sent(packet, from, outcome),
+        }
+    }
+
+    fn judge_sent(&mut self, packet: Packet, from: Client, outcome: Outcome) -> Result<(), String> {
+        let exactly = |expected: Outcome| {
+            if outcome == expected { Ok(()) } else { Err(format!("it must be {expected:?}")) }
+        };
+        if let Some(flow) = self.flows.iter().find(|flow| flow.sent == packet.ends && flow.tcp == packet.tcp) {
+            return exactly(Outcome::Translated(flow.received));
+        }
+        let Some((service, external)) = self.service_at(packet) else { return exactly(Outcome::Untouched) };
+        if !packet.opens {
+            return exactly(Outcome::Refused);
+        }
+        // The node and its pods are inside the cluster: no client address is to be kept for them.
+        let local_only =
+            if external { service.external_local && from == Client::Outside } else { service.internal_local };
+        let served: Vec<Endpoint> =
+            service.endpoints.iter().copied().filter(|endpoint| endpoint.local || !local_only).collect();
+        if service.endpoints.is_empty() {
+            return exactly(Outcome::Refused);
+        }
+        if served.is_empty() {
+            return exactly(Outcome::Dropped);
+        }
+        let Outcome::Translated(received) = outcome else { return Err("it must be translated".into()) };
+        let Some(endpoint) = served.into_iter().find(|endpoint| endpoint.addr == received.dst) else {
+            return Err("no endpoint of the set that serves it".into());
+        };
+        self.judge_source(packet, from, endpoint, received)?;
+        self.flows.push(Flow { tcp: packet.tcp, sent: packet.ends, received, client: from, endpoint });
+        Ok(())
+    }
+
+    fn judge_source(&self, packet: Packet, from: Client, endpoint: Endpoint, received: Ends) -> Result<(), String> {
+        let node = node(self.story.ipv6);
+        let client = packet.ends.src.ip();
+        let expected = match from {
+            Client::Pod if endpoint.addr.ip() == client => node,
+            Client::Outside if !endpoint.local => node,
+            _ => client,
+        };
+        if received.src.ip() != expected {
+            return Err(format!("its source must be {expected}"));
+        }
+        if self.flows.iter().any(|flow| flow.received == received && flow.tcp == packet.tcp) {
+            return Err("another flow has these ends already: replies can't be told apart".into());
+        }
+        let own_port = Ends { src: (expected, packet.ends.src.port()).into(), dst: received.dst };
+        let own_is_free = !self.flows.iter().any(|flow| flow.received == own_port && flow.tcp == packet.tcp);
+        if own_is_free && received != own_port {
+            return Err("its source port was free".into());
+        }
+        Ok(())
+    }
+
+    /// The Service at a packet's destination, and whether it is reached from outside the cluster's own addresses.
+    fn service_at(&self, packet: Packet) -> Option<(&'a Service, bool)> {
+        let dst = packet.ends.dst;
+        self.story.services.iter().find_map(|service| {
+            let external = dst.ip() == node(self.story.ipv6) && dst.port() == service.node_port;
+            (external || dst == service.cluster_ip).then_some((service, external))
+        })
+    }
+}

@@ -1,0 +1,217 @@
+//! Service translation, both families.
+
+use proxy_common::drop::Reason;
+use proxy_common::tables::service_flags;
+
+use crate::bench::{Bench, Verdict};
+use crate::packet::{Seen, What, tcp, tcp_with, udp};
+
+/// Addresses of one family, so that each story is told once.
+struct Names {
+    pod: &'static str,
+    client: &'static str,
+    cluster_ip: &'static str,
+    node_port: &'static str,
+    node: &'static str,
+    local: &'static str,
+    remote: &'static str,
+}
+
+const FAMILIES: [Names; 2] = [
+    Names {
+        pod: "10.244.1.20:40000",
+        client: "198.51.100.10:40000",
+        cluster_ip: "10.96.0.1:80",
+        node_port: "192.0.2.11:30080",
+        node: "192.0.2.11:40000",
+        local: "10.244.1.10:8080",
+        remote: "10.244.2.10:8080",
+    },
+    Names {
+        pod: "[fd00:10:244:1::20]:40000",
+        client: "[2001:db8:2::10]:40000",
+        cluster_ip: "[fd00:10:96::1]:80",
+        node_port: "[2001:db8:1::11]:30080",
+        node: "[2001:db8:1::11]:40000",
+        local: "[fd00:10:244:1::10]:8080",
+        remote: "[fd00:10:244:2::10]:8080",
+    },
+];
+
+/// Ways to make a packet of a protocol that opens, answers and goes on.
+const PROTOCOLS: [(&str, &str, &str); 2] = [("S", "SA", "A"), ("", "", "")];
+
+fn packet(src: &str, dst: &str, flags: &str) -> Vec<u8> {
+    if flags.is_empty() { udp(src, dst, b"hello") } else { tcp(src, dst, flags) }
+}
+
+fn ends(seen: &Seen) -> (&str, &str) {
+    (&seen.src, &seen.dst)
+}
+
+fn for_each(story: impl Fn(&Names, (&str, &str, &str))) {
+    for names in &FAMILIES {
+        for protocol in PROTOCOLS {
+            story(names, protocol);
+        }
+    }
+}
+
+#[test]
+fn a_pods_packet_to_a_cluster_ip_goes_to_the_backend_by_the_nodes_stack_and_comes_back_as_the_service() {
+    for_each(|names, (open, answer, _)| {
+        let mut bench = Bench::new();
+        bench.service(&[names.cluster_ip], &[names.remote], 0);
+        let (verdict, there) = bench.see("from_pod", &packet(names.pod, names.cluster_ip, open));
+        assert_eq!((verdict, ends(&there), there.ttl), (Verdict::Next, (names.pod, names.remote), 64));
+        let (verdict, passing) = bench.see("from_uplink", &packet(names.remote, names.pod, answer));
+        assert_eq!((verdict, ends(&passing)), (Verdict::Next, (names.remote, names.pod)));
+        let (verdict, back) = bench.see("to_pod", &packet(names.remote, names.pod, answer));
+        assert_eq!((verdict, ends(&back)), (Verdict::Next, (names.cluster_ip, names.pod)));
+    });
+}
+
+#[test]
+fn a_clients_packet_to_a_node_port_keeps_its_source_where_the_backend_is_here() {
+    for_each(|names, (open, answer, _)| {
+        let mut bench = Bench::new();
+        bench.service(&[":30080"], &[&format!("@{}", names.local)], 0);
+        let (verdict, there) = bench.see("from_uplink", &packet(names.client, names.node_port, open));
+        assert_eq!((verdict, ends(&there), there.ttl), (Verdict::Redirect, (names.client, names.local), 63));
+        let (verdict, back) = bench.see("from_pod", &packet(names.local, names.client, answer));
+        assert_eq!((verdict, ends(&back), back.ttl), (Verdict::Redirect, (names.node_port, names.client), 63));
+    });
+}
+
+#[test]
+fn a_clients_packet_to_a_node_port_gets_the_nodes_address_where_the_backend_is_elsewhere() {
+    for_each(|names, (open, answer, _)| {
+        let mut bench = Bench::new();
+        bench.service(&[":30080"], &[names.remote], 0);
+        let (verdict, there) = bench.see("from_uplink", &packet(names.client, names.node_port, open));
+        assert_eq!((verdict, ends(&there)), (Verdict::Redirect, (names.node, names.remote)));
+        let (verdict, back) = bench.see("from_uplink", &packet(names.remote, names.node, answer));
+        assert_eq!((verdict, ends(&back)), (Verdict::Redirect, (names.node_port, names.client)));
+    });
+}
+
+#[test]
+fn the_nodes_own_packet_to_a_cluster_ip_leaves_by_the_backends_route_and_its_answer_is_handed_to_the_node() {
+    for_each(|names, (open, answer, _)| {
+        for backend in [names.remote, names.local] {
+            let mut bench = Bench::new();
+            let mark = if backend == names.local { "@" } else { "" };
+            bench.service(&[names.cluster_ip], &[&format!("{mark}{backend}")], 0);
+            let (verdict, there) = bench.see("to_uplink", &packet(names.node, names.cluster_ip, open));
+            assert_eq!((verdict, ends(&there), there.ttl), (Verdict::Redirect, (names.node, backend), 64));
+            let hook = if backend == names.local { "from_pod" } else { "from_uplink" };
+            let (verdict, back) = bench.see(hook, &packet(backend, names.node, answer));
+            assert_eq!((verdict, ends(&back), back.ttl), (Verdict::Redirect, (names.cluster_ip, names.node), 64));
+        }
+    });
+}
+
+#[test]
+fn a_pod_that_is_its_own_backend_sees_the_node_as_its_peer() {
+    for_each(|names, (open, answer, _)| {
+        let mut bench = Bench::new();
+        let own = format!("{}:8080", names.pod.rsplit_once(':').unwrap().0);
+        bench.service(&[names.cluster_ip], &[&format!("@{own}")], 0);
+        let (verdict, there) = bench.see("from_pod", &packet(names.pod, names.cluster_ip, open));
+        assert_eq!((verdict, ends(&there)), (Verdict::Redirect, (names.node, own.as_str())));
+        let (verdict, back) = bench.see("from_pod", &packet(&own, names.node, answer));
+        assert_eq!((verdict, ends(&back)), (Verdict::Redirect, (names.cluster_ip, names.pod)));
+    });
+}
+
+#[test]
+fn a_flow_keeps_its_backend_and_moves_to_the_established_when_the_client_goes_on() {
+    for_each(|names, (open, answer, more)| {
+        let mut bench = Bench::new();
+        let backends: Vec<String> = (10..30)
+            .map(|i| names.remote.replace("2.10", &format!("2.{i}")).replace("2::10", &format!("2::{i}")))
+            .collect();
+        bench.service(&[names.cluster_ip], &backends.iter().map(String::as_str).collect::<Vec<_>>(), 0);
+        let (_, there) = bench.see("from_pod", &packet(names.pod, names.cluster_ip, open));
+        assert_eq!(bench.flows(), (0, 2));
+        bench.run("to_pod", &packet(&there.dst, names.pod, answer));
+        for _ in 0..20 {
+            assert_eq!(bench.see("from_pod", &packet(names.pod, names.cluster_ip, more)).1.dst, there.dst);
+        }
+        assert_eq!(bench.flows(), (2, 0));
+    });
+}
+
+#[test]
+fn new_flows_spread_over_all_backends() {
+    let names = &FAMILIES[0];
+    let mut bench = Bench::new();
+    bench.service(&[names.cluster_ip], &["10.244.2.10:8080", "10.244.2.11:8080", "10.244.2.12:8080"], 0);
+    let mut seen = std::collections::BTreeMap::<String, u32>::new();
+    for port in 10_000..10_300 {
+        let (_, there) = bench.see("from_pod", &tcp(&format!("10.244.1.20:{port}"), names.cluster_ip, "S"));
+        *seen.entry(there.dst).or_default() += 1;
+    }
+    // Each gets 100 of 300 on average; fewer than 50 of a fair choice happens once in ten thousand million runs.
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    assert!(seen.values().all(|count| *count > 50), "{seen:?}");
+}
+
+#[test]
+fn external_traffic_policy_local_drops_without_a_word_where_no_backend_is_local() {
+    for_each(|names, (open, _, _)| {
+        let mut bench = Bench::new();
+        bench.service(&[":30080"], &[names.remote], service_flags::LOCAL_ONLY);
+        assert_eq!(bench.run("from_uplink", &packet(names.client, names.node_port, open)).0, Verdict::Drop);
+        assert_eq!(bench.drops(Reason::NoLocalEndpoints), 1);
+    });
+}
+
+#[test]
+fn payloads_and_missing_udp_checksums_survive() {
+    let names = &FAMILIES[0];
+    let mut bench = Bench::new();
+    bench.service(&[names.cluster_ip], &[names.remote], 0);
+    let odd = bench.see("from_pod", &udp(names.pod, names.cluster_ip, b"odd")).1;
+    assert_eq!(odd.what, What::Udp { payload: b"odd".to_vec() });
+    let mut without = udp("10.244.1.20:40001", names.cluster_ip, b"none");
+    without[14 + 20 + 6..][..2].fill(0);
+    let (_, out) = bench.run("from_pod", &without);
+    assert_eq!(out[14 + 20 + 6..][..2], [0, 0]);
+    let (_, data) = bench.see("from_pod", &tcp_with(names.pod, names.cluster_ip, "S", b"early data"));
+    assert_eq!(data.dst, names.remote);
+}
+
+#[test]
+fn what_is_no_service_passes_untouched() {
+    let mut bench = Bench::new();
+    bench.service(&["10.96.0.1:80", ":30080"], &["10.244.2.10:8080"], 0);
+    for frame in [
+        tcp("10.244.1.20:40000", "10.96.0.1:81", "S"),
+        tcp("10.244.1.20:40000", "192.0.2.12:30080", "S"),
+        udp("10.244.1.20:40000", "203.0.113.1:53", b"?"),
+        [vec![0xff; 12], vec![8, 6], vec![0; 28]].concat(),
+    ] {
+        for program in ["from_pod", "to_pod", "from_uplink", "to_uplink"] {
+            assert_eq!(bench.run(program, &frame), (Verdict::Next, frame.clone()));
+        }
+    }
+    assert_eq!(bench.flows(), (0, 0));
+}
+
+#[test]
+fn an_ipv6_packet_with_an_ipv4_mapped_address_meets_no_ipv4_service() {
+    let mut bench = Bench::new();
+    bench.service(&["10.96.0.1:80"], &["10.244.2.10:8080"], 0);
+    let frame = udp("[fd00:10:244:1::20]:40000", "[::ffff:10.96.0.1]:80", b"?");
+    assert_eq!(bench.run("from_pod", &frame).0, Verdict::Drop);
+    assert_eq!(bench.drops(Reason::MappedAddress), 1);
+}
+
+#[test]
+fn a_header_cut_short_is_dropped_and_counted() {
+    let mut bench = Bench::new();
+    let whole = tcp("10.244.1.20:40000", "10.96.0.1:80", "S");
+    assert_eq!(bench.run("from_pod", &whole[..14 + 20 + 12]).0, Verdict::Drop);
+    assert_eq!(bench.drops(Reason::Malformed), 1);
+}

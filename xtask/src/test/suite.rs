@@ -1,0 +1,65 @@
+//! The groups of tests as runs of `cargo test`.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result};
+
+use super::targets::Targets;
+use crate::process;
+use crate::tally::Tally;
+
+/// Unit and property tests, then the examples in the documentation.
+pub(super) fn unit(filter: Option<&str>) -> Result<Tally> {
+    let mut tests = cargo_test();
+    tests.args(["--lib", "--bins"]).args(select(&Targets::discover()?.unit));
+    let mut tally = count(tests.arg("--").args(filter))?;
+    tally += count(cargo_test().args(["--doc", "--"]).args(filter))?;
+    Ok(tally)
+}
+
+/// Program rows.
+pub(super) fn program(filter: Option<&str>) -> Result<Tally> {
+    privileged(&Targets::discover()?.program, filter)
+}
+
+/// Lab suites.
+pub(super) fn lab(filter: Option<&str>) -> Result<Tally> {
+    privileged(&Targets::discover()?.lab, filter)
+}
+
+/// One test at a time: they measure the machine's kernel, and load it.
+fn privileged(targets: &[String], filter: Option<&str>) -> Result<Tally> {
+    if targets.is_empty() {
+        return Ok(Tally::default());
+    }
+    count(cargo_test().args(select(targets)).args(["--", "--test-threads=1"]).args(filter))
+}
+
+/// The same packages in every run, so that features are resolved, and dependencies built, once.
+fn cargo_test() -> Command {
+    let mut command = process::cargo();
+    command.args(["test", "--workspace", "--exclude", "proxy-ebpf", "--no-fail-fast"]);
+    command
+}
+
+fn select(targets: &[String]) -> impl Iterator<Item = &str> {
+    targets.iter().flat_map(|target| ["--test", target])
+}
+
+/// Runs tests, shows what they print, and counts them. A run that fails without a failed test (it didn't compile, or a test
+/// took the process down) counts as one.
+fn count(command: &mut Command) -> Result<Tally> {
+    let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start cargo test")?;
+    let mut tally = Tally::default();
+    for line in BufReader::new(child.stdout.take().context("cargo test has no stdout")?).lines() {
+        let line = line.context("cannot read what cargo test prints")?;
+        println!("{line}");
+        tally += Tally::from_summary(&line).unwrap_or_default();
+    }
+    let status = child.wait().context("cannot wait for cargo test")?;
+    if !status.success() && tally.failed == 0 {
+        tally += Tally::one(false);
+    }
+    Ok(tally)
+}
