@@ -2,6 +2,7 @@
 
 mod answer;
 mod hooks;
+mod log;
 mod path;
 mod rewrite;
 mod route;

@@ -9,9 +9,9 @@ use proxy_common::service::ServiceTables as _;
 use proxy_common::tables::{FlowRecord, flow_flags};
 
 use super::answer::{Answer, answer};
-use super::rewrite;
 use super::route::{self, LOOPBACK, Route};
 use super::skb::Skb;
+use super::{log, rewrite};
 use crate::clock;
 use crate::maps::{SCRATCH, Scratch, count_drop};
 use crate::tables::Maps;
@@ -52,6 +52,13 @@ fn decide(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Resul
         return Err(Stop::NotOurs);
     }
     read(skb, link_layer, &mut scratch.packet)?;
+    let done = pass(skb, hook, scratch);
+    log::outcome(skb, &scratch.packet, done);
+    done
+}
+
+#[inline(always)]
+fn pass(skb: Skb, hook: Hook, scratch: &mut Scratch) -> Result<(), Stop> {
     let now = clock::seconds();
     match nat::follow(&Maps, &scratch.packet, hook, now, &mut scratch.record) {
         Followed::Leave => return Err(Stop::NotOurs),

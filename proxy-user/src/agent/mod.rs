@@ -3,7 +3,6 @@
 //! Nothing here decides what a table holds; it carries what the model and the plan say to the dataplane, in the order
 //! that loses no packet: tables first, programs after.
 
-mod netns;
 mod node_tables;
 mod report;
 mod services;
@@ -22,7 +21,7 @@ use self::report::Report;
 use self::services::Services;
 use crate::config::{BpfLogLevel, Config, SocketLb};
 use crate::dataplane::ebpf::{Dataplane, Globals, Level, Options, TcMode};
-use crate::node::{self, NodeState};
+use crate::node::{self, DeviceSelection, NodeState};
 use crate::objects::ObjectEvent;
 use crate::objects::manifest::ManifestSource;
 use crate::serve::{Health, Limits, Metrics, health_routes, metrics_routes, serve};
@@ -101,7 +100,8 @@ impl Agent {
         health.waiting_for("the manifests");
         let (source, events) = ManifestSource::new(&config.manifests).context("manifests")?;
         health.waiting_for("the node's interfaces");
-        let node = node::watch(config.devices.clone()).await.context("the node's interfaces")?;
+        let (node, follow_node) = node::watch(DeviceSelection::new(&config.devices)?).await?;
+        tokio::spawn(follow_node);
         health.waiting_for("the kernel programs");
         let mut dataplane = open(&config)?;
         start_program_log(&mut dataplane)?;
@@ -204,7 +204,7 @@ fn open(config: &Config) -> anyhow::Result<Dataplane> {
             BpfLogLevel::Trace => Some(Level::Trace),
         },
         globals: Globals {
-            host_netns_cookie: netns::cookie().context("the network namespace's cookie")?,
+            host_netns_cookie: node::netns_cookie().context("the network namespace's cookie")?,
             socket_lb_host_only: config.socket_lb == SocketLb::Host,
         },
     };

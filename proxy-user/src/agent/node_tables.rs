@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use anyhow::Context as _;
-use proxy_common::addr::{Addr, Family};
+use proxy_common::addr::Addr;
 use proxy_common::tables::{Device, NodeAddress, device_flags, node_address_flags};
 
 use crate::dataplane::ebpf::{Attached, Dataplane, Hooks};
-use crate::node::{DeviceInfo, NodeState, Role, primary_address};
+use crate::node::{DeviceInfo, NodeState, Role};
 
 /// Entry of `DEVICES` that stands for the node: for interfaces without an address.
 const NODE: u32 = 0;
@@ -17,7 +17,7 @@ const NODE: u32 = 0;
 #[derive(Default)]
 pub(super) struct NodeTables {
     devices: BTreeMap<u32, Device>,
-    addresses: BTreeSet<Addr>,
+    addresses: BTreeMap<Addr, NodeAddress>,
     /// Programs that were asked for and could not be attached, so that it is said once.
     missed: BTreeSet<u32>,
 }
@@ -38,11 +38,10 @@ impl NodeTables {
                 self.devices.insert(ifindex, device);
             }
         }
-        for addr in addresses(state) {
-            if !self.addresses.contains(&addr) {
-                let address = NodeAddress { flags: node_address_flags::NODE_PORT };
+        for (addr, address) in addresses(state) {
+            if self.addresses.get(&addr) != Some(&address) {
                 dataplane.set_node_address(addr, address).context("the table of the node's addresses")?;
-                self.addresses.insert(addr);
+                self.addresses.insert(addr, address);
             }
         }
         Ok(())
@@ -73,7 +72,7 @@ impl NodeTables {
             dataplane.remove_device(ifindex).context("the table of interfaces")?;
             self.devices.remove(&ifindex);
         }
-        for addr in dataplane.node_addresses()?.into_keys().filter(|addr| !wanted_addresses.contains(addr)) {
+        for addr in dataplane.node_addresses()?.into_keys().filter(|addr| !wanted_addresses.contains_key(addr)) {
             dataplane.remove_node_address(addr).context("the table of the node's addresses")?;
             self.addresses.remove(&addr);
         }
@@ -92,17 +91,28 @@ fn hooks(device: &DeviceInfo) -> Option<Hooks> {
 }
 
 fn devices(state: &NodeState) -> BTreeMap<u32, Device> {
+    let addr = |ip: Option<IpAddr>| ip.map_or(Addr::UNSPECIFIED, Addr::from);
     let entry = |device: &DeviceInfo| Device {
-        ipv4: device.ipv4.map(IpAddr::V4).map_or(Addr::UNSPECIFIED, Addr::from),
-        ipv6: device.ipv6.map(IpAddr::V6).map_or(Addr::UNSPECIFIED, Addr::from),
+        ipv4: addr(device.ipv4),
+        ipv6: addr(device.ipv6),
         flags: if device.role == Role::Pod { device_flags::POD } else { 0 }
             | if device.no_mac { device_flags::NO_MAC } else { 0 },
     };
-    let primary = |family| primary_address(state, family).map_or(Addr::UNSPECIFIED, Addr::from);
-    let node = Device { ipv4: primary(Family::V4), ipv6: primary(Family::V6), flags: 0 };
+    let node = Device {
+        ipv4: addr(own_address(state, |device| device.ipv4)),
+        ipv6: addr(own_address(state, |device| device.ipv6)),
+        flags: 0,
+    };
     state.devices.iter().map(|(ifindex, device)| (*ifindex, entry(device))).chain([(NODE, node)]).collect()
 }
 
-fn addresses(state: &NodeState) -> BTreeSet<Addr> {
-    state.addresses.iter().copied().map(Addr::from).collect()
+/// The node's address of a family: an uplink's, of several the first's; without one, any interface's.
+fn own_address(state: &NodeState, of: impl Fn(&DeviceInfo) -> Option<IpAddr>) -> Option<IpAddr> {
+    let uplinks = state.devices.values().filter(|device| device.role == Role::Uplink);
+    uplinks.chain(state.devices.values()).find_map(of)
+}
+
+fn addresses(state: &NodeState) -> BTreeMap<Addr, NodeAddress> {
+    let flags = |ip: &IpAddr| if ip.is_loopback() { 0 } else { node_address_flags::NODE_PORT };
+    state.addresses.iter().map(|ip| (Addr::from(*ip), NodeAddress { flags: flags(ip) })).collect()
 }

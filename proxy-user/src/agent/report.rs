@@ -10,7 +10,7 @@ use crate::node::{NodeState, Role};
 use crate::serve::Metrics;
 use crate::status::{AgentStatus, DeviceStatus, Publisher, StatusError};
 
-/// The status, and what of it was last written.
+/// The status as it was last written.
 pub(super) struct Report {
     publisher: Publisher,
     status: AgentStatus,
@@ -25,16 +25,19 @@ impl Report {
 
     /// Brings status and metrics up to date.
     pub(super) fn publish(&mut self, services: &Services, node: &NodeState, dataplane: &Dataplane, metrics: &Metrics) {
-        let now = Timestamp::now();
-        self.status.ready = true;
-        self.status.updated_at = now;
-        if dataplane.writes() != self.writes || self.status.last_synced_at.is_none() {
-            self.status.last_synced_at = Some(now);
-        }
-        self.status.devices = devices(node);
-        self.status.errors = services.errors();
-        if let Err(error) = self.publisher.publish(&self.status) {
-            tracing::warn!("{error}");
+        let synced = dataplane.writes() != self.writes || self.status.last_synced_at.is_none();
+        let status = AgentStatus {
+            ready: true,
+            last_synced_at: if synced { Some(Timestamp::now()) } else { self.status.last_synced_at },
+            devices: devices(node),
+            errors: services.errors(),
+            ..self.status.clone()
+        };
+        if status != self.status {
+            if let Err(error) = self.publisher.publish(&status) {
+                tracing::warn!("{error}");
+            }
+            self.status = status;
         }
         metrics.manifest_errors.set(self.status.errors.len() as i64);
         metrics.map_writes.inc_by(dataplane.writes() - self.writes);

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use tokio::runtime::Builder;
 
 use super::output;
+use crate::agent;
 use crate::config::{Config, ConfigError, Settings};
 use crate::logging;
 use crate::preflight::{self, Needs};
@@ -33,7 +35,11 @@ pub(super) fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
     }
     logging::init(config.log_format);
     preflight::require(&Needs::from(&config))?;
-    Ok(ExitCode::SUCCESS)
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(agent::run(config));
+    // What still runs is the sweep of flows, which waits for nothing.
+    runtime.shutdown_background();
+    ended.map(|()| ExitCode::SUCCESS)
 }
 
 fn configuration(args: AgentArgs) -> Result<Config, ConfigError> {

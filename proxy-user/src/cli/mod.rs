@@ -48,7 +48,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct Bpffs {
     /// Directory on a bpffs where the agent pins its maps and links
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_BPFFS)]
+    #[arg(long, value_name = "DIR", env = "SLUICE_BPFFS", default_value = DEFAULT_BPFFS)]
     bpffs: PathBuf,
 }
 

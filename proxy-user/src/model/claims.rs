@@ -1,5 +1,6 @@
 //! Which Service a frontend belongs to when several ask for it.
 
+use std::fmt;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
@@ -28,6 +29,13 @@ pub struct Conflict {
     pub winner: ServiceRef,
     /// The Service that goes without it.
     pub loser: ServiceRef,
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { frontend, winner, loser } = self;
+        write!(f, "Service {loser}: {frontend} belongs to Service {winner}, which is older; it is not served for {loser}")
+    }
 }
 
 /// Every Service's claims on frontends.

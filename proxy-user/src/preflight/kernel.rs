@@ -55,7 +55,6 @@ fn maps() -> Check {
         ("LRU hash", MapType::LruHash),
         ("array", MapType::Array),
         ("per-CPU array", MapType::PerCpuArray),
-        ("ring buffer", MapType::RingBuf),
     ];
     all(
         "map types",
@@ -73,8 +72,9 @@ fn tc_helpers() -> Check {
     let helpers = [
         ("bpf_fib_lookup", BpfHelper::BPF_FUNC_fib_lookup),
         ("bpf_redirect_neigh", BpfHelper::BPF_FUNC_redirect_neigh),
-        ("bpf_skb_adjust_room", BpfHelper::BPF_FUNC_skb_adjust_room),
-        ("bpf_csum_diff", BpfHelper::BPF_FUNC_csum_diff),
+        ("bpf_skb_change_tail", BpfHelper::BPF_FUNC_skb_change_tail),
+        ("bpf_skc_lookup_tcp", BpfHelper::BPF_FUNC_skc_lookup_tcp),
+        ("bpf_ktime_get_coarse_ns", BpfHelper::BPF_FUNC_ktime_get_coarse_ns),
     ];
     let tried = helpers.map(|(name, helper)| {
         (name, is_helper_supported(ProgramType::SchedClassifier, helper).map_err(|error| error.to_string()))

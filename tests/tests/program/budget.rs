@@ -60,7 +60,12 @@ fn empty_tables_take_no_more_memory_than_their_budget() {
     let ebpf = load();
     let mut total = 0;
     for (name, map) in ebpf.maps() {
-        let (Map::HashMap(data) | Map::LruHashMap(data) | Map::Array(data) | Map::PerCpuArray(data)) = map else {
+        let (Map::HashMap(data)
+        | Map::LruHashMap(data)
+        | Map::Array(data)
+        | Map::PerCpuArray(data)
+        | Map::RingBuf(data)) = map
+        else {
             panic!("{name}: another type of map")
         };
         let fd = data.fd().as_fd();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use proxy_common::addr::{Addr, Port, protocol};
+use proxy_common::flow::State;
 use proxy_common::tables::{FlowKey, FlowRecord, ServiceName, SocketKey, SocketPeer, flow_flags};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
@@ -114,7 +115,7 @@ impl Flow {
             service_port_name: port.port.clone(),
             frontend: socket_addr(self.forward.dst, self.forward.dst_port),
             backend: socket_addr(self.backend.0, self.backend.1),
-            state: Some(state(self.record.state)),
+            state: Some(State::from_number(self.record.state).name()),
             idle_seconds: now.saturating_sub(self.record.last_seen),
             snat: (source != client).then_some(source),
             flags: flags(self.record.flags),
@@ -156,18 +157,6 @@ fn sockets(
         })
     };
     rows.into_iter().filter_map(row).collect()
-}
-
-/// The name of a state of the flow tables.
-fn state(number: u32) -> &'static str {
-    match number {
-        1 => "New",
-        2 => "Replied",
-        3 => "Established",
-        4 => "Closing",
-        5 => "Closed",
-        _ => "?",
-    }
 }
 
 fn flags(bits: u32) -> Vec<&'static str> {
