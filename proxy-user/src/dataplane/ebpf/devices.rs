@@ -110,6 +110,7 @@ impl Devices {
     }
 
     pub(super) fn retain(&mut self, wanted: &BTreeSet<u32>) -> Result<(), Error> {
+        self.attached.retain(|ifindex, _| wanted.contains(ifindex));
         let present: BTreeSet<u32> = match &self.tcx {
             Some(links) => links.hooks().into_iter().map(|(ifindex, _)| ifindex).collect(),
             None => interfaces::list()?.into_iter().map(|(ifindex, _)| ifindex).collect(),
