@@ -115,7 +115,7 @@ impl Agent {
         let mut services = Services::new(&config.node_name, dataplane.read_image()?);
         services.take(events);
         services.sync(&mut dataplane, &metrics)?;
-        node_tables.attach(&mut dataplane, &state)?;
+        NodeTables::attach(&mut dataplane, &state)?;
         node_tables.trim(&mut dataplane, &state)?;
         attach_sockets(&config, &mut dataplane)?;
         dataplane.remove_other_versions()?;

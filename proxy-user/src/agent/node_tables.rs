@@ -24,7 +24,7 @@ impl NodeTables {
     /// Brings tables and hooks to what the node is now.
     pub(super) fn follow(&mut self, dataplane: &mut Dataplane, state: &NodeState) -> anyhow::Result<()> {
         self.put(dataplane, state)?;
-        self.attach(dataplane, state)?;
+        Self::attach(dataplane, state)?;
         self.trim(dataplane, state)
     }
 
@@ -47,7 +47,7 @@ impl NodeTables {
     }
 
     /// Has the programs run at every interface that is to have them.
-    pub(super) fn attach(&mut self, dataplane: &mut Dataplane, state: &NodeState) -> anyhow::Result<()> {
+    pub(super) fn attach(dataplane: &mut Dataplane, state: &NodeState) -> anyhow::Result<()> {
         // One interface that can't be had keeps no other from being served.
         let mut failed = Ok(());
         for (ifindex, device) in &state.devices {
