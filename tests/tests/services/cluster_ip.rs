@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use anyhow::Result;
-use lab::traffic::Ask;
 use lab::Family;
+use lab::traffic::Ask;
 
 use crate::client;
 use crate::configuration::everywhere;

@@ -22,25 +22,25 @@ impl Configuration {
         both.map(|(attachment, socket_lb)| Self { attachment, socket_lb, offload: true, segment_mtu: 1500 })
     }
 
-    /// Tells stories in a lab of this configuration. No host of it may have got a packet with a wrong checksum, whatever
-    /// the stories say.
-    pub(crate) fn tell(self, stories: &[fn(&Cluster) -> Result<()>]) -> Result<()> {
+    /// Tells a story in a lab of this configuration. No host of it may have got a packet with a wrong checksum, whatever
+    /// the story says.
+    pub(crate) fn tell(self, story: impl Fn(&Cluster) -> Result<()>) -> Result<()> {
         // Shown when an assertion fails.
         println!("{self:?}");
-        self.try_tell(stories).with_context(|| format!("{self:?}"))
+        self.try_tell(story).with_context(|| format!("{self:?}"))
     }
 
-    fn try_tell(self, stories: &[fn(&Cluster) -> Result<()>]) -> Result<()> {
+    fn try_tell(self, story: impl Fn(&Cluster) -> Result<()>) -> Result<()> {
         let lab = Lab::builder().attachment(self.attachment).offload(self.offload).segment_mtu(self.segment_mtu);
         let lab = lab.build()?;
         lab.manifests().write("cluster.yaml", include_str!("cluster.yaml"))?;
         let cluster = Cluster::start(lab, self.socket_lb)?;
-        stories.iter().try_for_each(|story| story(&cluster))?;
+        story(&cluster)?;
         checksums::were_right(&cluster)
     }
 }
 
 /// Tells a story in every configuration.
-pub(crate) fn everywhere(story: fn(&Cluster) -> Result<()>) -> Result<()> {
-    Configuration::all().try_for_each(|configuration| configuration.tell(&[story]))
+pub(crate) fn everywhere(story: impl Fn(&Cluster) -> Result<()>) -> Result<()> {
+    Configuration::all().try_for_each(|configuration| configuration.tell(&story))
 }

@@ -1,11 +1,9 @@
 //! NodePort: which client address an endpoint sees, and where an address answers at all.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Result;
-use lab::Family;
 use lab::traffic::Ask;
 
 use crate::client;
@@ -79,26 +77,6 @@ fn local_policy_does_not_concern_clients_on_the_node_itself() -> Result<()> {
                 let to = cluster.node_port("node2", "only-node1", family)?;
                 let answers = protocol.answers(client.host, &Ask::new(to).times(4))?;
                 assert_eq!(pods(&answers), BTreeSet::from(["web-1"]), "{}", client.host);
-            }
-        }
-        Ok(())
-    })
-}
-
-#[test]
-fn node_reaches_node_ports_by_its_loopback_addresses() -> Result<()> {
-    everywhere(|cluster| {
-        for (protocol, family) in Protocol::with_families() {
-            let loopback = match family {
-                Family::V4 => IpAddr::V4(Ipv4Addr::LOCALHOST),
-                Family::V6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
-            };
-            for client in client::nodes(cluster) {
-                let port = cluster.node_port("node1", "web", family)?.port();
-                let to = SocketAddr::new(loopback, port);
-                let answers = protocol.answers(client.host, &Ask::new(to).times(MANY))?;
-                assert_eq!(pods(&answers), BTreeSet::from(["web-1", "web-2"]), "{} {to}", client.host);
-                assert!(answers.iter().all(|answer| answer.peername == to), "{} {answers:?}", client.host);
             }
         }
         Ok(())

@@ -14,12 +14,12 @@ const BULK: usize = 1_000_000;
 #[test]
 fn traffic_passes_with_checksum_offload_off() -> Result<()> {
     Configuration::all()
-        .try_for_each(|configuration| Configuration { offload: false, ..configuration }.tell(&[bulk_and_datagrams]))
+        .try_for_each(|configuration| Configuration { offload: false, ..configuration }.tell(bulk_and_datagrams))
 }
 
 #[test]
 fn traffic_passes_with_checksum_offload_on() -> Result<()> {
-    Configuration::all().try_for_each(|configuration| configuration.tell(&[bulk_and_datagrams]))
+    Configuration::all().try_for_each(|configuration| configuration.tell(bulk_and_datagrams))
 }
 
 /// The configuration looks at the counts of wrong checksums after this.
