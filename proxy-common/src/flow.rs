@@ -4,6 +4,9 @@ use crate::addr::protocol;
 use crate::tables::{FlowRecord, flow_flags};
 use crate::wire::Tcp;
 
+/// Seconds without a datagram after which an answered flow of datagrams is forgotten: conntrack's default.
+pub const UDP_TIMEOUT: u32 = 120;
+
 /// State of a flow, the same in the records of both directions.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u32)]
@@ -103,7 +106,7 @@ impl State {
         if protocol != protocol::TCP as u32 {
             return match self {
                 Self::New => 30,
-                _ => 120,
+                _ => UDP_TIMEOUT,
             };
         }
         match self {
@@ -120,9 +123,15 @@ impl State {
 #[inline(always)]
 #[must_use]
 pub const fn expired(record: &FlowRecord, protocol: u32, now: u32) -> bool {
-    // Another CPU's clock may be a tick ahead: such a record was seen just now.
-    let idle = now.wrapping_sub(record.last_seen) as i32;
-    idle > State::from_number(record.state).timeout(protocol) as i32
+    idle_longer_than(State::from_number(record.state).timeout(protocol), record.last_seen, now)
+}
+
+/// Whether more than `limit` seconds passed between `last_seen` and `now`. Another CPU's clock may be a tick ahead: what
+/// was seen then was seen just now.
+#[inline(always)]
+#[must_use]
+pub const fn idle_longer_than(limit: u32, last_seen: u32, now: u32) -> bool {
+    now.wrapping_sub(last_seen).cast_signed() > limit.cast_signed()
 }
 
 /// Direction from the backend to the client.

@@ -5,9 +5,9 @@ use crate::drop::Reason;
 use crate::tables::FlowKey;
 use crate::wire::{Bytes, Icmp, Ipv4, Ipv6, Ipv6Extension, Ports, Tcp};
 
-/// EtherType of IPv4, as it lies in memory.
+/// `EtherType` of IPv4, as it lies in memory.
 pub const ETH_P_IP: u16 = 0x0800_u16.to_be();
-/// EtherType of IPv6, as it lies in memory.
+/// `EtherType` of IPv6, as it lies in memory.
 pub const ETH_P_IPV6: u16 = 0x86dd_u16.to_be();
 
 /// Most IPv6 extension headers we look behind. RFC 8200, 4.1 lists seven at the most; more is no honest packet.
@@ -56,7 +56,7 @@ impl Packet {
     #[inline(always)]
     #[must_use]
     pub fn opens(&self) -> bool {
-        matches!(self.kind, Kind::Transport) && (self.key.protocol != protocol::TCP as u32 || self.is_syn())
+        matches!(self.kind, Kind::Transport) && (self.key.protocol != u32::from(protocol::TCP) || self.is_syn())
     }
 }
 

@@ -58,11 +58,8 @@ pub fn find(tables: &impl ServiceTables, addr: Addr, port: Port, protocol: u8) -
 pub fn endpoint_set(service: &Service, client: Client) -> EndpointSet {
     let local_only = service.flags & service_flags::LOCAL_ONLY != 0;
     let external = service.flags & service_flags::EXTERNAL != 0;
-    if local_only && !(external && !matches!(client, Client::Outside)) {
-        EndpointSet::Local
-    } else {
-        EndpointSet::Cluster
-    }
+    let inside_the_cluster = !matches!(client, Client::Outside);
+    if local_only && !(external && inside_the_cluster) { EndpointSet::Local } else { EndpointSet::Cluster }
 }
 
 /// Chooses an endpoint at random, each of the set as likely as the other.

@@ -1,7 +1,6 @@
 //! Which backend the datagrams of one socket go to.
 
-use crate::addr::protocol;
-use crate::flow::State;
+use crate::flow::{UDP_TIMEOUT, idle_longer_than};
 use crate::service::ServiceTables;
 use crate::tables::{MemberKey, Service, SocketPeer};
 
@@ -9,8 +8,7 @@ use crate::tables::{MemberKey, Service, SocketPeer};
 /// backend as a flow of packets would, for as long, and only while the backend is a member.
 #[inline(always)]
 pub fn keeps_backend(tables: &impl ServiceTables, peer: &SocketPeer, service: &Service, now: u32) -> bool {
-    let idle = now.wrapping_sub(peer.last_seen) as i32;
     peer.service == service.id
-        && idle <= State::Established.timeout(protocol::UDP as u32) as i32
+        && !idle_longer_than(UDP_TIMEOUT, peer.last_seen, now)
         && tables.is_member(&MemberKey::new(peer.service, peer.addr, peer.port))
 }

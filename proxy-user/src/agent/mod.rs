@@ -39,7 +39,10 @@ const RETRY: Duration = Duration::from_secs(1);
 /// # Errors
 /// What keeps the agent from starting, or from going on.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    anyhow::ensure!(!OBJECT.is_empty(), "this sluice was built without its kernel programs; `cargo xtask build` builds them");
+    anyhow::ensure!(
+        !OBJECT.is_empty(),
+        "this sluice was built without its kernel programs; `cargo xtask build` builds them"
+    );
     let mut ends = Ends::new()?;
     let report = Report::open(&config)?;
     let health = Arc::new(Health::new(Limits::default()));
@@ -121,8 +124,7 @@ impl Agent {
         health.synced();
         health.ready();
         tracing::info!(node = config.node_name, services = services.count(), "serving");
-        let mut agent =
-            Self { source, node, dataplane, services, node_tables, report, health, metrics, retry: None };
+        let mut agent = Self { source, node, dataplane, services, node_tables, report, health, metrics, retry: None };
         agent.publish();
         Ok(agent)
     }

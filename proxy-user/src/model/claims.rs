@@ -1,7 +1,7 @@
 //! Which Service a frontend belongs to when several ask for it.
 
-use std::fmt;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::net::IpAddr;
 
 use super::{Frontend, Protocol, Service, ServiceRef};
@@ -34,7 +34,10 @@ pub struct Conflict {
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { frontend, winner, loser } = self;
-        write!(f, "Service {loser}: {frontend} belongs to Service {winner}, which is older; it is not served for {loser}")
+        write!(
+            f,
+            "Service {loser}: {frontend} belongs to Service {winner}, which is older; it is not served for {loser}"
+        )
     }
 }
 
