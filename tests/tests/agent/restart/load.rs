@@ -60,7 +60,7 @@ fn ways(cluster: &Cluster) -> Result<Vec<(&Host, [SocketAddr; 3])>> {
     for family in Family::BOTH {
         let cluster_ip = |port| address(cluster, family, port);
         let inside = [cluster_ip(80)?, cluster_ip(53)?, cluster_ip(ECHO)?];
-        ways.push((&**cluster.pod("client")?, inside));
+        ways.push((&**cluster.pod("asker")?, inside));
         ways.push((&**cluster.lab().node("node1")?, inside));
         for node in cluster.lab().nodes() {
             let ip = node.addresses().of(family);
@@ -73,7 +73,7 @@ fn ways(cluster: &Cluster) -> Result<Vec<(&Host, [SocketAddr; 3])>> {
 /// Everyone who sends TCP.
 fn hosts(cluster: &Cluster) -> Result<[&Host; 5]> {
     let pod = |name| cluster.pod(name).map(|pod| &**pod);
-    Ok([pod("client")?, pod("web-1")?, pod("web-2")?, cluster.lab().node("node1")?, cluster.lab().client()])
+    Ok([pod("asker")?, pod("web-1")?, pod("web-2")?, cluster.lab().node("node1")?, cluster.lab().client()])
 }
 
 fn drops(cluster: &Cluster) -> Result<Vec<Vec<Drops>>> {

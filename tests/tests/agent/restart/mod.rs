@@ -65,7 +65,7 @@ fn changes_made_without_an_agent_are_applied_by_the_next_and_nothing_else_is_tou
         let first = vec!["10.244.1.31:8080".to_owned(), "[fd00:10:244:1::31]:8080".into()];
         crate::support::eventually("endpoints of grown", &first, || endpoints(node, "grown"))?;
         let kept = json(node, &["get", "backends", "web"])?;
-        let ping = cluster.pod("client")?.ping(&Ping::new(address(&cluster, Family::V6, ECHO)?))?;
+        let ping = cluster.pod("asker")?.ping(&Ping::new(address(&cluster, Family::V6, ECHO)?))?;
 
         for agent in cluster.agents() {
             agent.kill()?;
@@ -98,7 +98,7 @@ fn socket_lb_can_be_changed_by_a_restart() -> Result<()> {
         let sockets = attached(node)?.into_keys().filter(|hook| hook.starts_with("cgroup ")).count();
         assert_eq!(sockets, if socket_lb == SocketLb::Off { 0 } else { 8 }, "{socket_lb}");
         for family in Family::BOTH {
-            for host in [&**cluster.pod("client")?, &**node] {
+            for host in [&**cluster.pod("asker")?, &**node] {
                 host.http_get(address(&cluster, family, 80)?)?;
             }
         }
@@ -116,7 +116,7 @@ fn cluster(socket_lb: SocketLb) -> Result<(Cluster, Vec<Process>)> {
         {"name": "echo", "port": ECHO, "targetPort": ECHO},
     ]);
     let web = on_nodes(service("web", 10, &ports), &[30080, 30053, ECHO_NODE_PORT]);
-    let objects = [web, pod("web-1", "web", 1, 10), pod("web-2", "web", 2, 10), client("client", 1, 20)];
+    let objects = [web, pod("web-1", "web", 1, 10), pod("web-2", "web", 2, 10), client("asker", 1, 20)];
     lab.manifests().write("web.yaml", &file(&objects))?;
     let cluster = Cluster::start(lab, socket_lb)?;
     let echo = |name: &str| {
