@@ -12,8 +12,13 @@ const LIMIT: &str = "30";
 impl Host {
     /// Runs `sluice` to its end, whatever that is. On a node, commands look at the tables of the node's own agent.
     pub fn sluice(&self, arguments: &[&str]) -> Result<Output> {
+        self.sluice_under(&[], arguments)
+    }
+
+    /// The same through another command that runs it, such as `setpriv`.
+    pub fn sluice_under(&self, wrapper: &[&str], arguments: &[&str]) -> Result<Output> {
         let mut command = self.command("timeout")?;
-        command.arg(LIMIT).arg(programs::sluice()?).args(arguments).stdin(Stdio::null());
+        command.arg(LIMIT).args(wrapper).arg(programs::sluice()?).args(arguments).stdin(Stdio::null());
         if let Some(bpffs) = self.bpffs() {
             command.env("SLUICE_BPFFS", bpffs);
         }

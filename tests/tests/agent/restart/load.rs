@@ -1,5 +1,6 @@
 //! Traffic of every kind, from everywhere, that notices each packet lost.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ pub(super) struct Load {
     pings: Vec<(String, BackgroundPing)>,
     requests: Vec<(String, Background)>,
     drops: Vec<Vec<Drops>>,
-    retransmitted: u64,
+    retransmitted: BTreeMap<String, u64>,
 }
 
 impl Load {

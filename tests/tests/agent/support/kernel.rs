@@ -94,9 +94,9 @@ pub(crate) fn pinned_maps(directory: &Path) -> Result<BTreeSet<u32>> {
     entries.map(|entry| Ok(MapInfo::from_pin(entry?.path())?.id())).collect()
 }
 
-/// TCP segments that the hosts have sent again, which is what becomes of a packet lost.
-pub(crate) fn retransmitted(hosts: &[&Host]) -> Result<u64> {
-    hosts.iter().map(|host| snmp(host, "Tcp:", "RetransSegs")).sum()
+/// Name of each host -> TCP segments it has sent again, which is what becomes of a packet lost.
+pub(crate) fn retransmitted(hosts: &[&Host]) -> Result<BTreeMap<String, u64>> {
+    hosts.iter().map(|host| Ok((host.name().to_owned(), snmp(host, "Tcp:", "RetransSegs")?))).collect()
 }
 
 /// A counter of `/proc/net/snmp`: a line of names, then one of values.
