@@ -21,7 +21,7 @@ use self::report::Report;
 use self::services::Services;
 use crate::config::{BpfLogLevel, Config, SocketLb};
 use crate::dataplane::ebpf::{Dataplane, Globals, Level, Options, TcMode};
-use crate::node::{self, DeviceSelection, NodeState};
+use crate::node::{self, NodeState};
 use crate::objects::ObjectEvent;
 use crate::objects::manifest::ManifestSource;
 use crate::serve::{Health, Limits, Metrics, health_routes, metrics_routes, serve};
@@ -103,8 +103,7 @@ impl Agent {
         health.waiting_for("the manifests");
         let (source, events) = ManifestSource::new(&config.manifests).context("manifests")?;
         health.waiting_for("the node's interfaces");
-        let (node, follow_node) = node::watch(DeviceSelection::new(&config.devices)?).await?;
-        tokio::spawn(follow_node);
+        let node = node::watch(config.devices.clone()).await?;
         health.waiting_for("the kernel programs");
         let mut dataplane = open(&config)?;
         start_program_log(&mut dataplane)?;
@@ -116,7 +115,7 @@ impl Agent {
         let mut services = Services::new(&config.node_name, dataplane.read_image()?);
         services.take(events);
         services.sync(&mut dataplane, &metrics)?;
-        node_tables.attach(&mut dataplane, &state)?;
+        NodeTables::attach(&mut dataplane, &state)?;
         node_tables.trim(&mut dataplane, &state)?;
         attach_sockets(&config, &mut dataplane)?;
         dataplane.remove_other_versions()?;

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use anyhow::Context as _;
-use proxy_common::addr::Addr;
+use proxy_common::addr::{Addr, Family};
 use proxy_common::tables::{Device, NodeAddress, device_flags, node_address_flags};
 
 use crate::dataplane::ebpf::{Attached, Dataplane, Hooks};
-use crate::node::{DeviceInfo, NodeState, Role};
+use crate::node::{DeviceInfo, NodeState, Role, primary_address};
 
 /// Entry of `DEVICES` that stands for the node: for interfaces without an address.
 const NODE: u32 = 0;
@@ -17,16 +17,14 @@ const NODE: u32 = 0;
 #[derive(Default)]
 pub(super) struct NodeTables {
     devices: BTreeMap<u32, Device>,
-    addresses: BTreeMap<Addr, NodeAddress>,
-    /// Programs that were asked for and could not be attached, so that it is said once.
-    missed: BTreeSet<u32>,
+    addresses: BTreeSet<Addr>,
 }
 
 impl NodeTables {
     /// Brings tables and hooks to what the node is now.
     pub(super) fn follow(&mut self, dataplane: &mut Dataplane, state: &NodeState) -> anyhow::Result<()> {
         self.put(dataplane, state)?;
-        self.attach(dataplane, state)?;
+        Self::attach(dataplane, state)?;
         self.trim(dataplane, state)
     }
 
@@ -38,29 +36,28 @@ impl NodeTables {
                 self.devices.insert(ifindex, device);
             }
         }
-        for (addr, address) in addresses(state) {
-            if self.addresses.get(&addr) != Some(&address) {
+        let address = NodeAddress { flags: node_address_flags::NODE_PORT };
+        for addr in addresses(state) {
+            if !self.addresses.contains(&addr) {
                 dataplane.set_node_address(addr, address).context("the table of the node's addresses")?;
-                self.addresses.insert(addr, address);
+                self.addresses.insert(addr);
             }
         }
         Ok(())
     }
 
     /// Has the programs run at every interface that is to have them.
-    pub(super) fn attach(&mut self, dataplane: &mut Dataplane, state: &NodeState) -> anyhow::Result<()> {
+    pub(super) fn attach(dataplane: &mut Dataplane, state: &NodeState) -> anyhow::Result<()> {
+        // One interface that can't be had keeps no other from being served.
+        let mut failed = Ok(());
         for (ifindex, device) in &state.devices {
             let Some(hooks) = hooks(device) else { continue };
             match dataplane.attach_device(*ifindex, &device.name, hooks) {
-                Ok(Attached::Yes) => drop(self.missed.remove(ifindex)),
-                Ok(Attached::InterfaceGone) => {}
-                Err(error) if self.missed.insert(*ifindex) => {
-                    return Err(error).with_context(|| format!("interface {}", device.name));
-                }
-                Err(_) => {}
+                Ok(Attached::Yes | Attached::InterfaceGone) => {}
+                Err(error) => failed = Err(error).with_context(|| format!("interface {}", device.name)),
             }
         }
-        Ok(())
+        failed
     }
 
     /// Forgets what is no more, here and whatever an earlier agent left.
@@ -72,7 +69,7 @@ impl NodeTables {
             dataplane.remove_device(ifindex).context("the table of interfaces")?;
             self.devices.remove(&ifindex);
         }
-        for addr in dataplane.node_addresses()?.into_keys().filter(|addr| !wanted_addresses.contains_key(addr)) {
+        for addr in dataplane.node_addresses()?.into_keys().filter(|addr| !wanted_addresses.contains(addr)) {
             dataplane.remove_node_address(addr).context("the table of the node's addresses")?;
             self.addresses.remove(&addr);
         }
@@ -91,28 +88,21 @@ fn hooks(device: &DeviceInfo) -> Option<Hooks> {
 }
 
 fn devices(state: &NodeState) -> BTreeMap<u32, Device> {
-    let addr = |ip: Option<IpAddr>| ip.map_or(Addr::UNSPECIFIED, Addr::from);
     let entry = |device: &DeviceInfo| Device {
-        ipv4: addr(device.ipv4),
-        ipv6: addr(device.ipv6),
+        ipv4: table_addr(device.source(Family::V4)),
+        ipv6: table_addr(device.source(Family::V6)),
         flags: if device.role == Role::Pod { device_flags::POD } else { 0 }
             | if device.no_mac { device_flags::NO_MAC } else { 0 },
     };
-    let node = Device {
-        ipv4: addr(own_address(state, |device| device.ipv4)),
-        ipv6: addr(own_address(state, |device| device.ipv6)),
-        flags: 0,
-    };
+    let primary = |family| table_addr(primary_address(state, family));
+    let node = Device { ipv4: primary(Family::V4), ipv6: primary(Family::V6), flags: 0 };
     state.devices.iter().map(|(ifindex, device)| (*ifindex, entry(device))).chain([(NODE, node)]).collect()
 }
 
-/// The node's address of a family: an uplink's, of several the first's; without one, any interface's.
-fn own_address(state: &NodeState, of: impl Fn(&DeviceInfo) -> Option<IpAddr>) -> Option<IpAddr> {
-    let uplinks = state.devices.values().filter(|device| device.role == Role::Uplink);
-    uplinks.chain(state.devices.values()).find_map(of)
+fn table_addr(ip: Option<IpAddr>) -> Addr {
+    ip.map_or(Addr::UNSPECIFIED, Addr::from)
 }
 
-fn addresses(state: &NodeState) -> BTreeMap<Addr, NodeAddress> {
-    let flags = |ip: &IpAddr| if ip.is_loopback() { 0 } else { node_address_flags::NODE_PORT };
-    state.addresses.iter().map(|ip| (Addr::from(*ip), NodeAddress { flags: flags(ip) })).collect()
+fn addresses(state: &NodeState) -> BTreeSet<Addr> {
+    state.addresses.iter().copied().map(Addr::from).collect()
 }

@@ -39,7 +39,7 @@ impl Report {
             }
             self.status = status;
         }
-        metrics.manifest_errors.set(self.status.errors.len() as i64);
+        metrics.manifest_errors.set(self.status.errors.len().cast_signed() as i64);
         metrics.map_writes.inc_by(dataplane.writes() - self.writes);
         self.writes = dataplane.writes();
         let image = services.image();

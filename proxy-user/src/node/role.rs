@@ -1,136 +1,136 @@
-//! What an interface is to us, from what the kernel says about it and those it is tied to.
+//! What part an interface plays in a node's traffic, decided from a few facts about it.
 
-/// What an interface is to the dataplane.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+/// What part an interface plays, and so which kernel programs it gets.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
-    /// `lo`.
+    /// The loopback interface.
     Loopback,
     /// The host's end of a pod's interface.
     Pod,
-    /// A way out of the node: what carries IP beyond it.
+    /// Carries IP traffic to and from beyond this node: a NIC, a bond, a VLAN, a tunnel, a bridge with a NIC in it.
     Uplink,
-    /// None of these: no program of ours is needed there.
+    /// Carries nothing that another interface of ours doesn't show as well, or nothing that leaves the node.
     Other,
 }
 
-/// Kind of an interface (`IFLA_INFO_KIND`), as far as roles depend on it.
+/// What sort of device an interface is, as far as its role depends on it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
-    /// One end of a pair: veth, netkit.
-    Pair,
+    /// `lo`.
+    Loopback,
+    /// One end of a pair (veth, netkit) with the index of the other; `None` when that is in another network namespace.
+    Pair {
+        /// `IFLA_LINK`, where `IFLA_LINK_NETNSID` is absent.
+        peer: Option<u32>,
+    },
+    /// A bridge.
     Bridge,
-    Vrf,
-    /// Leads nowhere outside the node: dummy, ifb, nlmon and the like.
-    Inside,
-    /// Hardware, and whatever rides on hardware or IP: bonds, VLANs, tunnels.
-    Outside,
+    /// Takes no traffic beyond the node, or only what its members show already: dummy, ifb, VRF and monitors.
+    Internal,
+    /// Any other: physical NICs, bonds, VLANs, macvlan and ipvlan, tunnels.
+    Outward,
 }
 
-/// What a role depends on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// All that a role is decided by.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of a machine")]
 pub(super) struct Facts {
-    pub(super) loopback: bool,
+    /// Sort of device.
     pub(super) kind: Kind,
-    /// The other end, or what it rides on, is in another network namespace.
-    pub(super) peer_elsewhere: bool,
-    /// Kind of the interface that it is a port of.
-    pub(super) controller: Option<Kind>,
-    /// Has an address that stands for more than itself: not link-local, prefix shorter than a single address's.
-    pub(super) subnet: bool,
-    /// A default route leads through it.
-    pub(super) default_route: bool,
-    /// A bridge one of whose ports is no pod's.
-    pub(super) outside_port: bool,
+    /// Has an address, other than a link-local one, with a prefix that reaches beyond that one address. The host's end
+    /// of a pod's interface has at most a /32 or /128, a veth that serves as a node's NIC has its subnet.
+    pub(super) has_subnet: bool,
+    /// A default route, in any table, leaves by it.
+    pub(super) has_default_route: bool,
+    /// Is a port of a bridge, bond or team, which has the addresses and sees the packets in its stead.
+    pub(super) is_port: bool,
+    /// Is a bridge with a port that isn't a pod's.
+    pub(super) has_outside_port: bool,
+    /// Whether the operator's list of uplinks has it; `None` without such a list.
+    pub(super) listed: Option<bool>,
 }
 
-/// The role of an interface.
+impl Facts {
+    /// The host's end of a pod's interface: a pair whose other end is in another network namespace, and that doesn't
+    /// serve as this node's own way out.
+    pub(super) fn is_pod(&self) -> bool {
+        self.kind == (Kind::Pair { peer: None }) && !self.has_subnet && !self.has_default_route
+    }
+}
+
+/// The role of an interface. An operator's list decides between [`Role::Uplink`] and [`Role::Other`] alone: pods and
+/// the loopback keep theirs, so that a wide pattern can't open a pod.
 pub(super) fn role(facts: &Facts) -> Role {
-    if facts.loopback {
+    if facts.kind == Kind::Loopback {
         return Role::Loopback;
     }
-    if facts.kind == Kind::Pair && facts.peer_elsewhere && !facts.subnet && !facts.default_route {
+    if facts.is_pod() {
         return Role::Pod;
     }
-    // What a bridge or bond takes in or sends out passes the bridge or bond itself. A VRF's ports stay the way out.
-    if facts.controller.is_some_and(|controller| controller != Kind::Vrf) {
-        return Role::Other;
+    if facts.listed.unwrap_or_else(|| leads_out(facts)) { Role::Uplink } else { Role::Other }
+}
+
+/// Whether an interface that isn't a pod's carries IP traffic beyond this node.
+fn leads_out(facts: &Facts) -> bool {
+    if facts.is_port {
+        return false;
     }
-    let leads_out = match facts.kind {
-        Kind::Outside => true,
-        // With both ends here, a pair leads nowhere.
-        Kind::Pair => facts.peer_elsewhere,
-        Kind::Bridge => facts.outside_port || facts.default_route,
-        Kind::Vrf | Kind::Inside => false,
-    };
-    if leads_out { Role::Uplink } else { Role::Other }
+    match facts.kind {
+        Kind::Loopback | Kind::Internal | Kind::Pair { peer: Some(_) } => false,
+        Kind::Bridge => facts.has_outside_port || facts.has_default_route,
+        Kind::Pair { peer: None } | Kind::Outward => true,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Facts, Kind, Role, role};
 
-    const NIC: Facts = Facts {
-        loopback: false,
-        kind: Kind::Outside,
-        peer_elsewhere: false,
-        controller: None,
-        subnet: false,
-        default_route: false,
-        outside_port: false,
-    };
-    const POD: Facts = Facts { kind: Kind::Pair, peer_elsewhere: true, ..NIC };
-    const BRIDGE: Facts = Facts { kind: Kind::Bridge, subnet: true, ..NIC };
+    const POD_PAIR: Kind = Kind::Pair { peer: None };
+    const LOCAL_PAIR: Kind = Kind::Pair { peer: Some(7) };
 
-    #[test]
-    fn a_pair_that_leads_to_another_namespace_is_a_pods() {
-        assert_eq!(role(&POD), Role::Pod);
+    fn plain(kind: Kind) -> Facts {
+        Facts {
+            kind,
+            has_subnet: false,
+            has_default_route: false,
+            is_port: false,
+            has_outside_port: false,
+            listed: None,
+        }
     }
 
     #[test]
-    fn as_a_port_of_a_bridge_too() {
-        assert_eq!(role(&Facts { controller: Some(Kind::Bridge), ..POD }), Role::Pod);
+    fn roles_follow_from_the_kind_and_what_it_carries() {
+        let rows = [
+            ("loopback", plain(Kind::Loopback), Role::Loopback),
+            ("NIC", plain(Kind::Outward), Role::Uplink),
+            ("NIC in a bond or bridge", Facts { is_port: true, ..plain(Kind::Outward) }, Role::Other),
+            ("dummy", plain(Kind::Internal), Role::Other),
+            ("dummy with a subnet", Facts { has_subnet: true, ..plain(Kind::Internal) }, Role::Other),
+            ("routed pod", plain(POD_PAIR), Role::Pod),
+            ("bridged pod", Facts { is_port: true, ..plain(POD_PAIR) }, Role::Pod),
+            ("veth as NIC, by its subnet", Facts { has_subnet: true, ..plain(POD_PAIR) }, Role::Uplink),
+            ("veth as NIC, by its route", Facts { has_default_route: true, ..plain(POD_PAIR) }, Role::Uplink),
+            ("veth with both ends here", Facts { has_subnet: true, ..plain(LOCAL_PAIR) }, Role::Other),
+            ("bridge of pods", Facts { has_subnet: true, ..plain(Kind::Bridge) }, Role::Other),
+            ("bridge with a NIC", Facts { has_outside_port: true, ..plain(Kind::Bridge) }, Role::Uplink),
+            ("bridge that leads out", Facts { has_default_route: true, ..plain(Kind::Bridge) }, Role::Uplink),
+        ];
+        for (story, facts, want) in rows {
+            assert_eq!(role(&facts), want, "{story}");
+        }
     }
 
     #[test]
-    fn a_pair_with_a_subnet_or_the_default_route_is_an_uplink() {
-        assert_eq!(role(&Facts { subnet: true, ..POD }), Role::Uplink);
-        assert_eq!(role(&Facts { default_route: true, ..POD }), Role::Uplink);
-    }
-
-    #[test]
-    fn a_pair_with_both_ends_here_is_nothing() {
-        assert_eq!(role(&Facts { peer_elsewhere: false, ..POD }), Role::Other);
-        assert_eq!(role(&Facts { peer_elsewhere: false, subnet: true, ..POD }), Role::Other);
-    }
-
-    #[test]
-    fn hardware_and_tunnels_are_uplinks() {
-        assert_eq!(role(&NIC), Role::Uplink);
-        assert_eq!(role(&Facts { peer_elsewhere: true, ..NIC }), Role::Uplink);
-    }
-
-    #[test]
-    fn ports_of_a_bond_or_bridge_leave_the_role_to_it() {
-        assert_eq!(role(&Facts { controller: Some(Kind::Outside), ..NIC }), Role::Other);
-        assert_eq!(role(&Facts { controller: Some(Kind::Bridge), ..NIC }), Role::Other);
-    }
-
-    #[test]
-    fn ports_of_a_vrf_keep_it() {
-        assert_eq!(role(&Facts { controller: Some(Kind::Vrf), ..NIC }), Role::Uplink);
-        assert_eq!(role(&Facts { kind: Kind::Vrf, ..NIC }), Role::Other);
-    }
-
-    #[test]
-    fn a_bridge_is_an_uplink_only_if_it_leads_beyond_pods() {
-        assert_eq!(role(&BRIDGE), Role::Other);
-        assert_eq!(role(&Facts { outside_port: true, ..BRIDGE }), Role::Uplink);
-        assert_eq!(role(&Facts { default_route: true, ..BRIDGE }), Role::Uplink);
-    }
-
-    #[test]
-    fn dummies_are_nothing_and_the_loopback_interface_is_itself() {
-        assert_eq!(role(&Facts { kind: Kind::Inside, subnet: true, ..NIC }), Role::Other);
-        assert_eq!(role(&Facts { loopback: true, subnet: true, ..NIC }), Role::Loopback);
+    fn a_list_of_uplinks_decides_for_all_but_pods_and_loopback() {
+        let listed = |kind, listed| role(&Facts { listed: Some(listed), ..plain(kind) });
+        assert_eq!(listed(Kind::Outward, true), Role::Uplink);
+        assert_eq!(listed(Kind::Outward, false), Role::Other);
+        assert_eq!(listed(Kind::Internal, true), Role::Uplink);
+        assert_eq!(listed(Kind::Bridge, true), Role::Uplink);
+        assert_eq!(listed(LOCAL_PAIR, true), Role::Uplink);
+        assert_eq!(listed(POD_PAIR, true), Role::Pod);
+        assert_eq!(listed(Kind::Loopback, true), Role::Loopback);
     }
 }

@@ -1,32 +1,31 @@
-//! Follows the node's interfaces, addresses and routes over rtnetlink, in the network namespace of the calling thread.
-//!
-//! Events are subscribed to before the first list is taken, so nothing is missed between the two; when the kernel says
-//! that events were lost, everything is listed again. Nothing is polled.
+//! The rtnetlink socket: a full dump, then notifications.
 
-use std::future::{Future, ready};
-use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
-use std::pin::Pin;
 use std::time::Duration;
 
-use futures::channel::mpsc::UnboundedReceiver;
-use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
-use netlink_packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
-use rtnetlink::sys::SocketAddr;
-use rtnetlink::{Handle, MulticastGroup, RouteMessageBuilder, new_multicast_connection};
-use tokio::sync::watch;
-use tokio::time::sleep;
+use futures::{FutureExt, StreamExt, channel::mpsc::UnboundedReceiver};
+use netlink_packet_route::{
+    AddressFamily, RouteNetlinkMessage, address::AddressMessage, link::LinkMessage, route::RouteMessage,
+};
+use rtnetlink::{
+    Handle, MulticastGroup, new_multicast_connection,
+    packet_core::{NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload},
+    sys::SocketAddr,
+};
+use tokio::{sync::watch, time};
 
-use super::NodeState;
-use super::kernel::Kernel;
-use super::selection::DeviceSelection;
+use super::{
+    Error, NodeState,
+    event::{Event, decode},
+    observed::Observed,
+    uplinks::Uplinks,
+};
 
-/// How long to wait for more after an event: adding an interface is a handful of them.
+/// A change comes as a burst of notifications (a pod's interface is made, moved, set up, given a route): they are
+/// taken together.
 const BURST: Duration = Duration::from_millis(5);
 
-/// How long to wait after a failure before the next attempt.
-const RETRY: Duration = Duration::from_secs(1);
+/// How often a dump is begun anew because the kernel's lists changed below it.
+const DUMP_ATTEMPTS: u32 = 50;
 
 const GROUPS: [MulticastGroup; 5] = [
     MulticastGroup::Link,
@@ -36,165 +35,149 @@ const GROUPS: [MulticastGroup; 5] = [
     MulticastGroup::Ipv6Route,
 ];
 
-type Events = UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>;
-
-/// Why the node can't be followed.
-#[derive(Debug, thiserror::Error)]
-pub enum WatchError {
-    /// No socket.
-    #[error("cannot open an rtnetlink socket")]
-    Open(#[source] io::Error),
-    /// The kernel refuses a list.
-    #[error("cannot list {what} over rtnetlink")]
-    List {
-        /// Interfaces, addresses or routes.
-        what: &'static str,
-        /// Why.
-        source: rtnetlink::Error,
-    },
-    /// The socket ended.
-    #[error("the rtnetlink socket was closed")]
-    Closed,
-}
-
-/// Lists the node once, and returns it with what keeps it in step: a future to be run beside its users. It ends when no
-/// receiver is left.
-pub async fn watch(
-    selection: DeviceSelection,
-) -> Result<(watch::Receiver<NodeState>, impl Future<Output = ()> + Send + 'static), WatchError> {
-    let (session, kernel) = Session::open().await?;
-    let (sender, receiver) = watch::channel(kernel.state(&selection));
-    Ok((receiver, keep_in_step(session, kernel, selection, sender)))
-}
-
-async fn keep_in_step(
-    mut session: Session,
-    mut kernel: Kernel,
-    selection: DeviceSelection,
-    sender: watch::Sender<NodeState>,
-) {
-    loop {
-        let error = tokio::select! {
-            () = sender.closed() => return,
-            error = session.follow(&mut kernel, &selection, &sender) => error,
-        };
-        tracing::warn!(%error, "lost sight of the node's interfaces, starting over");
-        (session, kernel) = reopened().await;
-        publish(&kernel, &selection, &sender);
-    }
-}
-
-async fn reopened() -> (Session, Kernel) {
-    loop {
-        match Session::open().await {
-            Ok(opened) => return opened,
-            Err(error) => tracing::warn!(%error, "cannot list the node's interfaces yet"),
-        }
-        sleep(RETRY).await;
-    }
-}
-
-fn publish(kernel: &Kernel, selection: &DeviceSelection, sender: &watch::Sender<NodeState>) {
-    let state = kernel.state(selection);
-    sender.send_if_modified(|published| {
-        let changed = *published != state;
-        if changed {
-            *published = state;
-        }
-        changed
-    });
-}
-
-/// A socket that has subscribed to every event.
-struct Session {
-    /// Moves messages between the socket and the two below; to be polled whenever they are.
-    connection: Pin<Box<dyn Future<Output = ()> + Send>>,
-    handle: Handle,
-    events: Events,
-}
-
-impl Session {
-    async fn open() -> Result<(Self, Kernel), WatchError> {
-        let (connection, handle, events) = new_multicast_connection(&GROUPS).map_err(WatchError::Open)?;
-        let mut session = Self { connection: Box::pin(connection), handle, events };
-        let mut kernel = Kernel::default();
+/// Watches the calling thread's network namespace until all receivers are gone. The first value is the full state;
+/// another follows when something in it changed. The channel closes when the watch fails, with the reason logged.
+///
+/// `uplinks` has the names and patterns (`eth*`) of the interfaces that are uplinks, and no others are; empty, they are
+/// detected.
+pub async fn watch(uplinks: Vec<String>) -> Result<watch::Receiver<NodeState>, Error> {
+    let uplinks = Uplinks::parse(&uplinks)?;
+    let mut watcher = Watcher::open()?;
+    watcher.refresh().await?;
+    let (sender, receiver) = watch::channel(watcher.observed.snapshot(&uplinks));
+    tokio::spawn(async move {
         tokio::select! {
-            listed = list(&session.handle, &mut kernel) => listed?,
-            () = &mut session.connection => return Err(WatchError::Closed),
-        }
-        Ok((session, kernel))
-    }
-
-    /// Publishes what events change. Returns when it can't go on.
-    async fn follow(
-        &mut self,
-        kernel: &mut Kernel,
-        selection: &DeviceSelection,
-        sender: &watch::Sender<NodeState>,
-    ) -> WatchError {
-        let work = async {
-            loop {
-                learn_burst(&mut self.events, &self.handle, kernel).await?;
-                publish(kernel, selection, sender);
+            () = sender.closed() => {}
+            error = watcher.publish(&sender, &uplinks) => {
+                tracing::error!(%error, "this node's interfaces are no longer followed");
             }
-        };
-        let worked: Result<(), WatchError> = tokio::select! {
-            worked = work => worked,
-            () = &mut self.connection => Err(WatchError::Closed),
-        };
-        worked.expect_err("the work ends with an error only")
-    }
-}
-
-/// Takes in events that come together.
-async fn learn_burst(events: &mut Events, handle: &Handle, kernel: &mut Kernel) -> Result<(), WatchError> {
-    let mut next = events.next().await.map(|(message, _)| message);
-    sleep(BURST).await;
-    loop {
-        match next.ok_or(WatchError::Closed)?.payload {
-            NetlinkPayload::InnerMessage(message) => kernel.learn(&message),
-            NetlinkPayload::Overrun(_) => {
-                *kernel = Kernel::default();
-                list(handle, kernel).await?;
-            }
-            _ => {}
         }
-        next = match events.next().now_or_never() {
-            None => break,
-            Some(event) => event.map(|(message, _)| message),
-        };
-    }
-    if kernel.take_routes_stale() {
-        kernel.forget_routes();
-        list_routes(handle, kernel).await?;
-    }
-    Ok(())
-}
-
-async fn list(handle: &Handle, kernel: &mut Kernel) -> Result<(), WatchError> {
-    let links = handle.link().get().execute().map_ok(RouteNetlinkMessage::NewLink);
-    learn_all("interfaces", links, kernel).await?;
-    let addresses = handle.address().get().execute().map_ok(RouteNetlinkMessage::NewAddress);
-    learn_all("addresses", addresses, kernel).await?;
-    list_routes(handle, kernel).await
-}
-
-async fn list_routes(handle: &Handle, kernel: &mut Kernel) -> Result<(), WatchError> {
-    for family in [RouteMessageBuilder::<Ipv4Addr>::new().build(), RouteMessageBuilder::<Ipv6Addr>::new().build()] {
-        let routes = handle.route().get(family).execute().map_ok(RouteNetlinkMessage::NewRoute);
-        learn_all("routes", routes, kernel).await?;
-    }
-    Ok(())
-}
-
-async fn learn_all(
-    what: &'static str,
-    messages: impl Stream<Item = Result<RouteNetlinkMessage, rtnetlink::Error>>,
-    kernel: &mut Kernel,
-) -> Result<(), WatchError> {
-    let messages = messages.try_for_each(|message| {
-        kernel.learn(&message);
-        ready(Ok(()))
     });
-    messages.await.map_err(|source| WatchError::List { what, source })
+    Ok(receiver)
+}
+
+struct Watcher {
+    handle: Handle,
+    notifications: UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>,
+    observed: Observed,
+}
+
+impl Watcher {
+    fn open() -> Result<Self, Error> {
+        let (mut connection, handle, notifications) =
+            new_multicast_connection(&GROUPS).map_err(|source| Error::Open { source })?;
+        // The end of a dump says whether it was interrupted.
+        connection.set_forward_done(true);
+        tokio::spawn(connection);
+        Ok(Self { handle, notifications, observed: Observed::nothing() })
+    }
+
+    /// Sends the state whenever it changed; returns when the watch fails.
+    async fn publish(&mut self, sender: &watch::Sender<NodeState>, uplinks: &Uplinks) -> Error {
+        loop {
+            if let Err(error) = self.refresh().await {
+                return error;
+            }
+            let state = self.observed.snapshot(uplinks);
+            sender.send_if_modified(|known| {
+                let changed = *known != state;
+                *known = state;
+                changed
+            });
+        }
+    }
+
+    /// Waits for a notification that matters, takes in the burst it belongs to, and reads all anew where that is due.
+    async fn refresh(&mut self) -> Result<(), Error> {
+        while !self.observed.is_stale() {
+            let (message, _) = self.notifications.next().await.ok_or(Error::Closed)?;
+            if self.take_in(message) {
+                break;
+            }
+        }
+        // Ends with the time: a node that is never quiet is told of all the same.
+        let burst = async {
+            while let Some((message, _)) = self.notifications.next().await {
+                self.take_in(message);
+            }
+        };
+        let _ = time::timeout(BURST, burst).await;
+        if self.observed.is_stale() {
+            self.observed = self.dump().await?;
+            // One socket delivers in order: what the dump overtook is here by now, and ends as the dump has it.
+            while let Some(Some((message, _))) = self.notifications.next().now_or_never() {
+                self.take_in(message);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the message mattered.
+    fn take_in(&mut self, message: NetlinkMessage<RouteNetlinkMessage>) -> bool {
+        match message.payload {
+            NetlinkPayload::InnerMessage(inner) => {
+                let Some(event) = decode(&inner) else { return false };
+                self.observed.apply(event);
+                true
+            }
+            NetlinkPayload::Overrun(_) => {
+                tracing::debug!("rtnetlink notifications were lost in a burst: reading all anew");
+                self.observed.mark_stale();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    async fn dump(&mut self) -> Result<Observed, Error> {
+        let mut events = Vec::new();
+        for (what, request) in [
+            ("interfaces", RouteNetlinkMessage::GetLink(LinkMessage::default())),
+            ("addresses", RouteNetlinkMessage::GetAddress(AddressMessage::default())),
+            ("IPv4 routes", routes(AddressFamily::Inet)),
+            ("IPv6 routes", routes(AddressFamily::Inet6)),
+        ] {
+            events.extend(self.list(what, request).await?);
+        }
+        Ok(Observed::from_dump(events))
+    }
+
+    /// One of the kernel's lists, whole.
+    async fn list(&mut self, what: &'static str, request: RouteNetlinkMessage) -> Result<Vec<Event>, Error> {
+        let mut message = NetlinkMessage::from(request);
+        message.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+        for _ in 0..DUMP_ATTEMPTS {
+            if let Some(events) = self.list_once(what, message.clone()).await? {
+                return Ok(events);
+            }
+            time::sleep(BURST).await;
+        }
+        Err(Error::Interrupted { what, attempts: DUMP_ATTEMPTS })
+    }
+
+    /// `None` when the list changed meanwhile, so that an entry may be missing.
+    async fn list_once(
+        &mut self,
+        what: &'static str,
+        request: NetlinkMessage<RouteNetlinkMessage>,
+    ) -> Result<Option<Vec<Event>>, Error> {
+        let mut answers = self.handle.request(request).map_err(|_| Error::Closed)?;
+        let (mut events, mut interrupted) = (Vec::new(), false);
+        while let Some(answer) = answers.next().await {
+            interrupted |= answer.header.flags & NLM_F_DUMP_INTR != 0;
+            match answer.payload {
+                NetlinkPayload::InnerMessage(inner) => events.extend(decode(&inner)),
+                NetlinkPayload::Error(error) => return Err(Error::Dump { what, source: error.to_io() }),
+                NetlinkPayload::Done(_) => return Ok((!interrupted).then_some(events)),
+                _ => {}
+            }
+        }
+        Err(Error::Closed)
+    }
+}
+
+fn routes(family: AddressFamily) -> RouteNetlinkMessage {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family;
+    RouteNetlinkMessage::GetRoute(message)
 }

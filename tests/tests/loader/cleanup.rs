@@ -7,7 +7,7 @@ use aya::programs::{SchedClassifier, TcAttachType};
 use proxy_user::dataplane::ebpf::cleanup::cleanup;
 use proxy_user::dataplane::ebpf::{Error, Hooks, TcMode};
 
-use crate::support::{Place, add_veth, run};
+use crate::support::{Place, add_veth, clean_up_at, run};
 
 fn tcx_programs(ifname: &str) -> usize {
     let count = |direction| SchedClassifier::query_tcx(ifname, direction).unwrap().1.len();
@@ -33,8 +33,20 @@ fn nothing_is_left_and_a_second_run_finds_nothing() {
     assert!(removed.iter().any(|pin| pin.ends_with("maps/SERVICES")), "{removed:?}");
     assert!(removed.iter().any(|pin| pin.ends_with("cgroup-connect4")), "{removed:?}");
     assert_eq!(tcx_programs("pod0"), 0);
-    assert_eq!(left(place.bpffs()), [PathBuf::new(); 0]);
+    assert_eq!(left(place.bpffs()), Vec::<PathBuf>::new());
     assert_eq!(place.clean_up().unwrap(), [""; 0]);
+}
+
+#[test]
+fn a_file_system_that_an_agent_mounted_is_unmounted() {
+    let place = Place::new();
+    let directory = tempfile::tempdir().unwrap();
+    let bpffs = directory.path().join("bpf");
+    drop(place.open_at(&bpffs, TcMode::Tcx).unwrap());
+    let removed = clean_up_at(&bpffs).unwrap();
+    assert!(removed.contains(&format!("BPF file system at {}", bpffs.display())), "{removed:?}");
+    assert!(!fs::read_to_string("/proc/self/mounts").unwrap().contains(bpffs.to_str().unwrap()));
+    assert_eq!(clean_up_at(&bpffs).unwrap(), [""; 0]);
 }
 
 #[test]

@@ -60,6 +60,19 @@ fn only_wanted_interfaces_keep_filters() {
 }
 
 #[test]
+fn an_interface_that_comes_back_under_its_index_gets_its_filters() {
+    let place = Place::new();
+    let veth = add_veth("pod0");
+    let mut dataplane = place.open(TcMode::Clsact).unwrap();
+    dataplane.attach_device(veth, "pod0", Hooks::Pod).unwrap();
+    run("ip link del pod0");
+    dataplane.retain_devices(&[].into()).unwrap();
+    run(&format!("ip link add pod0 index {veth} type veth peer name other"));
+    assert_eq!(dataplane.attach_device(veth, "pod0", Hooks::Pod).unwrap(), Attached::Yes);
+    assert_eq!(filters("pod0").len(), 1);
+}
+
+#[test]
 fn an_interface_that_is_gone_is_no_error() {
     let place = Place::new();
     let veth = add_veth("pod0");

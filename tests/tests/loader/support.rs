@@ -61,13 +61,17 @@ impl Place {
 
     /// Cleans up, with the same patience.
     pub(crate) fn clean_up(&self) -> Result<Vec<String>, Error> {
-        unlocked(|| cleanup(self.bpffs()))
+        clean_up_at(self.bpffs())
     }
 
     pub(crate) fn try_open(&self, tc_mode: TcMode) -> Result<Dataplane, Error> {
+        self.open_at(self.bpffs(), tc_mode)
+    }
+
+    pub(crate) fn open_at(&self, bpffs: &Path, tc_mode: TcMode) -> Result<Dataplane, Error> {
         Dataplane::open(&Options {
             object: &self.object,
-            bpffs: self.bpffs(),
+            bpffs,
             tc_mode,
             socket_lb: true,
             bpf_log_level: None,
@@ -99,6 +103,10 @@ impl Drop for Place {
         let _ = unmount(self.bpffs.path(), UnmountFlags::DETACH);
         let _ = fs::remove_dir(&self.cgroup);
     }
+}
+
+pub(crate) fn clean_up_at(bpffs: &Path) -> Result<Vec<String>, Error> {
+    unlocked(|| cleanup(bpffs))
 }
 
 fn unlocked<T>(attempt: impl Fn() -> Result<T, Error>) -> Result<T, Error> {

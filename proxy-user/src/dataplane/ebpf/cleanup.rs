@@ -27,17 +27,20 @@ pub fn cleanup(bpffs: &Path) -> Result<Vec<String>, Error> {
             }
         }
     }
-    if pins.is_some() {
+    if let Some(pins) = pins {
+        // A mount whose directory we hold, locked, is busy.
+        drop(pins);
         removed.extend(remove_root(bpffs)?);
     }
     Ok(removed)
 }
 
-/// Removes the directory itself, or the mount on it.
+/// Removes the mount on the directory, or the directory itself where it is one of a BPF file system.
 fn remove_root(bpffs: &Path) -> Result<Option<String>, Error> {
     if mount::unmount_ours(bpffs)? {
         return Ok(Some(format!("BPF file system at {}", bpffs.display())));
     }
-    // A mount point that isn't ours stays, and a directory in which someone else has pinned something.
-    Ok(remove_directory(bpffs).is_ok_and(|done| done).then(|| bpffs.display().to_string()))
+    // A mount point stays, and a directory in which someone else has pinned something.
+    let gone = mount::is_bpffs(bpffs) && remove_directory(bpffs).is_ok_and(|done| done);
+    Ok(gone.then(|| bpffs.display().to_string()))
 }

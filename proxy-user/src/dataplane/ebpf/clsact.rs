@@ -6,7 +6,7 @@
 use std::io;
 use std::mem::forget;
 
-use aya::programs::links::Link as _;
+use aya::programs::links::Link;
 use aya::programs::tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcHandle, qdisc_add_clsact};
 use aya::programs::{ProgramError, SchedClassifier, TcError};
 
@@ -38,7 +38,7 @@ pub(super) fn attach(program: &mut SchedClassifier, ifname: &str, direction: Dir
 
 /// Takes our program from a hook; whether there was one. The queueing discipline stays: others may use it.
 pub(super) fn detach(ifname: &str, direction: Direction) -> Result<bool, ProgramError> {
-    match ours(ifname, direction).map_err(ProgramError::from).and_then(|link| link.detach()) {
+    match ours(ifname, direction).map_err(ProgramError::from).and_then(Link::detach) {
         // No such filter, no clsact at all, or the interface is gone.
         Err(error) if matches!(errno(&error), Some(libc::ENOENT | libc::EINVAL | libc::ENODEV)) => Ok(false),
         detached => detached.map(|()| true),

@@ -67,7 +67,7 @@ impl Devices {
         }
         for (direction, program) in hooks.programs() {
             let Some(program) = program else {
-                self.detach_hook(ifname, (ifindex, direction))?;
+                self.detach_hook((ifindex, direction))?;
                 continue;
             };
             match self.attach_hook(classifier(ebpf, program)?, ifname, (ifindex, direction)) {
@@ -93,35 +93,30 @@ impl Devices {
         }
     }
 
-    fn detach_hook(&mut self, ifname: &str, hook: Hook) -> Result<bool, Error> {
+    fn detach_hook(&mut self, hook: Hook) -> Result<bool, Error> {
         match &mut self.tcx {
             Some(links) => links.detach(hook),
-            None => detach_filter(ifname, hook.1),
+            None => interfaces::name(hook.0)?.map_or(Ok(false), |ifname| detach_filter(&ifname, hook.1)),
         }
     }
 
     pub(super) fn detach(&mut self, ifindex: u32) -> Result<bool, Error> {
-        let name = self.attached.remove(&ifindex).map(|(name, _)| name).unwrap_or_default();
+        self.attached.remove(&ifindex);
         let mut detached = false;
         for direction in Direction::BOTH {
-            detached |= self.detach_hook(&name, (ifindex, direction))?;
+            detached |= self.detach_hook((ifindex, direction))?;
         }
         Ok(detached)
     }
 
     pub(super) fn retain(&mut self, wanted: &BTreeSet<u32>) -> Result<(), Error> {
         self.attached.retain(|ifindex, _| wanted.contains(ifindex));
-        let present: Vec<(Hook, String)> = match &self.tcx {
-            Some(links) => links.hooks().into_iter().map(|hook| (hook, String::new())).collect(),
-            None => interfaces::list()?
-                .into_iter()
-                .flat_map(|(ifindex, name)| Direction::BOTH.map(|direction| ((ifindex, direction), name.clone())))
-                .collect(),
+        let present: BTreeSet<u32> = match &self.tcx {
+            Some(links) => links.hooks().into_iter().map(|(ifindex, _)| ifindex).collect(),
+            None => interfaces::list()?.into_iter().map(|(ifindex, _)| ifindex).collect(),
         };
-        for (hook, name) in present {
-            if !wanted.contains(&hook.0) {
-                self.detach_hook(&name, hook)?;
-            }
+        for ifindex in present.difference(wanted) {
+            self.detach(*ifindex)?;
         }
         Ok(())
     }

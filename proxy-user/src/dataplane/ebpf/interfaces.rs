@@ -2,6 +2,10 @@
 
 use std::ffi::CStr;
 use std::io;
+use std::os::unix::net::UnixDatagram;
+
+use rustix::io::Errno;
+use rustix::net::netdevice::index_to_name;
 
 use super::error::Error;
 
@@ -29,4 +33,14 @@ pub(super) fn list() -> Result<Vec<(u32, String)>, Error> {
     // SAFETY: from if_nameindex, and not used any more.
     unsafe { libc::if_freenameindex(array) };
     Ok(interfaces)
+}
+
+/// Name of an interface; `None` when it is gone.
+pub(super) fn name(ifindex: u32) -> Result<Option<String>, Error> {
+    // Any socket will do to ask on.
+    let socket = UnixDatagram::unbound().map_err(Error::Interfaces)?;
+    match index_to_name(&socket, ifindex) {
+        Err(Errno::NODEV) => Ok(None),
+        name => name.map(Some).map_err(|errno| Error::Interfaces(errno.into())),
+    }
 }

@@ -2,6 +2,7 @@
 
 use aya::Ebpf;
 use aya_log::{EbpfLogger, Error as LogError};
+use log::{Level, Log, Metadata, Record};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -9,13 +10,13 @@ use super::error::Error;
 
 /// Passes what the programs log on to the agent's own log.
 pub struct ProgramLog {
-    ring: AsyncFd<EbpfLogger<&'static dyn log::Log>>,
+    ring: AsyncFd<EbpfLogger<Lines>>,
 }
 
 impl ProgramLog {
     /// Takes the ring of the loaded programs; `None` when none of them logs.
     pub(super) fn take(ebpf: &mut Ebpf) -> Result<Option<Self>, Error> {
-        let logger = match EbpfLogger::init(ebpf) {
+        let logger = match EbpfLogger::init_with_logger(ebpf, Lines) {
             Err(LogError::MapNotFound) => return Ok(None),
             logger => logger.map_err(Error::Log)?,
         };
@@ -32,4 +33,25 @@ impl ProgramLog {
             guard.clear_ready();
         }
     }
+}
+
+/// Makes lines of the agent's log of the programs' records. What was asked for when the programs were loaded is not
+/// filtered by level once more: the less severe records come as information.
+struct Lines;
+
+impl Log for Lines {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let (program, message) = (record.target(), record.args());
+        match record.level() {
+            Level::Error => tracing::error!(program, "{message}"),
+            Level::Warn => tracing::warn!(program, "{message}"),
+            level @ (Level::Info | Level::Debug | Level::Trace) => tracing::info!(program, %level, "{message}"),
+        }
+    }
+
+    fn flush(&self) {}
 }

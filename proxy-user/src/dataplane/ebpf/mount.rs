@@ -9,6 +9,7 @@ use rustix::fs::{Mode, mkdir, statfs};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::error::Error;
+use super::pins::pin_error;
 
 /// `BPF_FS_MAGIC` of `linux/magic.h`.
 const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
@@ -18,7 +19,7 @@ const USUAL: &str = "/sys/fs/bpf";
 const SOURCE: &str = "sluice";
 
 /// `path`, or for lack of it the closest directory above, is on a BPF file system.
-fn is_bpffs(path: &Path) -> bool {
+pub(super) fn is_bpffs(path: &Path) -> bool {
     let existing = path.ancestors().find(|directory| directory.exists());
     existing.is_some_and(|directory| statfs(directory).is_ok_and(|fs| fs.f_type == BPF_FS_MAGIC))
 }
@@ -51,8 +52,7 @@ pub(super) fn make_directories(path: &Path) -> io::Result<()> {
 
 /// Unmounts the file system at exactly `path`, if [`ensure_bpffs`] mounted it. Whether it did.
 pub(super) fn unmount_ours(path: &Path) -> Result<bool, Error> {
-    let error = |action| move |source: io::Error| Error::Bpffs { path: path.to_owned(), action, source };
-    let mounts = fs::read("/proc/self/mounts").map_err(error("reading /proc/self/mounts"))?;
+    let mounts = fs::read("/proc/self/mounts").map_err(pin_error("find the mount of", path))?;
     let mut ours = SOURCE.as_bytes().to_vec();
     ours.push(b' ');
     ours.extend(escaped(path));
@@ -60,7 +60,7 @@ pub(super) fn unmount_ours(path: &Path) -> Result<bool, Error> {
     if !mounts.split(|byte| *byte == b'\n').any(|mount| mount.starts_with(&ours)) {
         return Ok(false);
     }
-    unmount(path, UnmountFlags::empty()).map_err(|errno| error("unmounting")(errno.into()))?;
+    unmount(path, UnmountFlags::empty()).map_err(|errno| pin_error("unmount", path)(errno.into()))?;
     Ok(true)
 }
 

@@ -6,6 +6,7 @@
 use std::mem::size_of;
 use std::os::fd::{AsFd as _, OwnedFd};
 
+use proxy_common::sweep::COUNT_OFFSET;
 use proxy_common::tables::{FlowKey, FlowRecord};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -13,12 +14,7 @@ use super::batch::Batches;
 use super::error::Error;
 use super::sys::run_program;
 
-/// Most keys of one run.
-const MAX_KEYS: usize = 64;
-/// Length of the empty Ethernet header that begins the packet: without one the kernel takes none.
-const ETHERNET: usize = 14;
-/// Shortest packet the program is given.
-const MIN_LENGTH: usize = 64;
+const MAX_KEYS: usize = proxy_common::sweep::MAX_KEYS as usize;
 
 /// What a sweep did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -43,7 +39,7 @@ impl Sweeper {
     /// Walks through the flow tables once. `expired` tells, of a record and the kernel's monotonic clock in whole
     /// seconds, whether its flow may be over; what it names is removed if the kernel agrees.
     pub fn sweep(&self, expired: impl Fn(&FlowKey, &FlowRecord, u32) -> bool) -> Result<Swept, Error> {
-        let now = clock_gettime(ClockId::Monotonic).tv_sec as u32;
+        let now = clock_gettime(ClockId::Monotonic).tv_sec.cast_unsigned() as u32;
         let mut swept = Swept::default();
         let mut candidates = Vec::with_capacity(MAX_KEYS);
         for (table, fd) in &self.tables {
@@ -74,15 +70,14 @@ impl Sweeper {
     }
 }
 
-/// The packet that names candidates: an Ethernet header of zero bytes, their number, their keys.
+/// The packet that names candidates; see [`proxy_common::sweep`].
 fn message(keys: &[FlowKey]) -> Vec<u8> {
-    let mut packet = vec![0; ETHERNET];
+    let mut packet = vec![0; COUNT_OFFSET as usize];
     packet.extend((keys.len() as u32).to_ne_bytes());
     for key in keys {
         // SAFETY: a FlowKey is repr(C) without padding, so each of its bytes is initialised.
         let bytes = unsafe { std::slice::from_raw_parts((&raw const *key).cast::<u8>(), size_of::<FlowKey>()) };
         packet.extend(bytes);
     }
-    packet.resize(packet.len().max(MIN_LENGTH), 0);
     packet
 }

@@ -52,7 +52,7 @@ pub(super) fn restore(records: &Path) -> Result<Vec<String>, Error> {
             && read(&ifname, setting)? == Some(ours)
         {
             write(&ifname, setting, old)?;
-            restored.push(format!("net.ipv4.conf.{ifname}.{setting} = {ours}, was {old} before"));
+            restored.push(format!("setting net.ipv4.conf.{ifname}.{setting}={ours} (is {old} again)"));
         }
         remove_directory(&record)?;
     }

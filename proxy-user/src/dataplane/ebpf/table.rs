@@ -13,7 +13,7 @@ use super::write::WriteError;
 /// A hash whose keys are `K` and whose values are `V`.
 #[derive(Debug)]
 pub(super) struct Table<K, V> {
-    table: tables::Table,
+    definition: tables::Table,
     map: HashMap<MapData, K, V>,
     /// For what aya has no function for.
     fd: OwnedFd,
@@ -29,19 +29,19 @@ impl<K: Pod, V: Pod> Table<K, V> {
             return Err(Error::Missing { kind: "hash map", name });
         };
         let fd = data.fd().as_fd().try_clone_to_owned().map_err(|source| error(source.into()))?;
-        Ok(Self { table, map: map.try_into().map_err(error)?, fd })
+        Ok(Self { definition: table, map: map.try_into().map_err(error)?, fd })
     }
 
     /// Adds or replaces an entry.
     pub(super) fn put(&mut self, key: &K, value: &V) -> Result<(), WriteError> {
-        self.map.insert(key, value, 0).map_err(|source| WriteError::new(self.table, source))
+        self.map.insert(key, value, 0).map_err(|source| WriteError::new(self.definition, source))
     }
 
     /// Removes an entry; one that isn't there is fine.
     pub(super) fn delete(&mut self, key: &K) -> Result<(), WriteError> {
         match self.map.remove(key) {
             Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
-            removed => removed.map_err(|source| WriteError::new(self.table, source)),
+            removed => removed.map_err(|source| WriteError::new(self.definition, source)),
         }
     }
 
@@ -50,7 +50,7 @@ impl<K: Pod, V: Pod> Table<K, V> {
         let mut batches = Batches::<K, V>::new(self.fd.as_fd());
         let mut entries = Vec::new();
         while let Some((keys, values)) =
-            batches.next().map_err(|source| Error::Read { table: self.table.name, source })?
+            batches.next().map_err(|source| Error::Read { table: self.definition.name, source })?
         {
             entries.extend(keys.iter().copied().zip(values.iter().copied()));
         }
@@ -62,6 +62,6 @@ impl<K: Pod, V: Pod> Table<K, V> {
     }
 
     pub(super) const fn name(&self) -> &'static str {
-        self.table.name
+        self.definition.name
     }
 }

@@ -54,15 +54,13 @@ impl WriteError {
 
 /// A list of writes that stopped part of the way.
 #[derive(Debug, thiserror::Error)]
-#[error("write {done} of {total} failed: {write:?}")]
+#[error("stopped after {done} of {total} writes to the tables")]
 pub struct Unfinished {
     /// How many took effect: those before the failed one.
     pub done: usize,
     /// How many there were.
     pub total: usize,
-    /// The one that failed.
-    pub write: Write,
-    /// Why.
+    /// Why the next one failed.
     pub source: WriteError,
 }
 
@@ -107,7 +105,7 @@ impl Tables {
 
     pub(super) fn apply(&mut self, writes: &[Write]) -> Result<(), Unfinished> {
         for (done, write) in writes.iter().enumerate() {
-            self.write(write).map_err(|source| Unfinished { done, total: writes.len(), write: *write, source })?;
+            self.write(write).map_err(|source| Unfinished { done, total: writes.len(), source })?;
         }
         Ok(())
     }

@@ -1,0 +1,187 @@
+//! All that the kernel told of this node, and the state that follows from it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use proxy_common::addr::Family;
+
+use super::{
+    DeviceInfo, NodeState,
+    event::{Address, DefaultRoute, Event, Link},
+    role::{Facts, Kind, Role, role},
+    uplinks::Uplinks,
+};
+
+/// What the kernel told, in a dump and in notifications after it.
+#[derive(Debug)]
+pub(super) struct Observed {
+    links: BTreeMap<u32, Link>,
+    /// By interface, in the kernel's order: its first is IPv4's choice of source.
+    addresses: BTreeMap<u32, Vec<Address>>,
+    default_routes: BTreeSet<DefaultRoute>,
+    stale: bool,
+}
+
+impl Observed {
+    /// Nothing yet: a dump is due.
+    pub(super) fn nothing() -> Self {
+        Self { links: BTreeMap::new(), addresses: BTreeMap::new(), default_routes: BTreeSet::new(), stale: true }
+    }
+
+    /// From a full dump: interfaces, addresses, routes, in this order.
+    pub(super) fn from_dump(events: Vec<Event>) -> Self {
+        let mut observed = Self { stale: false, ..Self::nothing() };
+        for event in events {
+            match event {
+                Event::DefaultRoutes(routes) => observed.default_routes.extend(routes),
+                other => observed.record(other),
+            }
+        }
+        observed
+    }
+
+    /// A notification. Some say only that something changed: those make the state stale.
+    pub(super) fn apply(&mut self, event: Event) {
+        self.stale |= self.hides_changes(&event);
+        self.record(event);
+    }
+
+    /// Notifications were lost.
+    pub(super) fn mark_stale(&mut self) {
+        self.stale = true;
+    }
+
+    /// Only a new dump tells how things are.
+    pub(super) fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    fn record(&mut self, event: Event) {
+        match event {
+            Event::Link(index, link) => {
+                self.links.insert(index, link);
+            }
+            Event::LinkGone(index) => {
+                self.links.remove(&index);
+                self.addresses.remove(&index);
+            }
+            Event::Address(index, address) => {
+                let list = self.addresses.entry(index).or_default();
+                match list.iter_mut().find(|a| a.ip == address.ip && a.prefix_len == address.prefix_len) {
+                    Some(known) => *known = address,
+                    None => list.push(address),
+                }
+            }
+            Event::AddressGone(index, ip, prefix_len) => {
+                if let Some(list) = self.addresses.get_mut(&index) {
+                    list.retain(|a| a.ip != ip || a.prefix_len != prefix_len);
+                }
+            }
+            Event::DefaultRoutes(_) => {}
+        }
+    }
+
+    /// Whether more changed than a notification says.
+    fn hides_changes(&self, event: &Event) -> bool {
+        match event {
+            // A route may replace another one unsaid, and one of several ways out may go. They change so rarely that
+            // reading them anew costs less than following each case.
+            Event::DefaultRoutes(_) => true,
+            // The kernel drops the IPv4 routes of an interface that goes down, or loses its last address, unsaid.
+            Event::Link(index, link) => {
+                (!link.up && self.has_default_route(*index)) || self.peer_believed_elsewhere(link)
+            }
+            Event::LinkGone(index) => self.has_default_route(*index) || self.is_peer_of_another(*index),
+            Event::AddressGone(index, ip, _) => {
+                self.has_default_route(*index) || self.default_routes.iter().any(|route| route.source == Some(*ip))
+            }
+            Event::Address(..) => false,
+        }
+    }
+
+    /// Whether an interface that left is the other end of one that stays. It may have moved to another namespace,
+    /// which the kernel doesn't tell of the end that stays.
+    fn is_peer_of_another(&self, index: u32) -> bool {
+        self.links.values().any(|link| link.kind == Kind::Pair { peer: Some(index) })
+    }
+
+    /// Whether an interface is the other end of one whose peer was in another namespace: it came from there.
+    fn peer_believed_elsewhere(&self, link: &Link) -> bool {
+        let Kind::Pair { peer: Some(peer) } = link.kind else { return false };
+        self.links.get(&peer).is_some_and(|other| other.kind == Kind::Pair { peer: None })
+    }
+
+    /// The state of the node, with the operator's list of uplinks.
+    pub(super) fn snapshot(&self, uplinks: &Uplinks) -> NodeState {
+        let devices: BTreeMap<_, _> =
+            self.links.iter().map(|(&index, link)| (index, self.device(index, link, uplinks))).collect();
+        let addresses = devices
+            .iter()
+            .filter(|(_, device)| device.role != Role::Pod)
+            .flat_map(|(&index, _)| self.addresses_of(index))
+            .filter(|address| address.usable && is_of_node(address.ip))
+            .map(|address| address.ip)
+            .collect();
+        let default_devices = [Family::V4, Family::V6]
+            .into_iter()
+            // In order of preference; a route may precede its interface by a moment.
+            .filter_map(|family| Some((family, self.default_routes.iter().find(|r| r.family == family)?.device)))
+            .collect();
+        NodeState { devices, addresses, default_devices }
+    }
+
+    fn device(&self, index: u32, link: &Link, uplinks: &Uplinks) -> DeviceInfo {
+        let mut facts = self.facts(index, link);
+        facts.listed = uplinks.lists(&link.name);
+        facts.has_outside_port = link.kind == Kind::Bridge
+            && self.links.iter().any(|(&port, other)| other.master == Some(index) && !self.facts(port, other).is_pod());
+        let sources = || self.addresses_of(index).iter().filter(|address| address.source).map(|address| address.ip);
+        DeviceInfo {
+            name: link.name.clone(),
+            role: role(&facts),
+            ipv4: sources().find_map(|ip| if let IpAddr::V4(v4) = ip { Some(v4) } else { None }),
+            // A dump has new IPv6 addresses first and notifications have them last: the lowest is one choice for both.
+            ipv6: sources().filter_map(|ip| if let IpAddr::V6(v6) = ip { Some(v6) } else { None }).min(),
+            no_mac: link.no_mac,
+            up: link.up,
+        }
+    }
+
+    /// What the kernel says of one interface by itself.
+    fn facts(&self, index: u32, link: &Link) -> Facts {
+        Facts {
+            kind: link.kind,
+            has_subnet: self.addresses_of(index).iter().any(reaches_beyond_itself),
+            has_default_route: self.has_default_route(index),
+            is_port: link.master.is_some(),
+            has_outside_port: false,
+            listed: None,
+        }
+    }
+
+    fn addresses_of(&self, index: u32) -> &[Address] {
+        self.addresses.get(&index).map_or(&[], Vec::as_slice)
+    }
+
+    fn has_default_route(&self, index: u32) -> bool {
+        self.default_routes.iter().any(|route| route.device == index)
+    }
+}
+
+/// An address with a subnet around it, that isn't link-local.
+fn reaches_beyond_itself(address: &Address) -> bool {
+    match address.ip {
+        IpAddr::V4(ip) => !ip.is_link_local() && address.prefix_len < 32,
+        IpAddr::V6(ip) => !ip.is_unicast_link_local() && address.prefix_len < 128,
+    }
+}
+
+/// An address that others can reach this node by.
+fn is_of_node(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => !ip.is_loopback(),
+        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
+    }
+}

@@ -1,0 +1,71 @@
+//! Network namespaces that go away with the test.
+
+use std::{process::Command, sync::mpsc, thread};
+
+/// Moves the calling thread into a new network namespace, which goes away with the thread.
+fn enter_new_namespace() {
+    // SAFETY: only the network namespace of this thread changes; no file descriptor table is unshared.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }.unwrap();
+}
+
+/// Another network namespace (a pod's, a client's), held by a thread until dropped.
+pub(super) struct Elsewhere {
+    /// The thread that holds it, as `ip link set netns` takes it.
+    pub(super) holder: i32,
+    release: Option<mpsc::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Elsewhere {
+    pub(super) fn new() -> Self {
+        let (started, holder) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let thread = thread::spawn(move || {
+            enter_new_namespace();
+            started.send(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
+            let _ = released.recv();
+        });
+        Self { holder: holder.recv().unwrap(), release: Some(release), thread: Some(thread) }
+    }
+
+    /// Adds a veth pair whose other end is there.
+    pub(super) fn pair(&self, name: &str) {
+        ip(&format!("link add {name} type veth peer name peer-{name} netns {}", self.holder));
+    }
+
+    /// Moves an interface from there to the calling thread's namespace.
+    pub(super) fn send_back(&self, name: &str) {
+        let here = rustix::thread::gettid();
+        let namespace = format!("--net=/proc/{}/ns/net", self.holder);
+        run("nsenter", &format!("{namespace} ip link set {name} netns {}", here.as_raw_nonzero()));
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        drop(self.release.take());
+        self.thread.take().into_iter().for_each(|thread| thread.join().unwrap());
+    }
+}
+
+/// Runs `ip` with these arguments in the calling thread's namespace.
+pub(super) fn ip(arguments: &str) {
+    run("ip", arguments);
+}
+
+fn run(program: &str, arguments: &str) {
+    let output = Command::new(program).args(arguments.split_whitespace()).output().unwrap();
+    assert!(output.status.success(), "{program} {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Runs a test on a node of its own.
+pub(super) fn on_a_node<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
+    let node = thread::spawn(move || {
+        enter_new_namespace();
+        ip("link set lo up");
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test());
+    });
+    if let Err(panic) = node.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
