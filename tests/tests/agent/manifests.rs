@@ -214,9 +214,9 @@ const BAD: [(&str, &[&str]); 3] = [
         r#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}}
 ---
 {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
- "spec": {"clusterIP": "10.96.0.10", "ports": [{"port": 80}, {"name": "b", "port": 70000}]}}
+ "spec": {"clusterIP": "10.96.0.10", "ports": [{"name": "a", "port": 80}, {"name": "b", "port": 70000}]}}
 "#,
-        &["document 2", "Service default/web", "spec.ports", "70000"],
+        &["document 2", "Service default/web", "spec.ports[1].port", "70000"],
     ),
     // A field of another type.
     (
