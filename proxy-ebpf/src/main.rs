@@ -3,6 +3,7 @@
 //! One file a hook with thin entries: [`tc`] per packet, [`sock`] at the socket, [`sweep`] run by the agent.
 #![no_std]
 #![no_main]
+#![expect(clippy::needless_pass_by_value, reason = "aya's macros hand a program its context by value")]
 
 mod clock;
 mod maps;

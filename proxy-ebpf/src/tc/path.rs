@@ -98,19 +98,17 @@ enum Onward {
 fn onward(skb: Skb, hook: Hook, record: &FlowRecord) -> Onward {
     let to_node = || Maps.node_address(&record.dst).is_some();
     match (hook, is_reply(record)) {
-        (Hook::ToPod, _) => Onward::Stack,
         // An answer of the node's own programs was already routed to its client.
-        (Hook::FromNode, true) => Onward::Stack,
+        (Hook::ToPod, _) | (Hook::FromNode, true) => Onward::Stack,
         (Hook::FromNode, false) if !to_node() => Onward::Route,
         // On the loopback interface it is on its way there.
         (Hook::FromNode, false) if skb.ifindex() == LOOPBACK => Onward::Stack,
         (Hook::FromNode, false) => Onward::Node,
-        (_, true) if record.flags & flow_flags::CLIENT_IS_NODE != 0 => Onward::Node,
-        (Hook::FromPod | Hook::FromUplink, true) => Onward::Route,
+        (Hook::FromPod | Hook::FromUplink, true) if record.flags & flow_flags::CLIENT_IS_NODE != 0 => Onward::Node,
         // A pod's packet that keeps its source is routed as one sent to the backend directly would be.
         (Hook::FromPod, false) if record.flags & flow_flags::RESTORE_AT_CLIENT != 0 => Onward::Stack,
         (Hook::FromPod | Hook::FromUplink, false) if to_node() => Onward::Stack,
-        (Hook::FromPod | Hook::FromUplink, false) => Onward::Route,
+        (Hook::FromPod | Hook::FromUplink, _) => Onward::Route,
     }
 }
 

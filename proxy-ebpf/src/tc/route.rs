@@ -19,6 +19,8 @@ pub(crate) const LOOPBACK: u32 = 1;
 /// Entry of `DEVICES` with the node's own addresses, for interfaces that have none.
 const NODE: u32 = 0;
 
+#[expect(clippy::cast_possible_wrap, reason = "64 bytes")]
+const FIB_LOOKUP_SIZE: i32 = size_of::<FibLookup>() as i32;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 const BPF_FIB_LKUP_RET_SUCCESS: i64 = 0;
@@ -63,7 +65,7 @@ pub(crate) fn look_up(skb: Skb, key: &FlowKey, length: u32, route: &mut Route) -
         }
     }
     // SAFETY: `fib` is writable for its size.
-    let code = unsafe { bpf_fib_lookup(skb.0.cast(), &raw mut fib, size_of::<FibLookup>() as i32, 0) };
+    let code = unsafe { bpf_fib_lookup(skb.0.cast(), &raw mut fib, FIB_LOOKUP_SIZE, 0) };
     route.ifindex = fib.ifindex;
     route.macs = (code == BPF_FIB_LKUP_RET_SUCCESS).then_some([fib.dmac, fib.smac]);
     match code {

@@ -37,7 +37,7 @@ impl Skb {
         unsafe { (*self.0).ingress_ifindex }
     }
 
-    /// EtherType, as it lies in memory.
+    /// `EtherType`, as it lies in memory.
     #[inline(always)]
     pub(crate) fn ethertype(self) -> u16 {
         // SAFETY: as above.
