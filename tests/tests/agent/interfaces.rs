@@ -147,13 +147,16 @@ fn interface_that_changes_its_role_changes_its_programs() -> Result<()> {
     let before = links()?;
     let (pod, uplink) = (programs("from_pod", "to_pod"), programs("from_uplink", "to_uplink"));
     assert_eq!(running()?, pod);
-    // An address that stands for a subnet makes it a way out of the node.
-    node.run(&["ip", "address", "add", "172.31.0.1/24", "dev", &device])?;
+    // An address that stands for a subnet makes it a way out of the node. (IPv6: the kernel forgets the IPv4 routes of an
+    // interface whose last address goes, and this one has no other.)
+    node.run(&["ip", "address", "add", "fd00:31::1/64", "dev", &device, "nodad"])?;
     eventually("programs of an uplink", &uplink, running)?;
-    node.run(&["ip", "address", "del", "172.31.0.1/24", "dev", &device])?;
+    node.run(&["ip", "address", "del", "fd00:31::1/64", "dev", &device])?;
     eventually("programs of a pod", &pod, running)?;
     assert_eq!(links()?, before, "the links are the same throughout");
-    asker.http_get(cluster.cluster_ip("web", Family::V4)?)?;
+    for family in Family::BOTH {
+        asker.http_get(cluster.cluster_ip("web", family)?)?;
+    }
     Ok(())
 }
 
