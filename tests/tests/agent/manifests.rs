@@ -35,8 +35,7 @@ fn node(cluster: &Cluster) -> &Node {
 /// `IP:port` of pods, sorted as [`endpoints`] are.
 fn at(pods: &[(u8, u8)], port: u16) -> Vec<String> {
     let of = |(node, index): &(u8, u8)| topology::pod(*node, *index).iter().collect::<Vec<_>>();
-    let mut all: Vec<_> =
-        pods.iter().flat_map(of).map(|ip| SocketAddr::new(ip, port).to_string()).collect();
+    let mut all: Vec<_> = pods.iter().flat_map(of).map(|ip| SocketAddr::new(ip, port).to_string()).collect();
     all.sort();
     all
 }
@@ -287,7 +286,8 @@ fn file_that_is_bad_from_the_start_keeps_no_other_from_being_served() -> Result<
 fn json_lists_and_documents_are_read_and_other_kinds_are_no_errors() -> Result<()> {
     let mut cluster = cluster()?;
     let manifests = cluster.lab().manifests();
-    let listed = ["one", "two"].map(|name| with_pods_of("web", service(name, 30 + name.len() as u8 + u8::from(name == "two"), &http())));
+    let listed = ["one", "two"]
+        .map(|name| with_pods_of("web", service(name, 30 + name.len() as u8 + u8::from(name == "two"), &http())));
     let list = json!({"apiVersion": "v1", "kind": "List", "items": listed});
     fs::write(manifests.dir().join("list.json"), list.to_string())?;
     let others = [
