@@ -170,7 +170,7 @@ fn advance<T: ServiceTables + FlowTables>(
 
 /// The first packet of a new flow between the same addresses and ports, or one whose backend left its Service.
 #[inline(always)]
-fn begins_anew<T: ServiceTables>(
+fn begins_anew<T: ServiceTables + FlowTables>(
     tables: &T,
     entry: &impl FlowEntry,
     record: &FlowRecord,
@@ -178,7 +178,7 @@ fn begins_anew<T: ServiceTables>(
     state: State,
     now: u32,
 ) -> bool {
-    if expired(record, packet.key.protocol, now) || (packet.is_syn() && state.is_over()) {
+    if (packet.is_syn() && state.is_over()) || is_over(tables, &packet.key, record, now) {
         return true;
     }
     let epoch = tables.epoch();
@@ -190,6 +190,19 @@ fn begins_anew<T: ServiceTables>(
     }
     entry.set_epoch(epoch);
     false
+}
+
+/// Whether neither direction of a flow saw a packet for longer than its state allows. `record` belongs to `key`.
+#[inline(always)]
+pub fn is_over<T: FlowTables>(tables: &T, key: &FlowKey, record: &FlowRecord, now: u32) -> bool {
+    expired(record, key.protocol, now) && other_is_over(tables, key, record, now)
+}
+
+#[inline(never)]
+fn other_is_over<T: FlowTables>(tables: &T, key: &FlowKey, record: &FlowRecord, now: u32) -> bool {
+    let other = record.reply_key(key.protocol);
+    let entry = tables.established(&other).or_else(|| tables.half_open(&other));
+    entry.is_none_or(|entry| expired(&entry.record(), key.protocol, now))
 }
 
 /// Brings both directions to the state of `record`, which belongs to `key`; at most once a second and at a change of
@@ -244,8 +257,9 @@ pub const fn other_direction(key: &FlowKey, record: &FlowRecord) -> FlowRecord {
     }
 }
 
+/// Removes both directions of a flow. `record` belongs to `key`.
 #[inline(never)]
-fn forget<T: FlowTables>(tables: &T, key: &FlowKey, record: &FlowRecord) {
+pub fn forget<T: FlowTables>(tables: &T, key: &FlowKey, record: &FlowRecord) {
     let other = record.reply_key(key.protocol);
     tables.remove_established(key);
     tables.remove_established(&other);
@@ -276,13 +290,27 @@ pub fn open<T: ServiceTables + FlowTables>(
         return Err(Stop::NotOurs);
     }
     let key = &packet.key;
-    select(tables, packet, client, now, record)?;
+    match select(tables, packet, client, now, record) {
+        // The node's own connection, from a port that is also a node port.
+        Err(Stop::Drop(Reason::NoConnection)) if routes.is_own_socket(key) => return Err(Stop::NotOurs),
+        selected => selected?,
+    }
+    if matches!(client, Client::Outside) && is_forged(tables, key) {
+        return Err(Stop::NotOurs);
+    }
     let source_translated = translates_source(key, record, client);
     if source_translated {
         record.src = routes.source_towards(&translated(key, record)).ok_or(Reason::NoRoute)?;
     }
     reserve(tables, routes, key, record, source_translated)?;
     Ok(())
+}
+
+/// Comes from outside under an address that only the node itself has. The node's stack drops such a packet as a martian;
+/// a flow of it would take the replies to the node's own connections.
+#[inline(always)]
+fn is_forged(tables: &impl ServiceTables, key: &FlowKey) -> bool {
+    key.src.is_loopback() || tables.node_address(&key.src).is_some()
 }
 
 /// Writes to `record` the flow to the endpoint that is to serve a packet. A function of its own, as [`reserve`] is,
@@ -305,6 +333,9 @@ fn select<T: ServiceTables>(
     let (service, backend) = choose(tables, &frontend, service, client)?;
     *record = new_record(key, &service, &backend, client, now);
     record.epoch = tables.epoch();
+    if tables.node_address(&backend.addr).is_some() {
+        record.flags |= flow_flags::BACKEND_IS_NODE;
+    }
     Ok(())
 }
 
@@ -332,13 +363,13 @@ fn new_record(key: &FlowKey, service: &Service, backend: &Backend, client: Clien
 
 /// Whether replies come back to this node only if the client's address is replaced by one of its own.
 ///
-/// A client outside is kept where the backend is here: it answers through us. The node itself gets the address of the
+/// A client outside is kept where the backend is here, even if no `nodeName` says so: it answers through us. The node itself gets the address of the
 /// interface it leaves by, as a direct connection would. A pod of ours is always answered through us; one that reaches
 /// itself must not see its own address as the peer's.
 #[inline(always)]
 fn translates_source(key: &FlowKey, record: &FlowRecord, client: Client) -> bool {
     match client {
-        Client::Outside | Client::Node => record.flags & flow_flags::BACKEND_LOCAL == 0,
+        Client::Outside | Client::Node => record.flags & (flow_flags::BACKEND_LOCAL | flow_flags::BACKEND_IS_NODE) == 0,
         Client::Pod => record.dst == key.src,
     }
 }
@@ -400,7 +431,7 @@ fn claim<T: FlowTables>(
     // The other half of this very flow was evicted and is about to come back, or the holder of the port is long gone.
     if ours {
         Added::New
-    } else if expired(&standing, key.protocol, record.last_seen) {
+    } else if is_over(tables, key, &standing, record.last_seen) {
         forget(tables, key, &standing);
         tables.add_half_open(key, record)
     } else {
