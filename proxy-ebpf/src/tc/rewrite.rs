@@ -106,7 +106,7 @@ pub(crate) fn decrement_ttl(skb: Skb, packet: &Packet) -> Result<(), Reason> {
             add_l3(skb, packet.l3, Delta::NONE.half(half(old), half(new)))?;
             skb.store(packet.l3 + Ipv4::TTL, &new)
         }
-        Family::V6 => skb.store(packet.l3 + Ipv6::HOP_LIMIT, &new),
+        Family::V6 => skb.store_unsummed(packet.l3 + Ipv6::HOP_LIMIT, &new),
     }
 }
 

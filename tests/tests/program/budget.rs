@@ -12,19 +12,19 @@ use crate::bench::load;
 const VERIFIED_INSTRUCTIONS: [(&str, u32); 15] = [
     ("connect4", 2_800),
     ("connect6", 3_600),
-    ("from_pod", 82_000),
-    ("from_tunnel", 80_000),
-    ("from_uplink", 80_000),
+    ("from_pod", 96_000),
+    ("from_tunnel", 96_000),
+    ("from_uplink", 96_000),
     ("getpeername4", 80),
     ("getpeername6", 90),
     ("recvmsg4", 80),
     ("recvmsg6", 90),
     ("sendmsg4", 3_000),
     ("sendmsg6", 3_300),
-    ("sweep_flows", 110_000),
-    ("to_pod", 11_500),
-    ("to_tunnel", 104_000),
-    ("to_uplink", 104_000),
+    ("sweep_flows", 45_000),
+    ("to_pod", 13_500),
+    ("to_tunnel", 130_000),
+    ("to_uplink", 130_000),
 ];
 
 /// Bytes the kernel charges for all maps of a node without objects.
