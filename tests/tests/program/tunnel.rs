@@ -25,7 +25,7 @@ const FAMILIES: [[&str; 5]; 2] = [
 ];
 const TUN0: &[u8] = b"tun0";
 
-/// `tun0`, by which 203.0.113.0/24 and 2001:db8:9::/64 are reached: what is written comes in by it.
+/// `tun0`, by which 203.0.113.0/24 and `2001:db8:9::/64` are reached: what is written comes in by it.
 fn tunnel(bench: &mut Bench) -> File {
     let tun = File::options().read(true).write(true).open("/dev/net/tun").unwrap();
     // SAFETY: integers only: all zero is a value.
