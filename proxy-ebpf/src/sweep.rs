@@ -3,8 +3,7 @@
 
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
-use proxy_common::flow::expired;
-use proxy_common::nat::{FlowEntry as _, FlowTables as _};
+use proxy_common::nat::{FlowEntry as _, FlowTables as _, forget, is_over};
 use proxy_common::sweep::{COUNT_OFFSET, Count, KEYS_OFFSET, MAX_KEYS};
 use proxy_common::tables::FlowKey;
 use proxy_common::wire::Bytes as _;
@@ -30,23 +29,13 @@ pub(crate) fn sweep_flows(ctx: TcContext) -> i32 {
     removed
 }
 
-/// A flow is over when neither of its directions saw a packet for too long.
 #[inline(never)]
 fn remove_if_over(key: &FlowKey, now: u32) -> bool {
     let Some(entry) = Maps.established(key).or_else(|| Maps.half_open(key)) else { return false };
     let record = entry.record();
-    if !expired(&record, key.protocol, now) {
-        return false;
+    let over = is_over(&Maps, key, &record, now);
+    if over {
+        forget(&Maps, key, &record);
     }
-    let other_key = record.reply_key(key.protocol);
-    if let Some(other) = Maps.established(&other_key).or_else(|| Maps.half_open(&other_key))
-        && !expired(&other.record(), key.protocol, now)
-    {
-        return false;
-    }
-    for key in [key, &other_key] {
-        Maps.remove_established(key);
-        Maps.remove_half_open(key);
-    }
-    true
+    over
 }

@@ -182,7 +182,7 @@ fn is_translated_at(record: &FlowRecord, hook: Hook) -> bool {
 
 /// The first packet of a new flow between the same addresses and ports, or one whose backend left its Service.
 #[inline(always)]
-fn begins_anew<T: ServiceTables>(
+fn begins_anew<T: ServiceTables + FlowTables>(
     tables: &T,
     entry: &impl FlowEntry,
     record: &FlowRecord,
@@ -190,7 +190,7 @@ fn begins_anew<T: ServiceTables>(
     state: State,
     now: u32,
 ) -> bool {
-    if expired(record, packet.key.protocol, now) || (packet.is_syn() && state.is_over()) {
+    if (packet.is_syn() && state.is_over()) || is_over(tables, &packet.key, record, now) {
         return true;
     }
     let epoch = tables.epoch();
@@ -204,6 +204,19 @@ fn begins_anew<T: ServiceTables>(
     }
     entry.set_epoch(epoch);
     false
+}
+
+/// Whether neither direction of a flow saw a packet for longer than its state allows. `record` belongs to `key`.
+#[inline(always)]
+pub fn is_over<T: FlowTables>(tables: &T, key: &FlowKey, record: &FlowRecord, now: u32) -> bool {
+    expired(record, key.protocol, now) && other_is_over(tables, key, record, now)
+}
+
+#[inline(never)]
+fn other_is_over<T: FlowTables>(tables: &T, key: &FlowKey, record: &FlowRecord, now: u32) -> bool {
+    let other = record.reply_key(key.protocol);
+    let entry = tables.established(&other).or_else(|| tables.half_open(&other));
+    entry.is_none_or(|entry| expired(&entry.record(), key.protocol, now))
 }
 
 /// Brings both directions to the state of `record`, which belongs to `key`; at most once a second and at a change of
@@ -258,8 +271,9 @@ pub const fn other_direction(key: &FlowKey, record: &FlowRecord) -> FlowRecord {
     }
 }
 
+/// Removes both directions of a flow. `record` belongs to `key`.
 #[inline(never)]
-fn forget<T: FlowTables>(tables: &T, key: &FlowKey, record: &FlowRecord) {
+pub fn forget<T: FlowTables>(tables: &T, key: &FlowKey, record: &FlowRecord) {
     let other = record.reply_key(key.protocol);
     tables.remove_established(key);
     tables.remove_established(&other);
@@ -292,13 +306,24 @@ pub fn open<T: ServiceTables + FlowTables>(
     let key = &packet.key;
     match select(tables, packet, client, now, record) {
         Err(Stop::NotOurs) => part(tables, packet, client, now, record)?,
+        // The node's own connection, from a port that is also a node port.
+        Err(Stop::Drop(Reason::NoConnection)) if is_nodes_own(tables, routes, key) => return Err(Stop::NotOurs),
         selected => selected?,
+    }
+    if matches!(client, Client::Outside) && is_forged(tables, key) {
+        return Err(Stop::NotOurs);
     }
     let source_translated = translates_source(key, record, client);
     if source_translated {
-        record.src = routes.source_towards(&translated(key, record)).ok_or(Reason::NoRoute)?;
+        translate_source(routes, key, record)?;
     }
     reserve(tables, routes, key, record, sockets_to_ask(key, client, source_translated))?;
+    Ok(())
+}
+
+#[inline(never)]
+fn translate_source(routes: &impl Routes, key: &FlowKey, record: &mut FlowRecord) -> Result<(), Reason> {
+    record.src = routes.source_towards(&translated(key, record)).ok_or(Reason::NoRoute)?;
     Ok(())
 }
 
@@ -325,6 +350,19 @@ fn sockets_to_ask(key: &FlowKey, client: Client, source_translated: bool) -> Soc
     }
 }
 
+/// A connection of the node itself, not through a Service.
+#[inline(always)]
+fn is_nodes_own(tables: &impl ServiceTables, routes: &impl Routes, key: &FlowKey) -> bool {
+    tables.node_address(&key.dst).is_some() && routes.has_socket(key, Sockets::Nodes)
+}
+
+/// Comes from outside under an address that only the node itself has. The node's stack drops such a packet as a martian;
+/// a flow of it would take the replies to the node's own connections.
+#[inline(always)]
+fn is_forged(tables: &impl ServiceTables, key: &FlowKey) -> bool {
+    key.src.is_loopback() || tables.node_address(&key.src).is_some()
+}
+
 /// Writes to `record` the flow to the endpoint that is to serve a packet. A function of its own, as [`reserve`] is,
 /// because the stack of a kernel program is 512 bytes for all that call one another.
 #[inline(never)]
@@ -344,7 +382,7 @@ fn select<T: ServiceTables>(
     }
     let (service, backend) = choose(tables, &frontend, service, client)?;
     *record = new_record(key, &service, &backend, client, now);
-    record.epoch = tables.epoch();
+    finish(tables, record);
     Ok(())
 }
 
@@ -353,7 +391,7 @@ fn select<T: ServiceTables>(
 /// told apart if the packet's flow is translated too, to another source port; so writes to `record` a flow to where the
 /// packet goes anyway.
 #[inline(never)]
-fn part<T: FlowTables>(
+fn part<T: ServiceTables + FlowTables>(
     tables: &T,
     packet: &Packet,
     client: Client,
@@ -372,19 +410,23 @@ fn part<T: FlowTables>(
     if !is_reply(record) {
         return Err(Stop::NotOurs);
     }
-    if is_done(record, key.protocol, now) {
+    if State::from_number(record.state).is_over() || is_over(tables, &reply_key, record, now) {
         forget(tables, &reply_key, record);
         return Err(Stop::NotOurs);
     }
     let itself = Backend { addr: key.dst, port: key.dst_port, flags: backend_flags::LOCAL };
     *record = new_record(key, &Service::default(), &itself, client, now);
+    finish(tables, record);
     Ok(())
 }
 
-/// Nothing more is expected of a flow.
+/// Adds to a new record what the tables say.
 #[inline(always)]
-fn is_done(record: &FlowRecord, protocol: u32, now: u32) -> bool {
-    State::from_number(record.state).is_over() || expired(record, protocol, now)
+fn finish(tables: &impl ServiceTables, record: &mut FlowRecord) {
+    record.epoch = tables.epoch();
+    if tables.node_address(&record.dst).is_some() {
+        record.flags |= flow_flags::BACKEND_IS_NODE;
+    }
 }
 
 #[inline(always)]
@@ -411,13 +453,13 @@ fn new_record(key: &FlowKey, service: &Service, backend: &Backend, client: Clien
 
 /// Whether replies come back to this node only if the client's address is replaced by one of its own.
 ///
-/// A client outside is kept where the backend is here: it answers through us. The node itself gets the address of the
+/// A client outside is kept where the backend is here, even if no `nodeName` says so: it answers through us. The node itself gets the address of the
 /// interface it leaves by, as a direct connection would. A pod of ours is always answered through us; one that reaches
 /// itself must not see its own address as the peer's.
 #[inline(always)]
 fn translates_source(key: &FlowKey, record: &FlowRecord, client: Client) -> bool {
     match client {
-        Client::Outside | Client::Node => record.flags & flow_flags::BACKEND_LOCAL == 0,
+        Client::Outside | Client::Node => record.flags & (flow_flags::BACKEND_LOCAL | flow_flags::BACKEND_IS_NODE) == 0,
         Client::Pod => record.dst == key.src,
     }
 }
@@ -479,7 +521,7 @@ fn claim<T: FlowTables>(
     // The other half of this very flow was evicted and is about to come back, or the holder of the port is long gone.
     if ours {
         Added::New
-    } else if expired(&standing, key.protocol, record.last_seen) {
+    } else if is_over(tables, key, &standing, record.last_seen) {
         forget(tables, key, &standing);
         tables.add_half_open(key, record)
     } else {

@@ -353,3 +353,62 @@ fn a_full_table_refuses_the_flow_whole() {
         assert!(tables.flows_new.borrow().is_empty());
     }
 }
+
+#[test]
+fn a_flow_of_datagrams_lives_while_either_end_sends() {
+    let mut tables = tables("10.244.2.10", false, 0);
+    let ask = packet(UDP, POD, CLUSTER_IP, 0);
+    let there = run(&tables, &ask, Hook::FromPod, NOW).unwrap();
+    for second in (0..=200).step_by(20) {
+        run(&tables, &answer_to(&there, UDP, 0), Hook::ToPod, NOW + second).unwrap();
+    }
+    let fresh = Backend { addr: addr("10.244.2.11"), port: Port::new(8080), flags: 0 };
+    tables.backends.insert(BackendKey::new(u32::from(UDP), EndpointSet::Cluster, 0), fresh);
+    assert_eq!(run(&tables, &ask, Hook::FromPod, NOW + 201).unwrap().dst, there.dst);
+    // Once neither end was heard for long enough, a datagram begins another flow.
+    assert_eq!(run(&tables, &ask, Hook::FromPod, NOW + 1_000).unwrap().dst, fresh.addr);
+}
+
+#[test]
+fn no_source_port_is_taken_from_a_client_that_sends_without_an_answer() {
+    let tables = tables("10.244.2.10", false, 0);
+    let log = packet(UDP, CLIENT, NODE_PORT, 0);
+    for second in (0..=60).step_by(20) {
+        run(&tables, &log, Hook::FromUplink, NOW + second).unwrap();
+    }
+    let other = packet(UDP, ("198.51.100.11", CLIENT.1), NODE_PORT, 0);
+    let there = run(&tables, &other, Hook::FromUplink, NOW + 61).unwrap();
+    assert_ne!(there.src_port, Port::new(CLIENT.1));
+    assert_eq!(run(&tables, &log, Hook::FromUplink, NOW + 62).unwrap().src_port, Port::new(CLIENT.1));
+}
+
+#[test]
+fn a_backend_that_is_the_node_itself_needs_no_route_and_no_other_source() {
+    // The endpoints of the Service "kubernetes" name no node, so they aren't marked local.
+    let mut tables = tables(NODE_PORT.0, false, 0);
+    tables.source = None;
+    for (src, hook) in [(CLIENT, Hook::FromUplink), (("192.0.2.11", 40_000), Hook::FromNode), (POD, Hook::FromPod)] {
+        let there = run(&tables, &packet(TCP, src, CLUSTER_IP, Tcp::SYN), hook, NOW).unwrap();
+        assert_eq!((there.src, there.dst), (addr(src.0), addr(NODE_PORT.0)));
+        assert_ne!(there.flags & flow_flags::BACKEND_IS_NODE, 0);
+    }
+}
+
+#[test]
+fn an_outside_packet_with_an_address_of_the_node_as_source_opens_nothing() {
+    let tables = tables("10.244.1.10", true, 0);
+    for forged in [("192.0.2.11", 40_000), ("127.0.0.1", 40_000)] {
+        let packet = packet(UDP, forged, NODE_PORT, 0);
+        assert_eq!(run(&tables, &packet, Hook::FromUplink, NOW), Err(Stop::NotOurs));
+    }
+    assert!(tables.flows_new.borrow().is_empty());
+}
+
+#[test]
+fn a_connection_of_the_nodes_own_from_a_node_port_is_left_to_it() {
+    let mut tables = tables("10.244.2.10", false, 0);
+    let answer = packet(TCP, ("203.0.113.1", 443), NODE_PORT, Tcp::SYN | Tcp::ACK);
+    assert_eq!(run(&tables, &answer, Hook::FromUplink, NOW), Err(Stop::Drop(Reason::NoConnection)));
+    tables.sockets.insert(answer.key);
+    assert_eq!(run(&tables, &answer, Hook::FromUplink, NOW), Err(Stop::NotOurs));
+}

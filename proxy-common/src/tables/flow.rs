@@ -76,4 +76,6 @@ pub mod flow_flags {
     pub const BACKEND_LOCAL: u32 = 1 << 2;
     /// A program of the node itself is the client.
     pub const CLIENT_IS_NODE: u32 = 1 << 3;
+    /// The backend is the node itself: in the host network, at one of the node's addresses.
+    pub const BACKEND_IS_NODE: u32 = 1 << 4;
 }

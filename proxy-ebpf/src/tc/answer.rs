@@ -51,12 +51,12 @@ const QUOTED: u32 = 8;
 /// Sends the answer where the packet came from. Returns the program's verdict: a drop when there is none to be sent, as
 /// to a reset or an error.
 #[inline(never)]
-pub(crate) fn answer(skb: Skb, packet: &Packet, hook: Hook, answer: Answer) -> i32 {
-    send_back(skb, packet, hook, answer).map_or(TC_ACT_SHOT, |()| TC_ACT_REDIRECT)
+pub(crate) fn answer(skb: Skb, packet: &Packet, hook: Hook, answer: Answer, link_layer: u32) -> i32 {
+    send_back(skb, packet, hook, answer, link_layer).map_or(TC_ACT_SHOT, |()| TC_ACT_REDIRECT)
 }
 
 #[inline(always)]
-fn send_back(skb: Skb, packet: &Packet, hook: Hook, answer: Answer) -> Result<(), Reason> {
+fn send_back(skb: Skb, packet: &Packet, hook: Hook, answer: Answer, link_layer: u32) -> Result<(), Reason> {
     if matches!(packet.kind, Kind::IcmpError) || packet.tcp_flags & Tcp::RST != 0 {
         return Err(Reason::NoConnection);
     }
@@ -66,9 +66,9 @@ fn send_back(skb: Skb, packet: &Packet, hook: Hook, answer: Answer) -> Result<()
         icmp(skb, packet, answer)?;
     }
     if matches!(hook, Hook::FromNode | Hook::FromNodeToPod) {
-        return deliver_to_node(skb);
+        return deliver_to_node(skb, link_layer);
     }
-    if packet.l3 != 0 {
+    if link_layer != 0 {
         let Macs { dst, src } = skb.header(0).ok_or(Reason::RewriteFailed)?;
         skb.store(0, &Macs { dst: src, src: dst })?;
     }
@@ -90,7 +90,7 @@ unsafe impl Header for Macs {}
 #[inline(always)]
 fn reset(skb: Skb, packet: &Packet) -> Result<(), Reason> {
     let tcp: Tcp = skb.header(packet.l4).ok_or(Reason::Malformed)?;
-    let segment = skb.length().saturating_sub(packet.l4 + u32::from(tcp.offset >> 4) * 4)
+    let segment = ip_end(skb, packet)?.saturating_sub(packet.l4 + u32::from(tcp.offset >> 4) * 4)
         + u32::from(tcp.flags & Tcp::SYN != 0)
         + u32::from(tcp.flags & Tcp::FIN != 0);
     let (sequence, acknowledgement, flags) = if tcp.flags & Tcp::ACK != 0 {
@@ -134,6 +134,16 @@ fn reset(skb: Skb, packet: &Packet) -> Result<(), Reason> {
             skb.store(packet.l3, &ipv6_back(packet, protocol::TCP, Tcp::LEN))
         }
     }
+}
+
+/// Where the packet ends by its IP header; a short frame is padded behind it.
+#[inline(always)]
+fn ip_end(skb: Skb, packet: &Packet) -> Result<u32, Reason> {
+    let length = match packet.family {
+        Family::V4 => skb.header::<Ipv4>(packet.l3).map(|ip| u32::from(u16::from_be(ip.total_length))),
+        Family::V6 => skb.header::<Ipv6>(packet.l3).map(|ip| Ipv6::LEN + u32::from(u16::from_be(ip.payload_length))),
+    };
+    Ok(packet.l3 + length.ok_or(Reason::Malformed)?)
 }
 
 /// The pseudo-header's sum is the same in both directions.

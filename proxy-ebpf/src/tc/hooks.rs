@@ -5,8 +5,8 @@ use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 use proxy_common::nat::Hook;
 
-use super::path::{ETHERNET, run};
-use super::skb::Skb;
+use super::path::run;
+use super::skb::{ETHERNET, Skb};
 
 /// Ingress of a pod interface's host side.
 #[classifier]

@@ -5,7 +5,6 @@ use proxy_common::drop::{Reason, Stop};
 use proxy_common::flow::is_reply;
 use proxy_common::nat::{self, Followed, Hook, translated};
 use proxy_common::packet::{Kind, Packet, parse};
-use proxy_common::service::ServiceTables as _;
 use proxy_common::tables::{FlowRecord, flow_flags};
 
 use super::answer::{Answer, answer};
@@ -18,9 +17,6 @@ use crate::tables::Maps;
 
 /// Not ours, or done with: the next program on the hook, then the kernel's own stack.
 const NEXT: i32 = TC_ACT_UNSPEC;
-
-/// Bytes of an Ethernet header.
-pub(crate) const ETHERNET: u32 = 14;
 
 /// Runs a packet through a hook whose packets begin with `link_layer` bytes of link-layer header. Returns the
 /// program's verdict.
@@ -40,7 +36,7 @@ pub(crate) fn run(skb: Skb, hook: Hook, link_layer: u32) -> i32 {
                 Reason::TooBig => Answer::too_big(scratch.mtu),
                 _ => return TC_ACT_SHOT,
             };
-            answer(skb, &scratch.packet, hook, told)
+            answer(skb, &scratch.packet, hook, told, link_layer)
         }
     }
 }
@@ -48,24 +44,26 @@ pub(crate) fn run(skb: Skb, hook: Hook, link_layer: u32) -> i32 {
 /// `Ok` when the packet was sent on.
 #[inline(always)]
 fn decide(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<(), Stop> {
-    if skb.has_vlan() {
+    // A tunnel has nobody else. A bridge's pods address the bridge, so what comes from them is for another interface.
+    let for_another = link_layer != 0 && matches!(hook, Hook::FromUplink) && skb.is_for_another_host();
+    if for_another || skb.has_vlan() {
         return Err(Stop::NotOurs);
     }
     read(skb, link_layer, &mut scratch.packet)?;
-    let done = pass(skb, hook, scratch);
+    let done = pass(skb, hook, link_layer, scratch);
     log::outcome(skb, &scratch.packet, done);
     done
 }
 
 #[inline(always)]
-fn pass(skb: Skb, hook: Hook, scratch: &mut Scratch) -> Result<(), Stop> {
+fn pass(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<(), Stop> {
     let now = clock::seconds();
     match nat::follow(&Maps, &scratch.packet, hook, now, &mut scratch.record) {
         Followed::Leave => return Err(Stop::NotOurs),
         Followed::Translate => {}
         Followed::Unknown => begin(skb, &scratch.packet, hook, now, &mut scratch.record)?,
     }
-    carry_out(skb, hook, scratch)
+    carry_out(skb, hook, link_layer, scratch)
 }
 
 // These are functions of their own so that the stack of one is free again for the next.
@@ -96,42 +94,42 @@ enum Onward {
 
 #[inline(always)]
 fn onward(skb: Skb, hook: Hook, record: &FlowRecord) -> Onward {
-    let to_node = || Maps.node_address(&record.dst).is_some();
+    let to_node = record.flags & flow_flags::BACKEND_IS_NODE != 0;
     match (hook, is_reply(record)) {
         // An answer of the node's own programs was already routed to its client.
         (Hook::ToPod | Hook::FromNodeToPod, _) | (Hook::FromNode, true) => Onward::Stack,
-        (Hook::FromNode, false) if !to_node() => Onward::Route,
+        (Hook::FromNode, false) if !to_node => Onward::Route,
         // On the loopback interface it is on its way there.
         (Hook::FromNode, false) if skb.ifindex() == LOOPBACK => Onward::Stack,
         (Hook::FromNode, false) => Onward::Node,
         (Hook::FromPod | Hook::FromUplink, true) if record.flags & flow_flags::CLIENT_IS_NODE != 0 => Onward::Node,
         // A pod's packet that keeps its source is routed as one sent to the backend directly would be.
         (Hook::FromPod, false) if record.flags & flow_flags::RESTORE_AT_CLIENT != 0 => Onward::Stack,
-        (Hook::FromPod | Hook::FromUplink, false) if to_node() => Onward::Stack,
+        (Hook::FromPod | Hook::FromUplink, false) if to_node => Onward::Stack,
         (Hook::FromPod | Hook::FromUplink, _) => Onward::Route,
     }
 }
 
 /// Rewrites a packet and sends it on; `Ok` when it needs nothing more.
 #[inline(never)]
-fn carry_out(skb: Skb, hook: Hook, scratch: &mut Scratch) -> Result<(), Stop> {
+fn carry_out(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<(), Stop> {
     if matches!(hook, Hook::FromNode | Hook::FromNodeToPod) {
         skb.set_translated();
     }
     let onward = onward(skb, hook, &scratch.record);
     if matches!(onward, Onward::Route) {
-        return by_route(skb, hook, scratch);
+        return by_route(skb, hook, link_layer, scratch);
     }
     rewrite::translate(skb, &scratch.packet, &scratch.record)?;
     match onward {
-        Onward::Node => Ok(route::deliver_to_node(skb)?),
+        Onward::Node => Ok(route::deliver_to_node(skb, link_layer)?),
         Onward::Stack | Onward::Route => Err(Stop::NotOurs),
     }
 }
 
 /// Does as a router would, on a packet that passes by the node's stack.
 #[inline(always)]
-fn by_route(skb: Skb, hook: Hook, scratch: &mut Scratch) -> Result<(), Stop> {
+fn by_route(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<(), Stop> {
     let Scratch { packet, record, mtu } = scratch;
     let forwarded = !matches!(hook, Hook::FromNode);
     if forwarded && packet.ttl <= 1 {
@@ -146,5 +144,5 @@ fn by_route(skb: Skb, hook: Hook, scratch: &mut Scratch) -> Result<(), Stop> {
     if forwarded {
         rewrite::decrement_ttl(skb, packet)?;
     }
-    Ok(route::send(skb, &route)?)
+    Ok(route::send(skb, link_layer, &route)?)
 }

@@ -45,9 +45,9 @@ fn transport(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reaso
 fn icmp_error(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reason> {
     let (key, family) = (&packet.key, packet.family);
     let outer_src = source(skb, packet)?;
-    // A router on the way reports under its own name, the far end under the one the near end knows it by.
-    let outer_new_src = if outer_src == key.src { record.src } else { outer_src };
-    let outer = change(family, change(family, Delta::NONE, &outer_src, &outer_new_src), &key.dst, &record.dst);
+    // Whoever reports, to the near end it is the far end, as with the kernel's own NAT: another node that reports about a
+    // packet of its own pod would else get the report with its own address as source, and drop it.
+    let outer = change(family, change(family, Delta::NONE, &outer_src, &record.src), &key.dst, &record.dst);
     let inner = change(family, change(family, Delta::NONE, &key.dst, &record.dst), &key.src, &record.src);
     let ports =
         Delta::NONE.half(key.dst_port.wire(), record.dst_port.wire()).half(key.src_port.wire(), record.src_port.wire());
@@ -60,7 +60,7 @@ fn icmp_error(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reas
     }
     skb.store(packet.inner_l4, &Ports { src: record.dst_port.wire(), dst: record.src_port.wire() })?;
     set_addresses(skb, family, packet.l4 + Icmp::LEN, &record.dst, &record.src, inner)?;
-    set_addresses(skb, family, packet.l3, &outer_new_src, &record.dst, outer)
+    set_addresses(skb, family, packet.l3, &record.src, &record.dst, outer)
 }
 
 #[inline(always)]
@@ -106,7 +106,7 @@ pub(crate) fn decrement_ttl(skb: Skb, packet: &Packet) -> Result<(), Reason> {
             add_l3(skb, packet.l3, Delta::NONE.half(half(old), half(new)))?;
             skb.store(packet.l3 + Ipv4::TTL, &new)
         }
-        Family::V6 => skb.store(packet.l3 + Ipv6::HOP_LIMIT, &new),
+        Family::V6 => skb.store_unsummed(packet.l3 + Ipv6::HOP_LIMIT, &new),
     }
 }
 

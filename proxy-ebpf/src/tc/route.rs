@@ -94,9 +94,11 @@ pub(crate) fn length_on_link(skb: Skb, packet: &Packet) -> u32 {
     packet.l4.saturating_sub(packet.l3) + header + payload
 }
 
-/// Sends the packet out by a route, past the node's own stack.
+/// Sends the packet, which begins with `link_layer` bytes of link-layer header, out by a route, past the node's own
+/// stack.
 #[inline(always)]
-pub(crate) fn send(skb: Skb, route: &Route) -> Result<(), Reason> {
+pub(crate) fn send(skb: Skb, link_layer: u32, route: &Route) -> Result<(), Reason> {
+    skb.ensure_ethernet(link_layer)?;
     match &route.macs {
         Some(macs) => {
             skb.store(0, macs)?;
@@ -110,11 +112,12 @@ pub(crate) fn send(skb: Skb, route: &Route) -> Result<(), Reason> {
     Ok(())
 }
 
-/// Hands the packet to the node itself as if it came by the loopback interface, where a source that is the node's own
+/// Hands the packet, which begins with `link_layer` bytes of link-layer header, to the node itself as if it came by the loopback interface, where a source that is the node's own
 /// is no lie.
 #[inline(always)]
-pub(crate) fn deliver_to_node(skb: Skb) -> Result<(), Reason> {
+pub(crate) fn deliver_to_node(skb: Skb, link_layer: u32) -> Result<(), Reason> {
     const BPF_F_INGRESS: u64 = 1;
+    skb.ensure_ethernet(link_layer)?;
     // The loopback interface's own address at the link layer is all zero.
     skb.store(0, &[0_u8; 12])?;
     redirect(LOOPBACK, BPF_F_INGRESS);

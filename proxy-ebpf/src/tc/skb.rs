@@ -1,13 +1,18 @@
 //! Access to the packet.
 
 use aya_ebpf::EbpfContext as _;
-use aya_ebpf::bindings::__sk_buff;
-use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_skb_store_bytes};
+use aya_ebpf::bindings::{__sk_buff, BPF_F_RECOMPUTE_CSUM};
+use aya_ebpf::helpers::generated::{bpf_skb_change_head, bpf_skb_load_bytes, bpf_skb_store_bytes};
 use aya_ebpf::programs::TcContext;
 use proxy_common::drop::Reason;
 use proxy_common::wire::{Bytes, Header};
 
 const TRANSLATED: u32 = 0x51c3;
+
+/// Bytes of an Ethernet header.
+pub(crate) const ETHERNET: u32 = 14;
+/// Offset of the `EtherType` in it.
+const ETHERTYPE: u32 = 12;
 
 /// A packet at a tc hook.
 #[derive(Clone, Copy)]
@@ -61,6 +66,15 @@ impl Skb {
         unsafe { (*self.0).protocol as u16 }
     }
 
+    /// Its link-layer destination is another host: a card in promiscuous mode shows what isn't meant for it, and the
+    /// kernel's own stack ignores it.
+    #[inline(always)]
+    pub(crate) fn is_for_another_host(self) -> bool {
+        const PACKET_OTHERHOST: u32 = 3;
+        // SAFETY: as above.
+        unsafe { (*self.0).pkt_type == PACKET_OTHERHOST }
+    }
+
     /// It carries a VLAN tag that the kernel took off, so it belongs to another interface.
     #[inline(always)]
     pub(crate) fn has_vlan(self) -> bool {
@@ -78,10 +92,33 @@ impl Skb {
     /// Writes `bytes` at `offset`; checksums are the caller's.
     #[inline(always)]
     pub(crate) fn store<T: Copy>(self, offset: u32, bytes: &T) -> Result<(), Reason> {
+        self.store_with(offset, bytes, 0)
+    }
+
+    /// Writes `bytes` at `offset` where no checksum in the packet makes up for the change: the sum that a network card
+    /// took over the whole packet follows it.
+    #[inline(always)]
+    pub(crate) fn store_unsummed<T: Copy>(self, offset: u32, bytes: &T) -> Result<(), Reason> {
+        self.store_with(offset, bytes, u64::from(BPF_F_RECOMPUTE_CSUM))
+    }
+
+    #[inline(always)]
+    fn store_with<T: Copy>(self, offset: u32, bytes: &T, flags: u64) -> Result<(), Reason> {
+        let (from, length) = (core::ptr::from_ref(bytes).cast(), size_of::<T>() as u32);
         // SAFETY: `bytes` is readable for its size; the helper checks the packet's bounds.
-        let code =
-            unsafe { bpf_skb_store_bytes(self.0, offset, core::ptr::from_ref(bytes).cast(), size_of::<T>() as u32, 0) };
-        done(code)
+        done(unsafe { bpf_skb_store_bytes(self.0, offset, from, length, flags) })
+    }
+
+    /// Gives a packet that begins with `link_layer` bytes of link-layer header an Ethernet header if that is none, as at
+    /// a tunnel: the kernel redirects no packet without. Offsets that were read before are void.
+    #[inline(always)]
+    pub(crate) fn ensure_ethernet(self, link_layer: u32) -> Result<(), Reason> {
+        if link_layer != 0 {
+            return Ok(());
+        }
+        // SAFETY: the helper takes numbers only; no pointer into the packet is kept.
+        done(unsafe { bpf_skb_change_head(self.0, ETHERNET, 0) })?;
+        self.store(ETHERTYPE, &self.ethertype())
     }
 }
 

@@ -41,6 +41,28 @@ fn a_connection_to_a_service_without_endpoints_is_reset_at_once() {
 }
 
 #[test]
+fn what_pads_a_short_frame_is_no_part_of_the_segment_that_is_reset() {
+    for [_, _, client, node_port] in FAMILIES {
+        let mut bench = Bench::new();
+        bench.service(&[":30080"], &[], 0);
+        let padded = [tcp(client, node_port, "S"), vec![0; 6]].concat();
+        assert_eq!(bench.see("from_uplink", &padded).1, reset(node_port, client, 1_001));
+    }
+}
+
+#[test]
+fn a_segment_of_the_nodes_own_connection_from_a_node_port_is_left_to_it() {
+    for [_, _, client, node_port] in FAMILIES {
+        let mut bench = Bench::new();
+        bench.service(&[":30080"], &["10.244.2.10:8080", "[fd00:10:244:2::10]:8080"], 0);
+        let frame = tcp(client, node_port, "SA");
+        assert_eq!(bench.run("from_uplink", &frame).0, Verdict::Redirect);
+        let _socket = std::net::TcpListener::bind(node_port).unwrap();
+        assert_eq!(bench.run("from_uplink", &frame), (Verdict::Next, frame.clone()));
+    }
+}
+
+#[test]
 fn a_segment_of_no_known_connection_is_reset_by_its_own_number() {
     let mut bench = Bench::new();
     bench.service(&["10.96.0.1:80"], &["10.244.2.10:8080"], 0);

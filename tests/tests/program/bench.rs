@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use aya::maps::{HashMap, MapData, PerCpuArray};
-use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
+use aya::programs::{SchedClassifier, TcAttachType, TestRun as _, TestRunOptions};
 use aya::{Ebpf, EbpfLoader, Pod};
 use proxy_common::addr::{Addr, Family, Port, protocol};
 use proxy_common::drop::Reason;
@@ -173,6 +173,13 @@ impl Bench {
             .unwrap();
         out.truncate(result.data_size_out as usize);
         (result.return_value, out)
+    }
+
+    /// Has a program run on what comes in by an interface.
+    pub(crate) fn attach(&mut self, program: &str, ifname: &str) {
+        let program: &mut SchedClassifier = self.ebpf.program_mut(program).unwrap().try_into().unwrap();
+        program.load().unwrap();
+        program.attach(ifname, TcAttachType::Ingress).unwrap();
     }
 
     /// Packets dropped for a reason.

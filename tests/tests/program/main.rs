@@ -10,3 +10,4 @@ mod model;
 mod packet;
 mod service;
 mod sweep;
+mod tunnel;

@@ -200,6 +200,80 @@ fn what_is_no_service_passes_untouched() {
 }
 
 #[test]
+fn a_frame_meant_for_another_host_is_left_alone() {
+    for_each(|names, (open, _, _)| {
+        let mut bench = Bench::new();
+        bench.service(&[names.cluster_ip, ":30080"], &[names.remote], 0);
+        for frontend in [names.cluster_ip, names.node_port] {
+            let mut frame = packet(names.client, frontend, open);
+            frame[..6].copy_from_slice(&[2, 0, 0, 0, 0, 9]);
+            assert_eq!(bench.run("from_uplink", &frame), (Verdict::Next, frame.clone()));
+        }
+    });
+}
+
+#[test]
+fn an_outside_packet_with_the_nodes_own_source_is_left_to_the_stack() {
+    for_each(|names, (open, _, _)| {
+        let mut bench = Bench::new();
+        bench.service(&[":30080"], &[&format!("@{}", names.local)], 0);
+        let forged = packet(names.node, names.node_port, open);
+        assert_eq!(bench.run("from_uplink", &forged), (Verdict::Next, forged.clone()));
+        assert_eq!(bench.flows(), (0, 0));
+    });
+}
+
+#[test]
+fn a_backend_that_is_the_node_itself_is_reached_without_source_translation() {
+    for_each(|names, (open, answer, _)| {
+        let mut bench = Bench::new();
+        // As the endpoints of the Service "kubernetes": not marked as local, because they name no node.
+        let backend = names.node.replace(":40000", ":6443");
+        bench.service(&[names.cluster_ip], &[&backend], 0);
+        let (verdict, there) = bench.see("from_uplink", &packet(names.client, names.cluster_ip, open));
+        assert_eq!((verdict, ends(&there)), (Verdict::Next, (names.client, backend.as_str())));
+        let (verdict, back) = bench.see("to_uplink", &packet(&backend, names.client, answer));
+        assert_eq!((verdict, ends(&back)), (Verdict::Next, (names.cluster_ip, names.client)));
+        // A test run is on the loopback interface: it is on its way to the node already.
+        let (verdict, there) = bench.see("to_uplink", &packet(names.node, names.cluster_ip, open));
+        assert_eq!((verdict, ends(&there)), (Verdict::Next, (names.node, backend.as_str())));
+    });
+}
+
+/// Addresses whose fifth or sixth byte pair in an IP header reads as the family's `EtherType`: a test run always takes
+/// an Ethernet header for granted, and a tunnel's packet begins with IP.
+const BEYOND_TUNNEL: [&str; 2] = ["8.0.0.10:40000", "[2001:db8:86dd::10]:40000"];
+
+#[test]
+fn a_packet_from_a_tunnel_without_link_layer_gets_one_on_its_way_to_an_interface_that_has_one() {
+    for (names, beyond) in FAMILIES.iter().zip(BEYOND_TUNNEL) {
+        for (open, answer, _) in PROTOCOLS {
+            // Room for an IP header after the supposed Ethernet header, or the kernel refuses the run.
+            let from_tunnel =
+                |bench: &mut Bench, packet: Vec<u8>| bench.see("from_tunnel", &[&packet[14..], &[0; 14]].concat());
+
+            let mut bench = Bench::new();
+            bench.service(&[":30080"], &[&format!("@{}", names.local)], 0);
+            let (verdict, there) = from_tunnel(&mut bench, packet(beyond, names.node_port, open));
+            assert_eq!((verdict, ends(&there), there.ttl), (Verdict::Redirect, (beyond, names.local), 63));
+
+            // A backend beyond the tunnel answers a client outside, and the node itself.
+            let backend = beyond.replace(":40000", ":8080");
+            let mut bench = Bench::new();
+            bench.service(&[":30080", names.cluster_ip], &[&backend], 0);
+            bench.run("from_uplink", &packet(names.client, names.node_port, open));
+            let (verdict, back) = from_tunnel(&mut bench, packet(&backend, names.node, answer));
+            assert_eq!((verdict, ends(&back)), (Verdict::Redirect, (names.node_port, names.client)));
+
+            let own = names.node.replace(":40000", ":40001");
+            bench.run("to_uplink", &packet(&own, names.cluster_ip, open));
+            let (verdict, back) = from_tunnel(&mut bench, packet(&backend, &own, answer));
+            assert_eq!((verdict, ends(&back), back.ttl), (Verdict::Redirect, (names.cluster_ip, own.as_str()), 64));
+        }
+    }
+}
+
+#[test]
 fn an_ipv6_packet_with_an_ipv4_mapped_address_meets_no_ipv4_service() {
     let mut bench = Bench::new();
     bench.service(&["10.96.0.1:80"], &["10.244.2.10:8080"], 0);
