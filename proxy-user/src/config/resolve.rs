@@ -72,7 +72,7 @@ fn bpffs(given: Option<PathBuf>) -> Result<PathBuf, ConfigError> {
 }
 
 fn cgroup(given: Option<PathBuf>, socket_lb: SocketLb) -> Result<Option<PathBuf>, ConfigError> {
-    let found = given.or_else(|| mounts::of_type("cgroup2").into_iter().next());
+    let found = given.or_else(mounts::cgroup2);
     if found.is_none() && socket_lb != SocketLb::Off {
         let hint = "no cgroup v2 is mounted here; mount one (mount -t cgroup2 none DIR) or use --socket-lb off";
         return Err(ConfigError::Missing { key: "cgroup", flag: "--cgroup", hint });
