@@ -57,6 +57,12 @@ enum Resource {
 pub(super) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
     let pinned = Pinned::open(&args.bpffs.bpffs)?;
     let filter = Filter { namespace: args.namespace.as_deref(), name: args.name.as_deref() };
+    if let Some(name) = filter.name
+        && filter.ports(&pinned.names.entries()?).is_empty()
+    {
+        let place = filter.namespace.map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
+        anyhow::bail!("Service \"{name}\" not found{place}; `sluice get services` lists those there are");
+    }
     match args.resource {
         Resource::Services => print(&services::rows(&pinned.image()?, filter), args),
         Resource::Backends => print(&backends::rows(&pinned.image()?, filter), args),
