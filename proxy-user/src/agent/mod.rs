@@ -123,6 +123,7 @@ impl Agent {
         attach_sockets(&config, &mut dataplane)?;
         dataplane.remove_other_versions()?;
         sweep::start(dataplane.sweeper()?, metrics.clone());
+        metrics.nothing_pending();
         health.synced();
         health.ready();
         tracing::info!(node = config.node_name, services = services.count(), "serving");
