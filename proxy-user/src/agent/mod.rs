@@ -49,8 +49,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let health = Arc::new(Health::new(Limits::default()));
     let metrics = Arc::new(Metrics::new(&config));
     start_servers(&config, &health, &metrics);
+    // A task of its own: the verifier takes seconds, and a signal is not to wait for it. Whatever a start has done so far,
+    // the next one takes it over.
+    let start = tokio::spawn(Agent::start(config, report, health, metrics));
     tokio::select! {
-        done = Agent::start(config, report, health, metrics) => done?.run(&mut ends).await,
+        done = start => done??.run(&mut ends).await,
         () = ends.wait() => Ok(()),
     }
 }

@@ -19,9 +19,12 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Takes the hold on the `--bpffs` directory that one agent can have at a time.
+    /// Takes the hold on the `--bpffs` directory that one agent can have at a time, and puts the status of an agent that
+    /// starts in the place of an earlier one's.
     pub(super) fn open(config: &Config) -> Result<Self, StatusError> {
-        Ok(Self { publisher: Publisher::open(&config.bpffs)?, status: AgentStatus::new(config), writes: 0 })
+        let (publisher, status) = (Publisher::open(&config.bpffs)?, AgentStatus::new(config));
+        publisher.publish(&status)?;
+        Ok(Self { publisher, status, writes: 0 })
     }
 
     /// Brings status and metrics up to date. `failures` is what the kernel doesn't have although it was tried.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use glob::Pattern;
+
 use super::{BindAddress, Config, ConfigError, Settings, SocketLb};
 use crate::mounts;
 
@@ -88,14 +90,16 @@ fn cgroup(given: Option<PathBuf>, socket_lb: SocketLb) -> Result<Option<PathBuf>
 fn devices(given: Option<Vec<String>>) -> Result<Vec<String>, ConfigError> {
     let devices = given.unwrap_or_default();
     // The kernel's rule for interface names: at most 15 bytes, no slash and no white space.
-    let bad = |name: &&String| name.is_empty() || name.len() > 15 || name.contains(['/', ' ', '\t', '\n']);
+    let bad = |name: &&String| {
+        name.is_empty() || name.len() > 15 || name.contains(['/', ' ', '\t', '\n']) || Pattern::new(name).is_err()
+    };
     match devices.iter().find(bad) {
         None => Ok(devices),
         Some(name) => Err(ConfigError::Invalid {
             key: "devices",
             flag: "--device",
             value: name.clone(),
-            expected: "is not an interface name or pattern: at most 15 characters, no slash and no space",
+            expected: "is not an interface name or pattern such as eth*: at most 15 characters, no slash, no space, brackets closed",
         }),
     }
 }
