@@ -12,8 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use self::node_tables::NodeTables;
@@ -49,9 +51,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let health = Arc::new(Health::new(Limits::default()));
     let metrics = Arc::new(Metrics::new(&config));
     start_servers(&config, &health, &metrics);
-    // A task of its own: the verifier takes seconds, and a signal is not to wait for it. Whatever a start has done so far,
-    // the next one takes it over.
-    let start = tokio::spawn(Agent::start(config, report, health, metrics));
+    // On a thread of its own: the verifier takes seconds, and neither signals nor health are to wait for it. Whatever a
+    // start has done so far, the next one takes over.
+    let runtime = Handle::current();
+    let start = spawn_blocking(move || runtime.block_on(Agent::start(config, report, health, metrics)));
     tokio::select! {
         done = start => done??.run(&mut ends).await,
         () = ends.wait() => Ok(()),
