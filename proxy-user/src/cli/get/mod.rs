@@ -57,12 +57,6 @@ enum Resource {
 pub(super) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
     let pinned = Pinned::open(&args.bpffs.bpffs)?;
     let filter = Filter { namespace: args.namespace.as_deref(), name: args.name.as_deref() };
-    if let Some(name) = filter.name
-        && filter.ports(&pinned.names.entries()?).is_empty()
-    {
-        let place = filter.namespace.map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
-        anyhow::bail!("Service \"{name}\" not found{place}; `sluice get services` lists those there are");
-    }
     match args.resource {
         Resource::Services => print(&services::rows(&pinned.image()?, filter), args),
         Resource::Backends => print(&backends::rows(&pinned.image()?, filter), args),
@@ -74,9 +68,10 @@ pub(super) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
 fn print<R: Row>(rows: &[R], args: &GetArgs) -> anyhow::Result<ExitCode> {
     let for_people = matches!(args.output, ListFormat::Table | ListFormat::Wide);
     if rows.is_empty() && for_people {
-        match &args.namespace {
-            Some(namespace) => eprintln!("No resources found in {namespace} namespace."),
-            None => eprintln!("No resources found."),
+        match (&args.namespace, &args.name) {
+            (_, Some(name)) => eprintln!("No resources found of a Service {name}."),
+            (Some(namespace), None) => eprintln!("No resources found in {namespace} namespace."),
+            (None, None) => eprintln!("No resources found."),
         }
         return Ok(ExitCode::SUCCESS);
     }
