@@ -8,6 +8,7 @@ pub mod agent;
 pub mod cli;
 pub mod config;
 pub mod dataplane;
+mod explain;
 pub mod logging;
 pub mod model;
 mod mounts;

@@ -141,6 +141,18 @@ fn cleanup_removes_what_is_pinned_and_a_second_one_finds_nothing() {
 }
 
 #[test]
+fn an_error_names_its_cause_and_once() {
+    let bpffs = Bpffs::new();
+    let servers = ["--healthz-bind-address", "", "--metrics-bind-address", "", "--socket-lb", "off"];
+    let output = bpffs.sluice(&[&["agent", "--manifests", "/nonexistent"], &servers[..]].concat());
+    assert_eq!(code(&output), 1);
+    let message = stderr(&output).lines().last().unwrap();
+    assert!(message.starts_with("error: manifests: /nonexistent: "), "{message}");
+    assert_eq!(message.matches("No such file or directory").count(), 1, "{message}");
+    bpffs.sluice(&["cleanup"]);
+}
+
+#[test]
 fn cleanup_is_refused_while_an_agent_runs() {
     let bpffs = Bpffs::new();
     fs::create_dir_all(bpffs.path().join("v1/maps")).unwrap();

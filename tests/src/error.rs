@@ -82,6 +82,9 @@ pub enum Error {
         /// What there is.
         have: String,
     },
+    /// No lab was named, and there isn't exactly one.
+    #[error("which lab? There {0}; name it by its number")]
+    WhichLab(String),
     /// `down` of a lab whose process still runs.
     #[error("lab {0} belongs to a running process: end that process (Ctrl-C), it removes its lab")]
     InUse(u32),

@@ -28,7 +28,10 @@ pub fn find(number: Option<u32>) -> Result<LabId> {
     found.copied().ok_or_else(|| {
         let names: Vec<_> = all.iter().map(ToString::to_string).collect();
         let have = if names.is_empty() { "is none".into() } else { format!("are {}", names.join(", ")) };
-        Error::Unknown { what: "lab", name: number.map_or_else(String::new, |number| number.to_string()), have }
+        match number {
+            Some(number) => Error::Unknown { what: "lab", name: number.to_string(), have },
+            None => Error::WhichLab(have),
+        }
     })
 }
 

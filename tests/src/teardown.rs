@@ -13,6 +13,9 @@ use crate::id::LabId;
 use crate::ip::Batch;
 use crate::netns;
 
+/// Where agents tell about themselves.
+const STATUS: &str = "/run/sluice";
+
 /// Removes a lab. What is gone already is no error, so an interrupted removal can be repeated.
 pub(crate) fn teardown(id: LabId) -> Result<()> {
     let dir = id.dir();
@@ -21,10 +24,26 @@ pub(crate) fn teardown(id: LabId) -> Result<()> {
         unmount(&target, UnmountFlags::DETACH).doing(|| format!("unmount {}", target.display()))?;
     }
     remove_namespaces(id)?;
+    remove_status(id)?;
     match fs::remove_dir_all(&dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result.doing(|| format!("remove {}", dir.display())),
     }
+}
+
+/// What agents told about themselves: a directory each, named after their bpffs as systemd names units after paths.
+fn remove_status(id: LabId) -> Result<()> {
+    let path = id.dir().display().to_string();
+    let prefix = format!("{}-", path.trim_start_matches('/').replace('-', "\\x2d").replace('/', "-"));
+    let Ok(entries) = fs::read_dir(STATUS) else { return Ok(()) };
+    for entry in entries {
+        let entry = entry.doing(|| format!("list {STATUS}"))?;
+        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            let path = entry.path();
+            fs::remove_dir_all(&path).doing(|| format!("remove {}", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 fn mounts_below(dir: &Path) -> Result<Vec<PathBuf>> {

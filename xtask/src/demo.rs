@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use lab::demo::{Demo, Row, table};
 use lab::{Attachment, SocketLb};
 
-use crate::{build, setup};
+use crate::{build, process, setup};
 
 /// What to show, and how
 #[derive(Args)]
@@ -67,9 +67,9 @@ pub(crate) fn run(args: DemoArgs) -> Result<()> {
     };
     let outcome = demo.run(|step| eprintln!("==> {step}"))?;
     match args.output {
-        Output::Table => print!("{}", table(&outcome.rows)),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&outcome.rows)?),
-    }
+        Output::Table => process::print(&table(&outcome.rows)),
+        Output::Json => process::print(&(serde_json::to_string_pretty(&outcome.rows)? + "\n")),
+    }?;
     if let Some(id) = outcome.kept {
         eprintln!("{}", look_around(&id.to_string()));
     }

@@ -4,6 +4,8 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use lab::{Host, existing};
 
+use crate::process;
+
 /// What to do with a lab
 #[derive(Args)]
 pub(crate) struct LabArgs {
@@ -37,9 +39,8 @@ enum Verb {
 pub(crate) fn run(args: LabArgs) -> Result<()> {
     match args.verb {
         Verb::List => {
-            for (id, hosts) in existing::list()? {
-                println!("{id}\t{}", hosts.join(" "));
-            }
+            let lines = existing::list()?.into_iter().map(|(id, hosts)| format!("{id}\t{}\n", hosts.join(" ")));
+            process::print(&lines.collect::<String>())?;
         }
         Verb::Exec { lab, host, command } => {
             let host = Host::find(existing::find(lab)?, &host)?;

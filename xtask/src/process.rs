@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -30,6 +31,14 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         bail!("`{}` failed ({}): {}", line(command), output.status, gist(&complaint));
     }
     String::from_utf8(output.stdout).with_context(|| format!("`{}` printed something that isn't UTF-8", line(command)))
+}
+
+/// Writes to standard output. A reader that went away (`| head`) has what it wanted: no error.
+pub(crate) fn print(text: &str) -> Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
 }
 
 /// Whether a program is there and answers with success; it prints nothing.

@@ -12,8 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use self::node_tables::NodeTables;
@@ -21,6 +23,7 @@ use self::report::Report;
 use self::services::Services;
 use crate::config::{BpfLogLevel, Config, SocketLb};
 use crate::dataplane::ebpf::{Dataplane, Globals, Level, Options, TcMode};
+use crate::explain::explain;
 use crate::node::{self, NodeState};
 use crate::objects::ObjectEvent;
 use crate::objects::manifest::ManifestSource;
@@ -48,8 +51,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let health = Arc::new(Health::new(Limits::default()));
     let metrics = Arc::new(Metrics::new(&config));
     start_servers(&config, &health, &metrics);
+    // On a thread of its own: the verifier takes seconds, and neither signals nor health are to wait for it. Whatever a
+    // start has done so far, the next one takes over.
+    let runtime = Handle::current();
+    let start = spawn_blocking(move || runtime.block_on(Agent::start(config, report, health, metrics)));
     tokio::select! {
-        done = Agent::start(config, report, health, metrics) => done?.run(&mut ends).await,
+        done = start => done??.run(&mut ends).await,
         () = ends.wait() => Ok(()),
     }
 }
@@ -92,7 +99,9 @@ struct Agent {
     report: Report,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
-    /// When to try again what failed.
+    /// What failed at the last attempt.
+    failures: Vec<String>,
+    /// When to try it again.
     retry: Option<Instant>,
 }
 
@@ -112,18 +121,21 @@ impl Agent {
         let mut node_tables = NodeTables::default();
         let state = node.borrow().clone();
         node_tables.put(&mut dataplane, &state)?;
-        let mut services = Services::new(&config.node_name, dataplane.read_image()?);
-        services.take(events);
+        let mut services = Services::new(&config.node_name);
+        services.take(events, &metrics);
         services.sync(&mut dataplane, &metrics)?;
         NodeTables::attach(&mut dataplane, &state)?;
         node_tables.trim(&mut dataplane, &state)?;
         attach_sockets(&config, &mut dataplane)?;
         dataplane.remove_other_versions()?;
         sweep::start(dataplane.sweeper()?, metrics.clone());
+        metrics.nothing_pending();
         health.synced();
         health.ready();
         tracing::info!(node = config.node_name, services = services.count(), "serving");
-        let mut agent = Self { source, node, dataplane, services, node_tables, report, health, metrics, retry: None };
+        let (failures, retry) = (Vec::new(), None);
+        let mut agent =
+            Self { source, node, dataplane, services, node_tables, report, health, metrics, failures, retry };
         agent.publish();
         Ok(agent)
     }
@@ -151,7 +163,7 @@ impl Agent {
     }
 
     fn objects_changed(&mut self, events: Vec<ObjectEvent>) {
-        if self.services.take(events) {
+        if self.services.take(events, &self.metrics) {
             self.sync();
         }
     }
@@ -161,24 +173,26 @@ impl Agent {
         self.health.queued();
         self.metrics.queued();
         let state = self.node.borrow_and_update().clone();
-        let done = self
-            .services
-            .sync(&mut self.dataplane, &self.metrics)
-            .and_then(|()| self.node_tables.follow(&mut self.dataplane, &state));
-        match done {
-            Ok(()) => {
-                self.retry = None;
-                self.health.synced();
-            }
-            Err(error) => {
-                tracing::error!("{error:#}; trying again");
-                self.retry = Some(Instant::now() + RETRY);
-            }
+        // Neither waits for the other: a pod's interface is served although a table is full.
+        let services = self.services.sync(&mut self.dataplane, &self.metrics);
+        let node = self.node_tables.follow(&mut self.dataplane, &state);
+        let errors = [services, node].into_iter().filter_map(Result::err);
+        self.failures = errors.map(|error| explain(error.as_ref())).collect();
+        for failure in &self.failures {
+            tracing::error!("{failure}; trying again");
+        }
+        if self.failures.is_empty() {
+            self.retry = None;
+            self.health.synced();
+            self.metrics.nothing_pending();
+        } else {
+            self.retry = Some(Instant::now() + RETRY);
         }
     }
 
     fn publish(&mut self) {
-        self.report.publish(&self.services, &self.node.borrow(), &self.dataplane, &self.metrics);
+        let Self { services, node, dataplane, metrics, failures, .. } = self;
+        self.report.publish(services, &node.borrow(), dataplane, metrics, failures);
     }
 }
 
@@ -216,7 +230,7 @@ fn start_program_log(dataplane: &mut Dataplane) -> anyhow::Result<()> {
     if let Some(log) = dataplane.program_log()? {
         tokio::spawn(async move {
             if let Err(error) = log.run().await {
-                tracing::error!("the log of the kernel programs has ended: {error}");
+                tracing::error!("the log of the kernel programs has ended: {}", explain(&error));
             }
         });
     }

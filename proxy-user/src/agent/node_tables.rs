@@ -18,11 +18,17 @@ const NODE: u32 = 0;
 pub(super) struct NodeTables {
     devices: BTreeMap<u32, Device>,
     addresses: BTreeSet<Addr>,
+    /// The state that tables and hooks are brought to; `None` while they are not.
+    followed: Option<NodeState>,
 }
 
 impl NodeTables {
-    /// Brings tables and hooks to what the node is now.
+    /// Brings tables and hooks to what the node is now; costs nothing when they are.
     pub(super) fn follow(&mut self, dataplane: &mut Dataplane, state: &NodeState) -> anyhow::Result<()> {
+        if self.followed.as_ref() == Some(state) {
+            return Ok(());
+        }
+        self.followed = None;
         self.put(dataplane, state)?;
         Self::attach(dataplane, state)?;
         self.trim(dataplane, state)
@@ -73,6 +79,7 @@ impl NodeTables {
             dataplane.remove_node_address(addr).context("the table of the node's addresses")?;
             self.addresses.remove(&addr);
         }
+        self.followed = Some(state.clone());
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use proxy_common::tables::{BACKENDS, DEVICES, MEMBERS, NODE_ADDRESSES, SERVICE_N
 use super::services::Services;
 use crate::config::Config;
 use crate::dataplane::ebpf::Dataplane;
+use crate::explain::explain;
 use crate::node::{NodeState, Role};
 use crate::serve::Metrics;
 use crate::status::{AgentStatus, DeviceStatus, Publisher, StatusError};
@@ -18,28 +19,42 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Takes the hold on the `--bpffs` directory that one agent can have at a time.
+    /// Takes the hold on the `--bpffs` directory that one agent can have at a time, and puts the status of an agent that
+    /// starts in the place of an earlier one's.
     pub(super) fn open(config: &Config) -> Result<Self, StatusError> {
-        Ok(Self { publisher: Publisher::open(&config.bpffs)?, status: AgentStatus::new(config), writes: 0 })
+        let (publisher, status) = (Publisher::open(&config.bpffs)?, AgentStatus::new(config));
+        publisher.publish(&status)?;
+        Ok(Self { publisher, status, writes: 0 })
     }
 
-    /// Brings status and metrics up to date.
-    pub(super) fn publish(&mut self, services: &Services, node: &NodeState, dataplane: &Dataplane, metrics: &Metrics) {
-        let synced = dataplane.writes() != self.writes || self.status.last_synced_at.is_none();
+    /// Brings status and metrics up to date. `failures` is what the kernel doesn't have although it was tried.
+    pub(super) fn publish(
+        &mut self,
+        services: &Services,
+        node: &NodeState,
+        dataplane: &Dataplane,
+        metrics: &Metrics,
+        failures: &[String],
+    ) {
+        let wrote = dataplane.writes() != self.writes || self.status.last_synced_at.is_none();
+        let synced = wrote && failures.is_empty();
+        let mut errors = services.errors();
+        metrics.manifest_errors.set(errors.len().cast_signed() as i64);
+        errors.extend_from_slice(failures);
+        metrics.refused_services.set(services.refused().count().cast_signed() as i64);
         let status = AgentStatus {
             ready: true,
             last_synced_at: if synced { Some(Timestamp::now()) } else { self.status.last_synced_at },
             devices: devices(node),
-            errors: services.errors(),
+            errors,
             ..self.status.clone()
         };
         if status != self.status {
             if let Err(error) = self.publisher.publish(&status) {
-                tracing::warn!("{error}");
+                tracing::warn!("the status is not written: {}", explain(&error));
             }
             self.status = status;
         }
-        metrics.manifest_errors.set(self.status.errors.len().cast_signed() as i64);
         metrics.map_writes.inc_by(dataplane.writes() - self.writes);
         self.writes = dataplane.writes();
         let image = services.image();
@@ -53,6 +68,10 @@ impl Report {
         ];
         for (table, entries) in held {
             metrics.set_table(table.name, entries as u64, table.max_entries);
+        }
+        match dataplane.drops() {
+            Ok(drops) => drops.iter().for_each(|count| metrics.set_drops(count.reason, count.packets)),
+            Err(error) => tracing::warn!("the drops are not counted: {}", explain(&error)),
         }
     }
 }

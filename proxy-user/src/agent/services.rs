@@ -6,9 +6,9 @@ use std::time::Instant;
 use anyhow::Context as _;
 
 use crate::dataplane::ebpf::Dataplane;
-use crate::model::{Cluster, ServiceRef};
+use crate::model::{Change, Cluster, Kind, ServiceRef};
 use crate::objects::{ObjectEvent, Problems};
-use crate::plan::{Image, Limits, Plan};
+use crate::plan::{Image, Limits, Plan, TableFull};
 use crate::serve::Metrics;
 
 /// What is known of the cluster, and what the tables hold of it.
@@ -20,41 +20,56 @@ pub(super) struct Services {
     pending: BTreeSet<ServiceRef>,
     /// The source has told everything there was at the start.
     complete: bool,
-    /// Nothing was planned yet, or the kernel took a plan in part: the tables are to be compared as a whole.
+    /// The tables are to be read and compared as a whole: at the start, and after the kernel took a plan in part.
     from_scratch: bool,
+    /// What was found in the tables and nobody has asked for since may still be there.
+    leftovers: bool,
 }
 
 impl Services {
-    /// Begins with what the tables hold.
-    pub(super) fn new(node_name: &str, image: Image) -> Self {
+    /// Knows nothing yet, of the cluster nor of the tables.
+    pub(super) fn new(node_name: &str) -> Self {
         Self {
             cluster: Cluster::new(node_name),
-            plan: Plan::adopt(image, Limits::default()),
+            plan: Plan::adopt(Image::default(), Limits::default()),
             problems: Problems::default(),
             pending: BTreeSet::new(),
             complete: false,
             from_scratch: true,
+            leftovers: true,
         }
     }
 
     /// Takes events in; whether the tables are to be changed for them.
-    pub(super) fn take(&mut self, events: Vec<ObjectEvent>) -> bool {
+    pub(super) fn take(&mut self, events: Vec<ObjectEvent>, metrics: &Metrics) -> bool {
         for event in events {
             self.problems.record(&event);
             match event {
-                ObjectEvent::Change(change) => self.pending.extend(self.cluster.apply(change)),
+                ObjectEvent::Change(change) => {
+                    count(&change, metrics);
+                    self.pending.extend(self.cluster.apply(change));
+                }
                 ObjectEvent::Synced => self.complete = true,
                 ObjectEvent::Problem(problem) => tracing::error!("{}", problem.error),
                 ObjectEvent::Resolved(path) => tracing::info!(path = %path.display(), "usable again"),
             }
         }
-        self.complete && !self.pending.is_empty()
+        self.is_due()
     }
 
-    /// Brings the tables to what the objects ask for. Nothing before the first full list: what isn't known yet would
-    /// look as if it were gone.
+    /// Nothing is before the first full list: what isn't known yet would look as if it were gone.
+    fn is_due(&self) -> bool {
+        self.complete && (self.from_scratch || !self.pending.is_empty() || self.may_clear_leftovers())
+    }
+
+    /// What a manifest that can't be read asks for isn't known, so nothing found in the tables is known to be a leftover.
+    fn may_clear_leftovers(&self) -> bool {
+        self.leftovers && !self.problems.hide_objects()
+    }
+
+    /// Brings the tables to what the objects ask for.
     pub(super) fn sync(&mut self, dataplane: &mut Dataplane, metrics: &Metrics) -> anyhow::Result<()> {
-        if !self.complete || (self.pending.is_empty() && !self.from_scratch) {
+        if !self.is_due() {
             return Ok(());
         }
         let started = Instant::now();
@@ -64,32 +79,32 @@ impl Services {
     }
 
     fn write(&mut self, dataplane: &mut Dataplane) -> anyhow::Result<()> {
-        let changed = std::mem::take(&mut self.pending);
-        let services: BTreeSet<ServiceRef> = if self.from_scratch {
-            self.cluster.services().map(|service| service.id.clone()).collect()
-        } else {
-            changed
-        };
-        let desired = services.into_iter().map(|service| (service.clone(), self.cluster.service_ports(&service)));
-        let mut writes = self.plan.update(&desired.collect());
         if self.from_scratch {
-            writes.extend(self.plan.finish_first_sync());
+            self.plan = Plan::adopt(dataplane.read_image()?, Limits::default());
+            self.leftovers = true;
+            self.pending.extend(self.cluster.services().map(|service| service.id.clone()));
         }
-        for refused in self.plan.refused() {
+        // Until the kernel has all of it.
+        self.from_scratch = true;
+        let refused_before: BTreeSet<ServiceRef> = self.plan.refused().map(|refused| refused.service.clone()).collect();
+        let services = std::mem::take(&mut self.pending).into_iter();
+        let desired = services.map(|service| (service.clone(), self.cluster.service_ports(&service)));
+        let mut writes = self.plan.update(&desired.collect());
+        if self.may_clear_leftovers() {
+            writes.extend(self.plan.finish_first_sync());
+            self.leftovers = false;
+        }
+        for refused in self.plan.refused().filter(|refused| !refused_before.contains(&refused.service)) {
             tracing::error!("{refused}");
         }
-        if let Err(error) = dataplane.apply(&writes) {
-            self.plan = Plan::adopt(dataplane.read_image()?, Limits::default());
-            self.from_scratch = true;
-            return Err(error).context("the tables of Services");
-        }
+        dataplane.apply(&writes).context("the tables of Services")?;
         self.from_scratch = false;
         Ok(())
     }
 
     /// Services that are served.
     pub(super) fn count(&self) -> usize {
-        self.cluster.services().count()
+        self.cluster.services().filter(|service| service.is_served()).count()
     }
 
     /// What the tables hold.
@@ -97,11 +112,28 @@ impl Services {
         self.plan.image()
     }
 
+    /// The changes that a table has no room for.
+    pub(super) fn refused(&self) -> impl Iterator<Item = &TableFull> {
+        self.plan.refused()
+    }
+
     /// What is wrong with objects at present, for people.
     pub(super) fn errors(&self) -> Vec<String> {
         let problems = self.problems.iter().map(|(_, error)| error.to_string());
         let conflicts = self.cluster.conflicts().map(|conflict| conflict.to_string());
-        let refused = self.plan.refused().map(ToString::to_string);
+        let refused = self.refused().map(ToString::to_string);
         problems.chain(conflicts).chain(refused).collect()
+    }
+}
+
+fn count(change: &Change, metrics: &Metrics) {
+    let kind = match change {
+        Change::Apply(object) => object.object_ref().kind,
+        Change::Delete(object) => object.kind,
+    };
+    match kind {
+        Kind::Service => metrics.service_changed(),
+        Kind::EndpointSlice | Kind::Endpoints => metrics.endpoints_changed(),
+        Kind::Namespace | Kind::Node | Kind::Pod => {}
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use proxy_common::flow::expired;
 
 use crate::dataplane::ebpf::Sweeper;
+use crate::explain::explain;
 use crate::serve::Metrics;
 
 /// Time between two sweeps. Nothing waits for one: a flow that is over is not used again, it only takes room.
@@ -22,7 +23,7 @@ pub(super) fn start(sweeper: Sweeper, metrics: Arc<Metrics>) {
                     metrics.flows.set(((swept.examined / 2).saturating_sub(swept.removed)).cast_signed());
                     tracing::debug!(examined = swept.examined, removed = swept.removed, "swept the flows");
                 }
-                Err(error) => tracing::error!("the flows can't be swept: {error}"),
+                Err(error) => tracing::error!("the flows can't be swept: {}", explain(&error)),
             }
         }
     });

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Args;
 
 use super::{Bpffs, output};
@@ -21,8 +22,7 @@ pub(super) struct CleanupArgs {
 pub(super) fn run(args: &CleanupArgs) -> anyhow::Result<ExitCode> {
     let bpffs = &args.bpffs.bpffs;
     // Held until the end, so that no agent starts in between.
-    let status = Publisher::open(bpffs)
-        .map_err(|error| anyhow::anyhow!("{error}; nothing was removed: stop a running agent first"))?;
+    let status = Publisher::open(bpffs).context("nothing was removed")?;
     let removed = cleanup(bpffs)?;
     status.remove()?;
     if removed.is_empty() {

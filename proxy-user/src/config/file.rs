@@ -11,7 +11,10 @@ impl Settings {
         let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
         let document = serde_yaml_ng::Deserializer::from_str(&text);
         let settings: Option<Self> = serde_path_to_error::deserialize(document).map_err(|error| {
-            ConfigError::Parse { path: path.into(), key: error.path().to_string(), message: error.inner().to_string() }
+            let (key, message) = (error.path().to_string(), error.inner().to_string());
+            // YAML's own messages begin with the key, but not where that is the top.
+            let message = message.strip_prefix(&format!("{key}: ")).unwrap_or(&message).to_owned();
+            ConfigError::Parse { path: path.into(), key, message }
         })?;
         Ok(settings.unwrap_or_default())
     }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use glob::Pattern;
+
 use super::{BindAddress, Config, ConfigError, Settings, SocketLb};
 use crate::mounts;
 
@@ -72,7 +74,7 @@ fn bpffs(given: Option<PathBuf>) -> Result<PathBuf, ConfigError> {
 }
 
 fn cgroup(given: Option<PathBuf>, socket_lb: SocketLb) -> Result<Option<PathBuf>, ConfigError> {
-    let found = given.or_else(|| mounts::of_type("cgroup2").into_iter().next());
+    let found = given.or_else(mounts::cgroup2);
     if found.is_none() && socket_lb != SocketLb::Off {
         let hint = "no cgroup v2 is mounted here; mount one (mount -t cgroup2 none DIR) or use --socket-lb off";
         return Err(ConfigError::Missing { key: "cgroup", flag: "--cgroup", hint });
@@ -88,14 +90,16 @@ fn cgroup(given: Option<PathBuf>, socket_lb: SocketLb) -> Result<Option<PathBuf>
 fn devices(given: Option<Vec<String>>) -> Result<Vec<String>, ConfigError> {
     let devices = given.unwrap_or_default();
     // The kernel's rule for interface names: at most 15 bytes, no slash and no white space.
-    let bad = |name: &&String| name.is_empty() || name.len() > 15 || name.contains(['/', ' ', '\t', '\n']);
+    let bad = |name: &&String| {
+        name.is_empty() || name.len() > 15 || name.contains(['/', ' ', '\t', '\n']) || Pattern::new(name).is_err()
+    };
     match devices.iter().find(bad) {
         None => Ok(devices),
         Some(name) => Err(ConfigError::Invalid {
             key: "devices",
             flag: "--device",
             value: name.clone(),
-            expected: "is not an interface name or pattern: at most 15 characters, no slash and no space",
+            expected: "is not an interface name or pattern such as eth*: at most 15 characters, no slash, no space, brackets closed",
         }),
     }
 }

@@ -112,6 +112,7 @@ fn an_unknown_key_is_an_error_that_names_it() {
 fn a_bad_value_is_an_error_that_names_its_key() {
     let error = file("socketLb: sometimes\n").unwrap_err();
     assert!(error.contains("socketLb: ") && error.contains("`on`, `host`, `off`"), "{error}");
+    assert_eq!(error.matches("socketLb").count(), 1, "{error}");
 }
 
 #[test]
@@ -143,6 +144,7 @@ fn bad_addresses_devices_and_cgroups_name_their_flag() {
         ("--healthz-bind-address", "localhost:80"),
         ("--metrics-bind-address", "127.0.0.1:70000"),
         ("--device", "a-name-that-is-too-long"),
+        ("--device", "eth["),
         ("--cgroup", "/proc/version"),
     ] {
         let error = with(flag, value);

@@ -44,14 +44,6 @@ pub enum Kind {
     EndpointSlice,
 }
 
-impl Kind {
-    /// Whether objects of this kind live in a namespace.
-    #[must_use]
-    pub const fn is_namespaced(self) -> bool {
-        !matches!(self, Self::Namespace | Self::Node)
-    }
-}
-
 /// Which object: kind, namespace and name are unique in a cluster.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ObjectRef {

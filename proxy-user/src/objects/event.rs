@@ -45,6 +45,12 @@ impl Problems {
         }
     }
 
+    /// Whether some of what there is can't be told: what a bad place holds, or held at last, isn't known.
+    #[must_use]
+    pub fn hide_objects(&self) -> bool {
+        self.by_path.values().any(|error| !matches!(**error, ManifestError::Shadowed { .. }))
+    }
+
     /// Places and what is wrong there, in the order of the paths.
     pub fn iter(&self) -> impl Iterator<Item = (&Path, &ManifestError)> {
         self.by_path.iter().map(|(path, error)| (path.as_path(), &**error))

@@ -1,9 +1,11 @@
 //! How much the tables hold, and what is said when that isn't enough.
 
+use std::ops::AddAssign;
+
 use proxy_common::tables::{BACKENDS, MEMBERS, SERVICE_NAMES, SERVICES, Table};
 
 use super::Image;
-use crate::model::ServicePortName;
+use crate::model::ServiceRef;
 
 /// Most entries of each table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,16 +31,16 @@ impl Default for Limits {
     }
 }
 
-/// A change that a table has no room for. None of it was carried out: the Service port is served as it was before, or
-/// not at all if it is new. It is tried again whenever entries become free.
+/// A change of a Service that a table has no room for. None of it was carried out: the Service is served as it was
+/// before, or not at all if it is new. It is tried again whenever entries become free.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "Service port {port}: the change needs {needed} more entries in {table}, which has room for {room} of \
+    "Service {service}: the change needs {needed} more entries in {table}, which has room for {room} of \
      {max_entries}; it is tried again when others go"
 )]
 pub struct TableFull {
-    /// The Service port.
-    pub port: ServicePortName,
+    /// The Service.
+    pub service: ServiceRef,
     /// Name of the table.
     pub table: &'static str,
     /// Entries that the change adds.
@@ -58,9 +60,18 @@ pub(super) struct Growth {
     pub(super) names: usize,
 }
 
+impl AddAssign for Growth {
+    fn add_assign(&mut self, other: Self) {
+        self.services += other.services;
+        self.backends += other.backends;
+        self.members += other.members;
+        self.names += other.names;
+    }
+}
+
 impl Limits {
-    /// Whether `image` has room for `growth` of `port`.
-    pub(super) fn check(&self, image: &Image, growth: &Growth, port: &ServicePortName) -> Result<(), TableFull> {
+    /// Whether `image` has room for `growth` of `service`.
+    pub(super) fn check(&self, image: &Image, growth: &Growth, service: &ServiceRef) -> Result<(), TableFull> {
         let tables: [(Table, u32, usize, usize); 4] = [
             (SERVICES, self.services, image.services.len(), growth.services),
             (BACKENDS, self.backends, image.backends.len(), growth.backends),
@@ -70,7 +81,7 @@ impl Limits {
         for (table, max_entries, held, needed) in tables {
             let room = (max_entries as usize).saturating_sub(held);
             if needed > room {
-                return Err(TableFull { port: port.clone(), table: table.name, needed, room, max_entries });
+                return Err(TableFull { service: service.clone(), table: table.name, needed, room, max_entries });
             }
         }
         Ok(())

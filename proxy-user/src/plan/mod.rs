@@ -6,7 +6,7 @@
 
 mod journal;
 mod limits;
-mod name;
+pub(crate) mod name;
 mod port;
 mod service;
 mod slots;

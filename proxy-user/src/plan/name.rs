@@ -20,7 +20,7 @@ pub(super) fn to_table(name: &ServicePortName) -> ServiceName {
 }
 
 /// From the table; `None` where the entry is none that [`to_table`] writes.
-pub(super) fn from_table(name: &ServiceName) -> Option<ServicePortName> {
+pub(crate) fn from_table(name: &ServiceName) -> Option<ServicePortName> {
     Some(ServicePortName {
         service: ServiceRef::new(text(&name.namespace)?, text(&name.name)?),
         port: text(&name.port)?.to_owned(),

@@ -24,7 +24,8 @@ pub struct Plan {
     last_id: u32,
     /// Services found in the tables at the start that nobody has asked for yet.
     unconfirmed: BTreeSet<ServiceRef>,
-    refused: BTreeMap<ServicePortName, (ServicePort, TableFull)>,
+    /// Services whose latest change there is no room for, with the ports they are to have.
+    refused: BTreeMap<ServiceRef, (Vec<ServicePort>, TableFull)>,
 }
 
 impl Plan {
@@ -55,12 +56,8 @@ impl Plan {
         for service in services.keys() {
             self.unconfirmed.remove(service);
         }
-        self.refused.retain(|name, _| !services.contains_key(&name.service));
-        self.put(services.values().flatten());
-        let wanted: BTreeSet<_> = services.values().flatten().map(|port| &port.name).collect();
-        let known = services.keys().flat_map(|service| self.names_of(service));
-        let gone: Vec<_> = known.filter(|name| !wanted.contains(name)).cloned().collect();
-        self.remove(&gone);
+        self.refused.retain(|service, _| !services.contains_key(service));
+        self.put(services);
         self.finish()
     }
 
@@ -80,7 +77,7 @@ impl Plan {
         self.journal.image()
     }
 
-    /// The changes there is no room for, in the order of their Service ports.
+    /// The changes there is no room for, in the order of their Services.
     pub fn refused(&self) -> impl Iterator<Item = &TableFull> {
         self.refused.values().map(|(_, error)| error)
     }
@@ -95,38 +92,52 @@ impl Plan {
         self.ports.range(first..).map(|(name, _)| name).take_while(move |name| name.service == *service)
     }
 
-    /// What comes of all ports precedes what goes of any: a frontend that moves between them is never without either.
-    fn put<'a>(&mut self, ports: impl Iterator<Item = &'a ServicePort>) {
+    /// What comes of all Services precedes what goes of any: a frontend that moves between them is never without either.
+    fn put(&mut self, services: &BTreeMap<ServiceRef, Vec<ServicePort>>) {
         let mut accepted = Vec::new();
-        for port in ports {
-            let desired = Desired::from(port);
-            match self.put_one(&port.name, &desired) {
-                Ok(()) => accepted.push((&port.name, desired)),
-                Err(error) => drop(self.refused.insert(port.name.clone(), (port.clone(), error))),
+        for (service, ports) in services {
+            let ports: Vec<_> = ports.iter().map(|port| (port, Desired::from(port))).collect();
+            match self.put_service(service, &ports) {
+                Ok(()) => accepted.push((service, ports)),
+                Err(error) => {
+                    let ports = ports.into_iter().map(|(port, _)| port.clone()).collect();
+                    self.refused.insert(service.clone(), (ports, error));
+                }
             }
         }
-        for (name, desired) in accepted {
-            if let Some(planned) = self.ports.get_mut(name) {
-                planned.trim(&desired, &mut self.journal);
+        for (_, ports) in &accepted {
+            for (port, desired) in ports {
+                if let Some(planned) = self.ports.get_mut(&port.name) {
+                    planned.trim(desired, &mut self.journal);
+                }
             }
+        }
+        for (service, ports) in accepted {
+            let wanted: BTreeSet<_> = ports.iter().map(|(port, _)| &port.name).collect();
+            let gone: Vec<_> = self.names_of(service).filter(|name| !wanted.contains(name)).cloned().collect();
+            self.remove(&gone);
         }
     }
 
-    fn put_one(&mut self, name: &ServicePortName, desired: &Desired) -> Result<(), TableFull> {
-        let is_new = !self.ports.contains_key(name);
-        let id = if is_new { self.next_id() } else { 0 };
-        let planned = self.ports.entry(name.clone()).or_insert_with(|| PlannedPort::new(id));
-        let growth = Growth { names: usize::from(is_new), ..planned.growth(self.journal.image(), desired) };
-        if let Err(error) = self.limits.check(self.journal.image(), &growth, name) {
-            if is_new {
-                self.ports.remove(name);
-            }
-            return Err(error);
+    /// All that comes of a Service, or nothing of it.
+    fn put_service(&mut self, service: &ServiceRef, ports: &[(&ServicePort, Desired)]) -> Result<(), TableFull> {
+        let image = self.journal.image();
+        let mut growth = Growth::default();
+        for (port, desired) in ports {
+            growth += match self.ports.get(&port.name) {
+                Some(planned) => planned.growth(image, desired),
+                None => Growth { names: 1, ..PlannedPort::new(0).growth(image, desired) },
+            };
         }
-        if is_new {
-            self.journal.push(Write::PutName(planned.id, name::to_table(name)));
+        self.limits.check(image, &growth, service)?;
+        for (port, desired) in ports {
+            let id = if self.ports.contains_key(&port.name) { 0 } else { self.next_id() };
+            let planned = self.ports.entry(port.name.clone()).or_insert_with(|| {
+                self.journal.push(Write::PutName(id, name::to_table(&port.name)));
+                PlannedPort::new(id)
+            });
+            planned.put(desired, &mut self.journal);
         }
-        planned.put(desired, &mut self.journal);
         Ok(())
     }
 
@@ -164,7 +175,7 @@ impl Plan {
         let mut freed = writes.iter().any(Write::frees_an_entry);
         while freed && !self.refused.is_empty() {
             let again = std::mem::take(&mut self.refused);
-            self.put(again.values().map(|(port, _)| port));
+            self.put(&again.into_iter().map(|(service, (ports, _))| (service, ports)).collect());
             let more = self.journal.finish();
             freed = more.iter().any(Write::frees_an_entry);
             writes.extend(more);

@@ -47,7 +47,7 @@ fn files((is_v2, path): (bool, &str)) -> Vec<PathBuf> {
     let (fstype, file) = if is_v2 { ("cgroup2", "memory.max") } else { ("cgroup", "memory.limit_in_bytes") };
     let cgroups = Path::new(path).ancestors().map(|path| path.strip_prefix("/").unwrap_or(path));
     let mounted = mounts::of_type(fstype);
-    cgroups.flat_map(|cgroup| mounted.iter().map(move |mount| mount.join(cgroup).join(file))).collect()
+    cgroups.flat_map(|cgroup| mounted.iter().map(move |mount| mount.target.join(cgroup).join(file))).collect()
 }
 
 #[cfg(test)]

@@ -83,10 +83,13 @@ impl Health {
         self.state().heartbeat = Instant::now();
     }
 
-    /// The first full state lacks this yet; shown by `/readyz`. After [`Health::ready`] it changes nothing.
+    /// The first full state lacks this yet, shown by `/readyz`; a step on the way there is as good as a heartbeat. After
+    /// [`Health::ready`] it changes nothing.
     pub fn waiting_for(&self, missing: &str) {
-        if let Some(current) = &mut self.state().missing {
+        let mut state = self.state();
+        if let Some(current) = &mut state.missing {
             missing.clone_into(current);
+            state.heartbeat = Instant::now();
         }
     }
 

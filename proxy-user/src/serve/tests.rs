@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use proxy_common::addr::Family;
 use proxy_common::drop::Reason;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -141,7 +140,10 @@ async fn metrics_are_served_with_their_names_and_labels() {
     metrics.set_table("FLOWS", 5, 10);
     metrics.manifest_errors.set(2);
     metrics.synced(Duration::from_millis(3), true);
-    metrics.network_programmed(Family::V6, Duration::from_millis(400));
+    metrics.service_changed();
+    metrics.endpoints_changed();
+    metrics.nothing_pending();
+    metrics.endpoints_changed();
     let addr = start(metrics_routes(metrics)).await;
     let answer = get(addr, "/metrics").await;
     assert!(answer.head.contains("application/openmetrics-text"), "{}", answer.head);
@@ -153,7 +155,10 @@ async fn metrics_are_served_with_their_names_and_labels() {
         "sluice_agent_info{node=\"node1\",mode=\"ebpf\",socket_lb=\"on\"} 1",
         "kubeproxy_sync_proxy_rules_duration_seconds_bucket{le=\"0.002\",ip_family=\"IPv4\"} 0",
         "kubeproxy_sync_proxy_rules_duration_seconds_bucket{le=\"0.004\",ip_family=\"IPv4\"} 1",
-        "kubeproxy_network_programming_duration_seconds_bucket{le=\"0.5\",ip_family=\"IPv6\"} 1",
+        "kubeproxy_sync_proxy_rules_service_changes_total 1",
+        "kubeproxy_sync_proxy_rules_service_changes_pending 0",
+        "kubeproxy_sync_proxy_rules_endpoint_changes_total 2",
+        "kubeproxy_sync_proxy_rules_endpoint_changes_pending 1",
     ] {
         assert!(answer.body.contains(&format!("{line}\n")), "{line} is not in\n{}", answer.body);
     }

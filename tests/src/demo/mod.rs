@@ -103,12 +103,20 @@ fn check(cluster: &Cluster, cases: &[Case], step: &str) -> Result<Vec<Row>> {
     cases.iter().map(|case| case.check(cluster, step)).collect()
 }
 
-/// Waits until the first case's traffic is as the manifests now want it; whether it came to that.
+/// Waits until traffic to the first Service is as the manifests now want it; whether it came to that. Each of the cases
+/// of one Service and family sees another node's agent, and neither agent is told when the other is done.
 fn follow(cluster: &Cluster, cases: &[Case], step: &str) -> Result<bool> {
-    let Some(first) = cases.first() else { return Ok(false) };
+    let of_first = |case: &&Case| case.service.name() == cases[0].service.name() && case.family == cases[0].family;
+    let mut waiting: Vec<_> = cases.iter().filter(of_first).collect();
     let deadline = Instant::now() + CHANGE_LIMIT;
     while Instant::now() < deadline {
-        if first.check(cluster, step)?.pass {
+        while let Some(case) = waiting.last() {
+            if !case.check(cluster, step)?.pass {
+                break;
+            }
+            waiting.pop();
+        }
+        if waiting.is_empty() {
             return Ok(true);
         }
         sleep(LOOK_EVERY);

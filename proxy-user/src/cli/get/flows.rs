@@ -73,11 +73,7 @@ struct Services<'a> {
 impl Services<'_> {
     /// The name of a Service port that was asked for.
     fn get(&self, id: u32) -> Option<PortName> {
-        let unknown = || "<unknown>".to_owned();
-        let port = self.names.get(&id).map_or_else(
-            || PortName { namespace: unknown(), name: unknown(), port: String::new(), protocol: "?", family: "?" },
-            PortName::from,
-        );
+        let port = self.names.get(&id).map_or_else(PortName::unknown, PortName::from);
         self.filter.takes(&port).then_some(port)
     }
 }

@@ -68,9 +68,10 @@ pub(super) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
 fn print<R: Row>(rows: &[R], args: &GetArgs) -> anyhow::Result<ExitCode> {
     let for_people = matches!(args.output, ListFormat::Table | ListFormat::Wide);
     if rows.is_empty() && for_people {
-        match &args.namespace {
-            Some(namespace) => eprintln!("No resources found in {namespace} namespace."),
-            None => eprintln!("No resources found."),
+        match (&args.namespace, &args.name) {
+            (_, Some(name)) => eprintln!("No resources found of a Service {name}."),
+            (Some(namespace), None) => eprintln!("No resources found in {namespace} namespace."),
+            (None, None) => eprintln!("No resources found."),
         }
         return Ok(ExitCode::SUCCESS);
     }

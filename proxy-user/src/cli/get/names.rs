@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use proxy_common::addr::{Addr, Port, protocol};
+use proxy_common::addr::{Addr, Family, Port, protocol};
 use proxy_common::tables::ServiceName;
 use serde::Serialize;
+
+use crate::plan::name;
 
 /// Name of a Service port.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
@@ -20,6 +22,12 @@ pub(super) struct PortName {
 }
 
 impl PortName {
+    /// What can't be told any more.
+    pub(super) fn unknown() -> Self {
+        let unknown = || "<unknown>".to_owned();
+        Self { namespace: unknown(), name: unknown(), port: String::new(), protocol: "?", family: "?" }
+    }
+
     /// The port's name as kubectl describes it.
     pub(super) fn port(&self) -> String {
         if self.port.is_empty() { "<unset>".into() } else { self.port.clone() }
@@ -27,21 +35,19 @@ impl PortName {
 }
 
 impl From<&ServiceName> for PortName {
-    fn from(name: &ServiceName) -> Self {
+    fn from(entry: &ServiceName) -> Self {
+        let Some(name) = name::from_table(entry) else { return Self::unknown() };
         Self {
-            namespace: text(&name.namespace),
-            name: text(&name.name),
-            port: text(&name.port),
-            protocol: u8::try_from(name.protocol).map_or("?", protocol::name),
-            family: if name.family == 4 { "IPv4" } else { "IPv6" },
+            namespace: name.service.namespace,
+            name: name.service.name,
+            port: name.port,
+            protocol: protocol::name(name.protocol.number()),
+            family: match name.family {
+                Family::V4 => "IPv4",
+                Family::V6 => "IPv6",
+            },
         }
     }
-}
-
-/// A name without the zero bytes it is padded with.
-fn text(padded: &[u8]) -> String {
-    let end = padded.iter().position(|byte| *byte == 0).unwrap_or(padded.len());
-    String::from_utf8_lossy(&padded[..end]).into_owned()
 }
 
 /// Which Services were asked for.

@@ -54,6 +54,16 @@ impl<'map, K: Pod, V: Pod> Batches<'map, K, V> {
     }
 }
 
+/// Every entry of a hash of `K` and `V`, whose sizes the caller has checked.
+pub(super) fn entries<K: Pod, V: Pod>(map: BorrowedFd<'_>) -> io::Result<Vec<(K, V)>> {
+    let mut batches = Batches::new(map);
+    let mut entries = Vec::new();
+    while let Some((keys, values)) = batches.next()? {
+        entries.extend(keys.iter().copied().zip(values.iter().copied()));
+    }
+    Ok(entries)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -76,11 +86,7 @@ mod tests {
         }
         map.pin(&path).unwrap();
         let map = object_get(&path).unwrap();
-        let mut batches = Batches::<u32, u64>::new(map.as_fd());
-        let mut seen = Vec::new();
-        while let Some((keys, values)) = batches.next().unwrap() {
-            seen.extend(keys.iter().copied().zip(values.iter().copied()));
-        }
+        let seen = entries::<u32, u64>(map.as_fd()).unwrap();
         assert_eq!(seen.len(), expected.len());
         assert_eq!(seen.into_iter().collect::<BTreeMap<_, _>>(), expected);
     }
@@ -91,9 +97,6 @@ mod tests {
         let path = bpffs.path().join("MAP");
         HashMap::<MapData, u32, u64>::create(16, 0).unwrap().pin(&path).unwrap();
         let map = object_get(&path).unwrap();
-        let mut batches = Batches::<u32, u64>::new(map.as_fd());
-        while let Some((keys, _)) = batches.next().unwrap() {
-            assert!(keys.is_empty());
-        }
+        assert_eq!(entries::<u32, u64>(map.as_fd()).unwrap(), []);
     }
 }

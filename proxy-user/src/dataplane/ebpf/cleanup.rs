@@ -7,6 +7,7 @@ use super::error::Error;
 use super::hooks::Direction;
 use super::pins::{Pins, remove_directory, remove_version};
 use super::{interfaces, mount, sysctl};
+use crate::mounts::is_bpffs;
 
 /// Detaches all programs (pinned links, and filters at the interfaces of this network namespace), undoes changed kernel
 /// settings, removes the maps and directories below `bpffs`, and unmounts it if an agent mounted it there. Returns what
@@ -41,6 +42,6 @@ fn remove_root(bpffs: &Path) -> Result<Option<String>, Error> {
         return Ok(Some(format!("BPF file system at {}", bpffs.display())));
     }
     // A mount point stays, and a directory in which someone else has pinned something.
-    let gone = mount::is_bpffs(bpffs) && remove_directory(bpffs).is_ok_and(|done| done);
+    let gone = is_bpffs(bpffs) && remove_directory(bpffs).is_ok_and(|done| done);
     Ok(gone.then(|| bpffs.display().to_string()))
 }

@@ -34,6 +34,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
 use aya::Ebpf;
+use aya::maps::{MapData, PerCpuArray};
 use aya::programs::{ProgramError, SchedClassifier, TcError};
 use proxy_common::addr::Addr;
 use proxy_common::tables::{self, Device, FlowKey, FlowRecord, NodeAddress};
@@ -47,6 +48,7 @@ pub use log::ProgramLog;
 pub use sweep::{Sweeper, Swept};
 pub use write::{Unfinished, WriteError};
 
+use self::read::DropCount;
 use self::write::Tables;
 use crate::plan::{Image, Write};
 
@@ -71,6 +73,7 @@ pub struct Options<'a> {
 pub struct Dataplane {
     tables: Tables,
     flows: [table::Table<FlowKey, FlowRecord>; 2],
+    drops: PerCpuArray<MapData, u64>,
     devices: devices::Devices,
     ebpf: Ebpf,
     pins: pins::Pins,
@@ -85,6 +88,7 @@ impl Dataplane {
         Ok(Self {
             tables: Tables::take(&mut ebpf)?,
             flows: [table::Table::take(&mut ebpf, tables::FLOWS)?, table::Table::take(&mut ebpf, tables::FLOWS_NEW)?],
+            drops: take_drops(&mut ebpf)?,
             devices: devices::Devices::open(options.tc_mode, &pins)?,
             ebpf,
             pins,
@@ -181,6 +185,11 @@ impl Dataplane {
         Ok(())
     }
 
+    /// Packets dropped so far, by reason.
+    pub fn drops(&self) -> Result<Vec<DropCount>, Error> {
+        read::drop_counts(&self.drops).map_err(|source| Error::Map { name: tables::DROPS.name, source })
+    }
+
     /// What removes flows that are over.
     pub fn sweeper(&self) -> Result<Sweeper, Error> {
         let tables = self.flows.iter().map(|table| {
@@ -202,6 +211,12 @@ impl Dataplane {
     pub fn program_log(&mut self) -> Result<Option<ProgramLog>, Error> {
         ProgramLog::take(&mut self.ebpf)
     }
+}
+
+fn take_drops(ebpf: &mut Ebpf) -> Result<PerCpuArray<MapData, u64>, Error> {
+    let name = tables::DROPS.name;
+    let map = ebpf.take_map(name).ok_or(Error::Missing { kind: "map", name })?;
+    map.try_into().map_err(|source| Error::Map { name, source })
 }
 
 /// The error number of a refused attachment, if the kernel gave one.

@@ -2,27 +2,19 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use rustix::fs::{Mode, mkdir, statfs};
+use rustix::fs::{Mode, mkdir};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::error::Error;
 use super::pins::pin_error;
+use crate::mounts::{self, is_bpffs};
 
-/// `BPF_FS_MAGIC` of `linux/magic.h`.
-const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
 /// Where a BPF file system is by convention: a directory of sysfs, in which none can be made.
 const USUAL: &str = "/sys/fs/bpf";
 /// Device name of a mount that we made, by which [`unmount_ours`] knows it again.
 const SOURCE: &str = "sluice";
-
-/// `path`, or for lack of it the closest directory above, is on a BPF file system.
-pub(super) fn is_bpffs(path: &Path) -> bool {
-    let existing = path.ancestors().find(|directory| directory.exists());
-    existing.is_some_and(|directory| statfs(directory).is_ok_and(|fs| fs.f_type == BPF_FS_MAGIC))
-}
 
 /// Makes `path` a directory on a BPF file system: mounts one at the usual place for a path below that, at `path` for
 /// any other, unless there is one already.
@@ -52,28 +44,12 @@ pub(super) fn make_directories(path: &Path) -> io::Result<()> {
 
 /// Unmounts the file system at exactly `path`, if [`ensure_bpffs`] mounted it. Whether it did.
 pub(super) fn unmount_ours(path: &Path) -> Result<bool, Error> {
-    let mounts = fs::read("/proc/self/mounts").map_err(pin_error("find the mount of", path))?;
-    let mut ours = SOURCE.as_bytes().to_vec();
-    ours.push(b' ');
-    ours.extend(escaped(path));
-    ours.extend(b" bpf ");
-    if !mounts.split(|byte| *byte == b'\n').any(|mount| mount.starts_with(&ours)) {
+    let is_ours = |mount: &mounts::Mount| mount.target == path && mount.source == Path::new(SOURCE);
+    if !mounts::of_type("bpf").iter().any(is_ours) {
         return Ok(false);
     }
     unmount(path, UnmountFlags::empty()).map_err(|errno| pin_error("unmount", path)(errno.into()))?;
     Ok(true)
-}
-
-/// As `proc_mounts(5)` writes a path.
-fn escaped(path: &Path) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for byte in path.as_os_str().as_bytes() {
-        match byte {
-            b' ' | b'\t' | b'\n' | b'\\' => bytes.extend(format!("\\{byte:03o}").bytes()),
-            _ => bytes.push(*byte),
-        }
-    }
-    bytes
 }
 
 #[cfg(test)]

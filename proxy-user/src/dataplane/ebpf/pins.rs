@@ -49,18 +49,14 @@ impl Pins {
         Ok(Self { bpffs: bpffs.to_owned(), _lock: directory })
     }
 
-    fn version(&self) -> PathBuf {
-        self.bpffs.join(format!("v{VERSION}"))
-    }
-
     /// Where this version's maps are.
     pub(super) fn maps(&self) -> PathBuf {
-        self.version().join("maps")
+        maps_directory(&self.bpffs)
     }
 
     /// Where this version's links are.
     pub(super) fn links(&self) -> PathBuf {
-        self.version().join("links")
+        links_directory(&self.bpffs)
     }
 
     /// Where changed kernel settings are recorded.
@@ -70,19 +66,39 @@ impl Pins {
 
     /// Directories of every version that has pins.
     pub(super) fn versions(&self) -> Result<Vec<PathBuf>, Error> {
-        let is_version = |path: &PathBuf| {
-            let name = path.file_name().and_then(|name| name.to_str());
-            name.and_then(|name| name.strip_prefix('v')).is_some_and(|number| number.parse::<u32>().is_ok())
-        };
-        Ok(entries(&self.bpffs)?.into_iter().filter(is_version).collect())
+        versions(&self.bpffs)
     }
 
     /// Those of them that are not ours: left from an agent with another layout.
     pub(super) fn other_versions(&self) -> Result<Vec<PathBuf>, Error> {
         let mut versions = self.versions()?;
-        versions.retain(|version| *version != self.version());
+        versions.retain(|version| *version != version_directory(&self.bpffs));
         Ok(versions)
     }
+}
+
+/// What this version pins below `bpffs`.
+fn version_directory(bpffs: &Path) -> PathBuf {
+    bpffs.join(format!("v{VERSION}"))
+}
+
+/// Where this version's maps are below `bpffs`.
+pub(super) fn maps_directory(bpffs: &Path) -> PathBuf {
+    version_directory(bpffs).join("maps")
+}
+
+/// Where this version's links are below `bpffs`.
+pub(super) fn links_directory(bpffs: &Path) -> PathBuf {
+    version_directory(bpffs).join("links")
+}
+
+/// Directories below `bpffs` of every version that has pins.
+pub(super) fn versions(bpffs: &Path) -> Result<Vec<PathBuf>, Error> {
+    let is_version = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.and_then(|name| name.strip_prefix('v')).is_some_and(|number| number.parse::<u32>().is_ok())
+    };
+    Ok(entries(bpffs)?.into_iter().filter(is_version).collect())
 }
 
 /// Removes a version's links first, which detaches its programs, then its maps. Returns what was removed.

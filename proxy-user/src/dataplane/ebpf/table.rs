@@ -6,7 +6,7 @@ use aya::maps::{HashMap, Map, MapData, MapError};
 use aya::{Ebpf, Pod};
 use proxy_common::tables;
 
-use super::batch::Batches;
+use super::batch::entries;
 use super::error::Error;
 use super::write::WriteError;
 
@@ -47,14 +47,8 @@ impl<K: Pod, V: Pod> Table<K, V> {
 
     /// Every entry.
     pub(super) fn entries<C: FromIterator<(K, V)>>(&self) -> Result<C, Error> {
-        let mut batches = Batches::<K, V>::new(self.fd.as_fd());
-        let mut entries = Vec::new();
-        while let Some((keys, values)) =
-            batches.next().map_err(|source| Error::Read { table: self.definition.name, source })?
-        {
-            entries.extend(keys.iter().copied().zip(values.iter().copied()));
-        }
-        Ok(entries.into_iter().collect())
+        let entries = entries(self.fd.as_fd());
+        Ok(entries.map_err(|source| Error::Read { table: self.definition.name, source })?.into_iter().collect())
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {

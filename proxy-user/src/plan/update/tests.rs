@@ -210,7 +210,7 @@ fn entries_without_a_name_are_cleared_away() {
 }
 
 #[test]
-fn a_service_port_that_has_no_room_is_refused_whole_and_the_others_go_on() {
+fn a_service_that_has_no_room_is_refused_and_the_others_go_on() {
     let mut plan = Plan::adopt(Image::default(), Limits { backends: 2, ..Limits::default() });
     assert_eq!(update(&mut plan, &web(), &[web_port(&["10.0.0.1", "10.0.0.2", "10.0.0.3"])]), []);
     let small = service_port("small", "", "10.96.0.2", vec![endpoint("10.0.0.4")]);
@@ -218,6 +218,20 @@ fn a_service_port_that_has_no_room_is_refused_whole_and_the_others_go_on() {
     let message = plan.refused().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(message.len(), 1);
     assert!(message[0].contains("default/web") && message[0].contains("BACKENDS"), "{message:?}");
+}
+
+#[test]
+fn a_service_is_refused_whole_although_one_of_its_ports_has_room() {
+    let mut plan = Plan::adopt(Image::default(), Limits { members: 2, ..Limits::default() });
+    let port = |name, ip, endpoints: &[&str]| {
+        service_port("web", name, ip, endpoints.iter().map(|text| endpoint(text)).collect())
+    };
+    let (old, new) = (port("old", "10.96.0.1", &["10.0.0.1"]), port("new", "10.96.0.2", &["10.0.0.2", "10.0.0.3"]));
+    assert_eq!(update(&mut plan, &web(), &[old.clone(), new.clone()]), [], "room for the first port alone");
+    assert_ne!(update(&mut plan, &web(), std::slice::from_ref(&old)), []);
+    assert_eq!(update(&mut plan, &web(), std::slice::from_ref(&new)), [], "the old port stays until the new one fits");
+    assert_eq!(plan.refused().map(|error| error.service.to_string()).collect::<Vec<_>>(), ["default/web"]);
+    assert_eq!(View::of(plan.image()), View::of(planned(&[old]).image()));
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Labels of the metrics: each has a few values only.
 
 use prometheus_client::encoding::EncodeLabelSet;
-use proxy_common::addr::Family;
 
 use crate::config::Config;
 
@@ -46,14 +45,4 @@ pub(super) struct IpFamilyLabel {
 
 impl IpFamilyLabel {
     pub(super) const ALL: [Self; 2] = [Self { ip_family: "IPv4" }, Self { ip_family: "IPv6" }];
-}
-
-impl From<Family> for IpFamilyLabel {
-    fn from(family: Family) -> Self {
-        let [v4, v6] = Self::ALL;
-        match family {
-            Family::V4 => v4,
-            Family::V6 => v6,
-        }
-    }
 }

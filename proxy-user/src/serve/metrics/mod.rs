@@ -13,7 +13,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
-use proxy_common::addr::Family as IpFamily;
 use proxy_common::drop::Reason;
 
 use self::labels::{AgentLabels, BuildLabels, Code, IpFamilyLabel, ReasonLabel, TableLabel};
@@ -30,25 +29,22 @@ pub struct Metrics {
     table_entries: Family<TableLabel, Gauge>,
     table_limit: Family<TableLabel, Gauge>,
     sync_duration: Histograms,
-    network_programming: Histograms,
     last_synced: Family<IpFamilyLabel, SecondsGauge>,
     last_queued: Family<IpFamilyLabel, SecondsGauge>,
     healthz: Family<Code, Counter>,
     livez: Family<Code, Counter>,
     /// Flows translated packet by packet (`sluice_flows`).
     pub flows: Gauge,
-    /// Errors in manifests now (`sluice_manifest_errors`).
+    /// Manifests that can't be used and objects that can't be served as asked for, now (`sluice_manifest_errors`).
     pub manifest_errors: Gauge,
+    /// Services whose latest change a table has no room for (`sluice_refused_services`).
+    pub refused_services: Gauge,
     /// Entries of tables written or deleted (`sluice_map_writes_total`).
     pub map_writes: Counter,
-    /// Service events seen (`kubeproxy_sync_proxy_rules_service_changes_total`).
-    pub service_changes: Counter,
-    /// Service events that aren't in the kernel (`kubeproxy_sync_proxy_rules_service_changes_pending`).
-    pub service_changes_pending: Gauge,
-    /// Endpoint events seen (`kubeproxy_sync_proxy_rules_endpoint_changes_total`).
-    pub endpoint_changes: Counter,
-    /// Endpoint events that aren't in the kernel (`kubeproxy_sync_proxy_rules_endpoint_changes_pending`).
-    pub endpoint_changes_pending: Gauge,
+    service_changes: Counter,
+    service_changes_pending: Gauge,
+    endpoint_changes: Counter,
+    endpoint_changes_pending: Gauge,
 }
 
 impl Metrics {
@@ -63,7 +59,6 @@ impl Metrics {
         names.0.register("sluice_build", "The build of the agent", Info::new(build));
         names.0.register("sluice_agent", "What the agent was started as", Info::new(AgentLabels::from(config)));
         let sync: Histograms = Family::new_with_constructor(sync_buckets);
-        let programming: Histograms = Family::new_with_constructor(network_programming_buckets);
         Self {
             drops: names.family("sluice_drops", "Packets dropped or refused, by reason"),
             table_entries: names.family("sluice_table_entries", "Entries of a table in the kernel"),
@@ -72,11 +67,6 @@ impl Metrics {
                 "kubeproxy_sync_proxy_rules_duration_seconds",
                 "Time to bring the tables to what was asked for, failures included",
                 sync,
-            ),
-            network_programming: names.add(
-                "kubeproxy_network_programming_duration_seconds",
-                "Time from the change of a Service's endpoints to the change of the tables",
-                programming,
             ),
             last_synced: names
                 .family("kubeproxy_sync_proxy_rules_last_timestamp_seconds", "When the tables last were as asked for"),
@@ -88,6 +78,11 @@ impl Metrics {
             livez: names.family("kubeproxy_proxy_livez", "Answers of /livez, by code"),
             flows: names.add("sluice_flows", "Flows translated packet by packet", Gauge::default()),
             manifest_errors: names.add("sluice_manifest_errors", "Errors in manifests now", Gauge::default()),
+            refused_services: names.add(
+                "sluice_refused_services",
+                "Services whose latest change a table has no room for",
+                Gauge::default(),
+            ),
             map_writes: names.add("sluice_map_writes", "Table entries written or deleted", Counter::default()),
             service_changes: names.add(
                 "kubeproxy_sync_proxy_rules_service_changes",
@@ -141,10 +136,22 @@ impl Metrics {
         }
     }
 
-    /// An endpoint slice's change has reached the tables, so long after the time its annotation
-    /// `endpoints.kubernetes.io/last-change-trigger-time` names.
-    pub fn network_programmed(&self, family: IpFamily, after: Duration) {
-        self.network_programming.get_or_create(&family.into()).observe(after.as_secs_f64());
+    /// A Service came, changed or went; it isn't in the tables yet.
+    pub fn service_changed(&self) {
+        self.service_changes.inc();
+        self.service_changes_pending.inc();
+    }
+
+    /// An `EndpointSlice` or Endpoints came, changed or went; it isn't in the tables yet.
+    pub fn endpoints_changed(&self) {
+        self.endpoint_changes.inc();
+        self.endpoint_changes_pending.inc();
+    }
+
+    /// The tables have every change that came.
+    pub fn nothing_pending(&self) {
+        self.service_changes_pending.set(0);
+        self.endpoint_changes_pending.set(0);
     }
 
     pub(super) fn count_healthz(&self, code: u16) {
@@ -189,10 +196,4 @@ fn set_now(gauge: &Family<IpFamilyLabel, SecondsGauge>) {
 /// kube-proxy's: 15 from 1 ms, each twice the one before.
 fn sync_buckets() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 2.0, 15))
-}
-
-/// kube-proxy's: 0.25, 0.5, then every second, every 5 from 60 and every 30 from 120 to 300.
-fn network_programming_buckets() -> Histogram {
-    let seconds = (1..60).chain((60..120).step_by(5)).chain((120..=300).step_by(30));
-    Histogram::new([0.25, 0.5].into_iter().chain(seconds.map(f64::from)))
 }

@@ -7,6 +7,8 @@ use aya::maps::MapError;
 use aya::programs::links::LinkError;
 use proxy_common::tables::{self, Table};
 
+use crate::explain::explain;
+
 /// A reason the pinned tables or links can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -41,7 +43,7 @@ pub enum ReadError {
         source: io::Error,
     },
     /// A pinned map can't be opened.
-    #[error("table {table}: can't open {}: {}; reading the tables takes root (CAP_BPF)", path.display(), causes(source))]
+    #[error("table {table}: can't open {}: {}; reading the tables takes root (CAP_BPF)", path.display(), explain(source))]
     Open {
         /// Name of the table.
         table: &'static str,
@@ -69,7 +71,7 @@ pub enum ReadError {
         want: String,
     },
     /// A table can't be read.
-    #[error("table {table}: {}", causes(source))]
+    #[error("table {table}: {}", explain(source))]
     Read {
         /// Name of the table.
         table: &'static str,
@@ -77,7 +79,7 @@ pub enum ReadError {
         source: MapError,
     },
     /// A pinned link can't be opened.
-    #[error("link {}: {}", path.display(), causes(source))]
+    #[error("link {}: {}", path.display(), explain(source))]
     Link {
         /// Path of the pin.
         path: PathBuf,
@@ -90,12 +92,4 @@ impl ReadError {
     pub(super) const fn read(table: Table, source: MapError) -> Self {
         Self::Read { table: table.name, source }
     }
-}
-
-/// An error of aya with its causes, the kernel's answer last: each tells only its own part.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut parts: Vec<String> =
-        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
-    parts.dedup();
-    parts.join(": ")
 }

@@ -7,7 +7,8 @@ use std::{fs, io};
 use aya::programs::links::{FdLink, LinkError, PinnedLink as Pin};
 use aya::programs::loaded_programs;
 
-use super::{ReadError, version_directory};
+use super::ReadError;
+use crate::dataplane::ebpf::pins::links_directory;
 
 /// A pinned link. While its pin exists its program is attached, with or without an agent.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,7 +25,7 @@ pub struct PinnedLink {
 
 /// The links pinned below `bpffs`, by name; none where no agent has started.
 pub fn links(bpffs: &Path) -> Result<Vec<PinnedLink>, ReadError> {
-    let directory = version_directory(bpffs).join("links");
+    let directory = links_directory(bpffs);
     let failed = |source| ReadError::Directory { path: directory.clone(), source };
     let entries = match fs::read_dir(&directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

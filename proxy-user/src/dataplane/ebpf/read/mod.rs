@@ -10,7 +10,7 @@ mod table;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use aya::maps::{Array, Map, MapType, PerCpuArray};
+use aya::maps::{Array, Map, MapData, MapError, MapType, PerCpuArray};
 use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
 use proxy_common::tables::{
@@ -22,6 +22,7 @@ pub use error::ReadError;
 pub use links::{PinnedLink, links};
 pub use table::HashTable;
 
+use super::pins;
 use crate::plan::Image;
 
 /// The pinned tables of one `--bpffs` directory.
@@ -46,8 +47,8 @@ pub struct Pinned {
     pub node_addresses: HashTable<Addr, NodeAddress>,
     /// `DEVICES`, by interface index.
     pub devices: HashTable<u32, Device>,
-    epoch: Array<aya::maps::MapData, u32>,
-    drops: PerCpuArray<aya::maps::MapData, u64>,
+    epoch: Array<MapData, u32>,
+    drops: PerCpuArray<MapData, u64>,
 }
 
 /// How full a table is.
@@ -73,7 +74,7 @@ pub struct DropCount {
 impl Pinned {
     /// Opens the tables pinned below `bpffs`, and checks them against the layouts of this build.
     pub fn open(bpffs: &Path) -> Result<Self, ReadError> {
-        let maps = maps_directory(bpffs)?;
+        let maps = maps(bpffs)?;
         Ok(Self {
             services: HashTable::open(&maps, tables::SERVICES, MapType::Hash)?,
             backends: HashTable::open(&maps, tables::BACKENDS, MapType::Hash)?,
@@ -113,12 +114,7 @@ impl Pinned {
 
     /// `DROPS`: every reason, in the order of the numbers.
     pub fn drops(&self) -> Result<Vec<DropCount>, ReadError> {
-        let count = |reason: Reason| {
-            let per_cpu = self.drops.get(&reason.number(), 0);
-            let per_cpu = per_cpu.map_err(|source| ReadError::read(tables::DROPS, source))?;
-            Ok(DropCount { reason, packets: per_cpu.iter().sum() })
-        };
-        Reason::ALL.into_iter().map(count).collect()
+        drop_counts(&self.drops).map_err(|source| ReadError::read(tables::DROPS, source))
     }
 
     /// How full each table is that can fill up. Walks the tables, which takes seconds for a million entries.
@@ -138,13 +134,15 @@ impl Pinned {
     }
 }
 
-/// What this build pins below `bpffs`.
-fn version_directory(bpffs: &Path) -> PathBuf {
-    bpffs.join(format!("v{}", tables::VERSION))
+/// `DROPS`: every reason, in the order of the numbers.
+pub(super) fn drop_counts(drops: &PerCpuArray<MapData, u64>) -> Result<Vec<DropCount>, MapError> {
+    let count = |reason: Reason| Ok(DropCount { reason, packets: drops.get(&reason.number(), 0)?.iter().sum() });
+    Reason::ALL.into_iter().map(count).collect()
 }
 
-fn maps_directory(bpffs: &Path) -> Result<PathBuf, ReadError> {
-    let maps = version_directory(bpffs).join("maps");
+/// The maps pinned below `bpffs`.
+fn maps(bpffs: &Path) -> Result<PathBuf, ReadError> {
+    let maps = pins::maps_directory(bpffs);
     match fs::metadata(&maps) {
         Ok(_) => Ok(maps),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(match other_version(bpffs) {
@@ -157,9 +155,8 @@ fn maps_directory(bpffs: &Path) -> Result<PathBuf, ReadError> {
 
 /// Name of a directory another build pinned its tables in.
 fn other_version(bpffs: &Path) -> Option<String> {
-    let names = fs::read_dir(bpffs).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let is_version = |name: &String| name.strip_prefix('v').is_some_and(|number| number.parse::<u32>().is_ok());
-    names.into_iter().find(is_version)
+    let version = pins::versions(bpffs).ok()?.into_iter().next()?;
+    Some(version.file_name()?.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]

@@ -2,43 +2,49 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::marker::PhantomData;
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use aya::Pod;
-use aya::maps::{HashMap, Map, MapData, MapType};
+use aya::maps::{MapData, MapType};
 use proxy_common::tables::Table;
 
 use super::{Fill, ReadError};
+use crate::dataplane::ebpf::batch;
 
 /// A pinned hash map (plain or LRU). Kernel programs write while we read: an entry is whole, but entries come and go
 /// between two of them.
-pub struct HashTable<K: Pod, V: Pod> {
+pub struct HashTable<K, V> {
     table: Table,
-    map: HashMap<MapData, K, V>,
+    map: MapData,
+    layout: PhantomData<(K, V)>,
 }
 
 impl<K: Pod + Ord, V: Pod> HashTable<K, V> {
     pub(super) fn open(maps: &Path, table: Table, map_type: MapType) -> Result<Self, ReadError> {
-        let map = checked::<K, V>(maps, table, map_type)?;
-        let map = if map_type == MapType::LruHash { Map::LruHashMap(map) } else { Map::HashMap(map) };
-        let map = HashMap::try_from(map).map_err(|source| ReadError::read(table, source))?;
-        Ok(Self { table, map })
+        Ok(Self { table, map: checked::<K, V>(maps, table, map_type)?, layout: PhantomData })
     }
 
-    /// Every entry. Each appears once, although the kernel starts over when the entry it stands at is removed.
+    /// Every entry.
     pub fn entries(&self) -> Result<BTreeMap<K, V>, ReadError> {
-        self.map.iter().collect::<Result<_, _>>().map_err(|source| ReadError::read(self.table, source))
+        self.read()
     }
 
     /// Every key.
     pub fn keys(&self) -> Result<BTreeSet<K>, ReadError> {
-        self.map.keys().collect::<Result<_, _>>().map_err(|source| ReadError::read(self.table, source))
+        Ok(self.read::<Vec<_>>()?.into_iter().map(|(key, _)| key).collect())
     }
 
     /// How full the table is.
     pub fn fill(&self) -> Result<Fill, ReadError> {
-        let entries = self.keys()?.len() as u64;
+        let entries = self.read::<Vec<_>>()?.len() as u64;
         Ok(Fill { table: self.table.name, entries, limit: self.table.max_entries })
+    }
+
+    fn read<C: FromIterator<(K, V)>>(&self) -> Result<C, ReadError> {
+        let entries = batch::entries(self.map.fd().as_fd());
+        Ok(entries.map_err(|source| ReadError::read(self.table, source.into()))?.into_iter().collect())
     }
 }
 
