@@ -341,7 +341,7 @@ pub enum Sockets {
 /// A client of datagrams is asked for nothing: the socket that sent this one would answer.
 #[inline(always)]
 fn sockets_to_ask(key: &FlowKey, client: Client, source_translated: bool) -> Sockets {
-    let tcp = key.protocol == protocol::TCP as u32;
+    let tcp = key.protocol == u32::from(protocol::TCP);
     match client {
         _ if source_translated => Sockets::Nodes,
         Client::Node if tcp => Sockets::Nodes,

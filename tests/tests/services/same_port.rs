@@ -6,10 +6,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use lab::{Attachment, Cluster, Family, Host, SocketLb};
+use lab::traffic::Ask;
+use lab::{Addresses, Attachment, Cluster, Family, Host, SocketLb};
 use socket2::{Domain, Socket, Type};
 
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, everywhere};
+use crate::protocol::Protocol;
 
 /// Ports of the client, below those that kernels give by themselves.
 const PORTS: std::ops::Range<u16> = 20_000..20_010;
@@ -39,6 +41,35 @@ fn a_port_serves_again_past_the_service_after_a_connection_through_it() -> Resul
                 exchange(&stream)?;
                 // A reset leaves no TIME_WAIT behind, so the client's kernel lets the port go at once.
                 socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+            }
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn node_tells_its_own_answers_from_those_of_clients_it_masquerades() -> Result<()> {
+    everywhere(|cluster| {
+        let (client, node) = (cluster.lab().client(), cluster.lab().node("node1")?);
+        for (protocol, family) in Protocol::with_families() {
+            let from = |addresses: Addresses| SocketAddr::new(addresses.of(family), PORTS.start);
+            let through = Ask::new(cluster.node_port("node1", "only-node2", family)?);
+            protocol.answers(client, &through.from(from(cluster.lab().client_addresses())))?;
+            let own = Ask::new(cluster.cluster_ip("only-node2", family)?);
+            protocol.answers(node, &own.from(from(node.addresses())))?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn endpoint_answers_a_client_that_has_just_asked_through_another_nodes_port() -> Result<()> {
+    everywhere(|cluster| {
+        let node = cluster.lab().node("node1")?;
+        for (protocol, family) in Protocol::with_families() {
+            let from = SocketAddr::new(node.addresses().of(family), PORTS.start);
+            for to in [cluster.node_port("node2", "only-node2", family)?, cluster.cluster_ip("only-node2", family)?] {
+                protocol.answers(node, &Ask::new(to).from(from))?;
             }
         }
         Ok(())
