@@ -154,7 +154,7 @@ fn addr(text: &str) -> Addr {
 #[test]
 fn entries_are_read_as_they_were_written() {
     let pinned = PinnedTables::empty();
-    let device = Device { ipv4: addr("10.0.0.1"), ipv6: addr("fd00::1"), flags: 1 };
+    let device = Device { ipv4: addr("10.0.0.1"), ipv6: addr("fd00::1"), flags: 1, netns: 5 };
     pinned.put(tables::DEVICES, [(7, device), (9, Device::default())]);
     pinned.put(tables::NODE_ADDRESSES, [(addr("10.0.0.1"), NodeAddress { flags: 1 })]);
     pinned.put_epoch(42);
@@ -198,7 +198,7 @@ fn a_table_of_another_layout_is_refused_by_name_property_and_value() {
     pinned.replace::<u32, [u8; 64]>(tables::DEVICES, BPF_MAP_TYPE_HASH);
     let error = pinned.error();
     assert!(
-        error.contains("table DEVICES") && error.contains("value size is 64, and this sluice expects 36"),
+        error.contains("table DEVICES") && error.contains("value size is 64, and this sluice expects 40"),
         "{error}"
     );
     pinned.replace::<u64, Device>(tables::DEVICES, BPF_MAP_TYPE_HASH);
