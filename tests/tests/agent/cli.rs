@@ -148,7 +148,7 @@ fn endpoints_and_backends_say_which_are_local() -> Result<()> {
         for (kind, address, is_local) in [("endpoints", "address", "local"), ("backends", "address", "local")] {
             let list: Value = serde_json::from_str(&printed(node, &["get", kind, "web", "-o", "json"])?)?;
             let entries: Vec<&Value> = match kind {
-                "endpoints" => items(&list).iter().flat_map(|item| item["endpoints"].as_array()).flatten().collect(),
+                "endpoints" => items(&list).iter().filter_map(|item| item["endpoints"].as_array()).flatten().collect(),
                 _ => items(&list).iter().collect(),
             };
             for (number, family) in [1, 2].into_iter().flat_map(|number| Family::BOTH.map(|family| (number, family))) {

@@ -63,8 +63,8 @@ fn second_agent_on_the_same_directory_is_refused_and_the_first_goes_on() -> Resu
     let node = lab.node("node1")?;
     let first = Agent::start(&lab, node, &SocketLb::On.into())?;
     let before = status(node)?.kernel()?;
-    let none = ["--healthz-bind-address", "", "--metrics-bind-address", ""];
-    let (code, says) = refused(&lab, node, &none)?;
+    let no_servers = ["--healthz-bind-address", "", "--metrics-bind-address", ""];
+    let (code, says) = refused(&lab, node, &no_servers)?;
     assert_eq!(code, FAILED, "{says}");
     assert!(says.contains("another agent") && says.contains("--bpffs"), "{says}");
     assert!(says.contains(&bpffs(node).display().to_string()), "{says}");

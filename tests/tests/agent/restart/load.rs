@@ -14,6 +14,8 @@ use crate::support::status::Drops;
 
 /// Pause of each client between two requests.
 const EVERY: Duration = Duration::from_millis(20);
+/// TCP sends a SYN again after a second: a request that takes longer has lost one.
+const TIMEOUT: Duration = Duration::from_millis(900);
 
 /// Clients at work.
 pub(super) struct Load {
@@ -30,8 +32,9 @@ impl Load {
         for (host, [http, udp, echo]) in ways(cluster)? {
             let named = |kind: &str, to: SocketAddr| format!("{kind} from {host} to {to}");
             pings.push((named("connection", echo), host.ping(&Ping { every: EVERY / 2, ..Ping::new(echo) })?));
-            requests.push((named("HTTP", http), host.http_load(&Ask::new(http).every(EVERY))?));
-            requests.push((named("UDP", udp), host.udp_load(&Ask::new(udp).every(EVERY))?));
+            let ask = |to| Ask::new(to).every(EVERY).timeout(TIMEOUT);
+            requests.push((named("HTTP", http), host.http_load(&ask(http))?));
+            requests.push((named("UDP", udp), host.udp_load(&ask(udp))?));
         }
         Ok(Self { pings, requests, drops, retransmitted })
     }
@@ -71,10 +74,11 @@ fn ways(cluster: &Cluster) -> Result<Vec<(&Host, [SocketAddr; 3])>> {
     Ok(ways)
 }
 
-/// Everyone who sends TCP.
-fn hosts(cluster: &Cluster) -> Result<[&Host; 5]> {
+/// Everyone who sends TCP, but for node1: the lab asks its agent for readiness while one dies and another starts, and some
+/// of those SYNs have to be sent again.
+fn hosts(cluster: &Cluster) -> Result<[&Host; 4]> {
     let pod = |name| cluster.pod(name).map(|pod| &**pod);
-    Ok([pod("asker")?, pod("web-1")?, pod("web-2")?, cluster.lab().node("node1")?, cluster.lab().client()])
+    Ok([pod("asker")?, pod("web-1")?, pod("web-2")?, cluster.lab().client()])
 }
 
 fn drops(cluster: &Cluster) -> Result<Vec<Vec<Drops>>> {

@@ -17,7 +17,7 @@ use serde_json::Value;
 /// How long a condition is waited for; it comes about in milliseconds, unless the machine is busy.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 /// Time between two looks at a condition.
-const POLL: Duration = Duration::from_millis(5);
+const POLL: Duration = Duration::from_millis(20);
 
 /// Waits until `look` sees `expected`, and returns how long that took; what it saw last is the error.
 pub(crate) fn eventually<T: PartialEq + std::fmt::Debug>(
@@ -54,7 +54,7 @@ pub(crate) fn stderr(output: &Output) -> String {
 /// `IP:port` of the endpoints of a Service in the tables of a node, sorted.
 pub(crate) fn endpoints(node: &Node, service: &str) -> Result<Vec<String>> {
     let list = json(node, &["get", "endpoints", service])?;
-    let all = list["items"].as_array().into_iter().flatten().flat_map(|item| item["endpoints"].as_array());
+    let all = list["items"].as_array().into_iter().flatten().filter_map(|item| item["endpoints"].as_array());
     let mut addresses: Vec<_> =
         all.flatten().filter_map(|endpoint| endpoint["address"].as_str()).map(ToOwned::to_owned).collect();
     addresses.sort();

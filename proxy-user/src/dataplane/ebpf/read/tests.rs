@@ -57,7 +57,7 @@ impl PinnedTables {
     }
 
     fn maps(&self) -> PathBuf {
-        pins::maps_directory(self.bpffs.path())
+        maps_of(self.bpffs.path())
     }
 
     fn create<K, V>(&self, table: Table, map_type: bpf_map_type) {
@@ -124,7 +124,7 @@ struct Cgroup(PathBuf);
 
 impl Cgroup {
     fn new() -> Self {
-        let mount = crate::mounts::cgroup2().unwrap();
+        let mount = crate::mounts::of_type("cgroup2").remove(0);
         let path = mount.join(format!("sluice-read-{}", std::process::id()));
         fs::create_dir(&path).unwrap();
         Self(path)
@@ -143,6 +143,10 @@ impl Drop for PinnedTables {
     }
 }
 
+fn maps_of(bpffs: &Path) -> PathBuf {
+    version_directory(bpffs).join("maps")
+}
+
 fn addr(text: &str) -> Addr {
     text.parse::<std::net::IpAddr>().unwrap().into()
 }
@@ -150,7 +154,7 @@ fn addr(text: &str) -> Addr {
 #[test]
 fn entries_are_read_as_they_were_written() {
     let pinned = PinnedTables::empty();
-    let device = Device { ipv4: addr("10.0.0.1"), ipv6: addr("fd00::1"), flags: 1, netns: 0 };
+    let device = Device { ipv4: addr("10.0.0.1"), ipv6: addr("fd00::1"), flags: 1, netns: 5 };
     pinned.put(tables::DEVICES, [(7, device), (9, Device::default())]);
     pinned.put(tables::NODE_ADDRESSES, [(addr("10.0.0.1"), NodeAddress { flags: 1 })]);
     pinned.put_epoch(42);
@@ -194,7 +198,7 @@ fn a_table_of_another_layout_is_refused_by_name_property_and_value() {
     pinned.replace::<u32, [u8; 64]>(tables::DEVICES, BPF_MAP_TYPE_HASH);
     let error = pinned.error();
     assert!(
-        error.contains("table DEVICES") && error.contains("value size is 64, and this sluice expects 36"),
+        error.contains("table DEVICES") && error.contains("value size is 64, and this sluice expects 40"),
         "{error}"
     );
     pinned.replace::<u64, Device>(tables::DEVICES, BPF_MAP_TYPE_HASH);
@@ -240,7 +244,7 @@ fn pinned_links_are_listed_with_their_programs() {
     let link = program.attach(fs::File::open(&cgroup.0).unwrap(), CgroupAttachMode::Single).unwrap();
     let link = FdLink::try_from(program.take_link(link).unwrap()).unwrap();
     let id = link.info().unwrap().id();
-    let directory = pins::links_directory(pinned.bpffs());
+    let directory = version_directory(pinned.bpffs()).join("links");
     fs::create_dir_all(&directory).unwrap();
     // The agent ends: only the pin of the link is left.
     fs::remove_file(pinned.bpffs().join("connect4")).unwrap();
