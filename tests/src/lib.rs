@@ -7,6 +7,7 @@
 mod agent;
 mod cgroup;
 mod claim;
+mod cli;
 mod cluster;
 pub mod demo;
 mod error;

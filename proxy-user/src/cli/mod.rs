@@ -56,9 +56,17 @@ struct Bpffs {
 #[must_use]
 pub fn main() -> ExitCode {
     run(Cli::parse().command).unwrap_or_else(|error| {
-        // The causes are part of each message: library errors name their own.
-        eprintln!("error: {error}");
+        eprintln!("error: {}", with_causes(&error));
         ExitCode::from(if error.is::<ConfigError>() { 2 } else { 1 })
+    })
+}
+
+/// The error and its causes; those that a message before them has told already only once.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        told if told.contains(&cause) => told.to_owned(),
+        _ => format!("{told}: {cause}"),
     })
 }
 
@@ -71,5 +79,26 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Cleanup(args) => cleanup::run(&args),
         Command::Version(args) => version::run(&args),
         Command::Completion(args) => completion::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("web.yaml: {source}; check its path")]
+    struct Telling {
+        source: io::Error,
+    }
+
+    #[test]
+    fn an_error_tells_each_of_its_causes_once() {
+        let error = anyhow::Error::new(Telling { source: io::Error::other("gone") }).context("manifests");
+        assert_eq!(with_causes(&error), "manifests: web.yaml: gone; check its path");
+        let error = anyhow::Error::new(io::Error::other("gone")).context("interface eth0").context("cannot start");
+        assert_eq!(with_causes(&error), "cannot start: interface eth0: gone");
     }
 }

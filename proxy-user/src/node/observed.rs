@@ -136,7 +136,7 @@ impl Observed {
         let mut facts = self.facts(index, link);
         facts.listed = uplinks.lists(&link.name);
         facts.has_outside_port = link.kind == Kind::Bridge
-            && self.links.iter().any(|(&port, other)| other.master == Some(index) && !self.facts(port, other).is_pod());
+            && self.links.iter().any(|(&port, other)| other.master == Some(index) && self.leads_outside(port, other));
         let sources = || self.addresses_of(index).iter().filter(|address| address.source).map(|address| address.ip);
         DeviceInfo {
             name: link.name.clone(),
@@ -161,6 +161,12 @@ impl Observed {
         }
     }
 
+    /// Whether a bridge reaches more than pods by this port. A pair that is being removed loses its other end (0, the
+    /// index of no interface) a moment before it goes: what it was, a pod's, doesn't make the bridge an uplink.
+    fn leads_outside(&self, index: u32, port: &Link) -> bool {
+        port.kind != Kind::Pair { peer: Some(0) } && !self.facts(index, port).is_pod()
+    }
+
     fn addresses_of(&self, index: u32) -> &[Address] {
         self.addresses.get(&index).map_or(&[], Vec::as_slice)
     }
@@ -183,5 +189,29 @@ fn is_of_node(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => !ip.is_loopback(),
         IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BRIDGE: u32 = 2;
+
+    fn link(kind: Kind, master: Option<u32>) -> Link {
+        Link { name: "it".into(), kind, master, no_mac: false, up: true }
+    }
+
+    fn role_of_bridge_with(port: Kind) -> Role {
+        let mut observed = Observed::from_dump(vec![Event::Link(BRIDGE, link(Kind::Bridge, None))]);
+        observed.apply(Event::Link(3, link(port, Some(BRIDGE))));
+        observed.snapshot(&Uplinks::parse(&[]).unwrap()).devices[&BRIDGE].role
+    }
+
+    #[test]
+    fn bridge_stays_what_it_is_while_a_pod_is_removed() {
+        assert_eq!(role_of_bridge_with(Kind::Outward), Role::Uplink);
+        assert_eq!(role_of_bridge_with(Kind::Pair { peer: None }), Role::Other);
+        assert_eq!(role_of_bridge_with(Kind::Pair { peer: Some(0) }), Role::Other);
     }
 }

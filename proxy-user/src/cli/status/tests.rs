@@ -54,13 +54,13 @@ Epoch:       0
 
 TABLE            ENTRIES   LIMIT
 SERVICES         0         262144
-BACKENDS         0         1048576
+BACKENDS         0         524288
 MEMBERS          0         524288
 SERVICE_NAMES    0         131072
 FLOWS            0         524288
 FLOWS_NEW        0         131072
-SOCK_BACKEND     0         65536
-SOCK_ORIGIN      0         131072
+SOCK_BACKEND     0         32768
+SOCK_ORIGIN      0         65536
 NODE_ADDRESSES   0         4096
 DEVICES          1         8192
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::{fs, io};
 
-use aya::programs::links::{FdLink, PinnedLink as Pin};
+use aya::programs::links::{FdLink, LinkError, PinnedLink as Pin};
 use aya::programs::loaded_programs;
 
 use super::{ReadError, version_directory};
@@ -33,21 +33,26 @@ pub fn links(bpffs: &Path) -> Result<Vec<PinnedLink>, ReadError> {
     let programs = program_names();
     let mut links = Vec::new();
     for entry in entries {
-        links.push(link(&entry.map_err(failed)?.path(), &programs)?);
+        links.extend(link(&entry.map_err(failed)?.path(), &programs)?);
     }
     links.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(links)
 }
 
-fn link(path: &Path, programs: &HashMap<u32, String>) -> Result<PinnedLink, ReadError> {
+/// `None` when the agent has removed it since it was listed, as it does when an interface goes.
+fn link(path: &Path, programs: &HashMap<u32, String>) -> Result<Option<PinnedLink>, ReadError> {
     let failed = |source| ReadError::Link { path: path.into(), source };
-    let info = FdLink::from(Pin::from_pin(path).map_err(failed)?).info().map_err(failed)?;
-    Ok(PinnedLink {
+    let pin = match Pin::from_pin(path) {
+        Err(LinkError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        pin => pin.map_err(failed)?,
+    };
+    let info = FdLink::from(pin).info().map_err(failed)?;
+    Ok(Some(PinnedLink {
         name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         id: info.id(),
         program_id: info.program_id(),
         program: programs.get(&info.program_id()).cloned().unwrap_or_default(),
-    })
+    }))
 }
 
 /// Names by the kernel's numbers. A program may go while the list is read, which is no error.

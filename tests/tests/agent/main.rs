@@ -1,0 +1,9 @@
+//! The agent's life, in the lab: how it starts, follows objects and interfaces, dies, comes back and is removed.
+
+mod cleanup;
+mod cli;
+mod interfaces;
+mod manifests;
+mod restart;
+mod start_up;
+mod support;

@@ -1,0 +1,82 @@
+//! Traffic of every kind, from everywhere, that notices each packet lost.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+use lab::traffic::{Ask, Background, BackgroundPing, Ping};
+use lab::{Cluster, Family, Host};
+
+use super::{ECHO, ECHO_NODE_PORT, KILLS, TERMINATIONS, address, kernel};
+use crate::support::kernel::retransmitted;
+use crate::support::status::Drops;
+
+/// Pause of each client between two requests.
+const EVERY: Duration = Duration::from_millis(20);
+
+/// Clients at work.
+pub(super) struct Load {
+    pings: Vec<(String, BackgroundPing)>,
+    requests: Vec<(String, Background)>,
+    drops: Vec<Vec<Drops>>,
+    retransmitted: BTreeMap<String, u64>,
+}
+
+impl Load {
+    pub(super) fn start(cluster: &Cluster) -> Result<Self> {
+        let (drops, retransmitted) = (drops(cluster)?, retransmitted(&hosts(cluster)?)?);
+        let (mut pings, mut requests) = (Vec::new(), Vec::new());
+        for (host, [http, udp, echo]) in ways(cluster)? {
+            let named = |kind: &str, to: SocketAddr| format!("{kind} from {host} to {to}");
+            pings.push((named("connection", echo), host.ping(&Ping { every: EVERY / 2, ..Ping::new(echo) })?));
+            requests.push((named("HTTP", http), host.http_load(&Ask::new(http).every(EVERY))?));
+            requests.push((named("UDP", udp), host.udp_load(&Ask::new(udp).every(EVERY))?));
+        }
+        Ok(Self { pings, requests, drops, retransmitted })
+    }
+
+    /// Ends the traffic. Each connection lived and each request was answered; nothing was dropped or sent again.
+    pub(super) fn assert_nothing_lost(self, cluster: &Cluster) -> Result<()> {
+        for (what, ping) in self.pings {
+            let report = ping.stop()?;
+            assert!(report.failures.is_empty() && report.sent == report.echoed, "{what}: {report:?}");
+            assert!(report.sent > KILLS as u64, "{what}: {report:?}");
+        }
+        for (what, requests) in self.requests {
+            let outcomes = requests.stop()?;
+            let failures: Vec<_> = outcomes.iter().enumerate().filter(|(_, outcome)| outcome.is_err()).collect();
+            assert!(failures.is_empty(), "{what}: of {}: {failures:?}", outcomes.len());
+            assert!(outcomes.len() > KILLS + TERMINATIONS, "{what}: {} requests only", outcomes.len());
+        }
+        assert_eq!(drops(cluster)?, self.drops);
+        assert_eq!(retransmitted(&hosts(cluster)?)?, self.retransmitted, "segments were sent again");
+        Ok(())
+    }
+}
+
+/// Who asks the Service, and where: its ports http, dns and echo.
+fn ways(cluster: &Cluster) -> Result<Vec<(&Host, [SocketAddr; 3])>> {
+    let mut ways = Vec::new();
+    for family in Family::BOTH {
+        let cluster_ip = |port| address(cluster, family, port);
+        let inside = [cluster_ip(80)?, cluster_ip(53)?, cluster_ip(ECHO)?];
+        ways.push((&**cluster.pod("asker")?, inside));
+        ways.push((&**cluster.lab().node("node1")?, inside));
+        for node in cluster.lab().nodes() {
+            let ip = node.addresses().of(family);
+            ways.push((cluster.lab().client(), [30080, 30053, ECHO_NODE_PORT].map(|port| SocketAddr::new(ip, port))));
+        }
+    }
+    Ok(ways)
+}
+
+/// Everyone who sends TCP.
+fn hosts(cluster: &Cluster) -> Result<[&Host; 5]> {
+    let pod = |name| cluster.pod(name).map(|pod| &**pod);
+    Ok([pod("asker")?, pod("web-1")?, pod("web-2")?, cluster.lab().node("node1")?, cluster.lab().client()])
+}
+
+fn drops(cluster: &Cluster) -> Result<Vec<Vec<Drops>>> {
+    cluster.lab().nodes().iter().map(|node| Ok(kernel(node)?.drops)).collect()
+}

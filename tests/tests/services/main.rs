@@ -1,0 +1,13 @@
+//! Traffic of Services with real sockets: pods, nodes and an outside client, over both ways of attaching pods, with and
+//! without socket programs, IPv4 and IPv6, TCP and UDP.
+
+mod checksums;
+mod client;
+mod cluster_ip;
+mod configuration;
+mod icmp_errors;
+mod no_endpoints;
+mod node_port;
+mod offload;
+mod path_mtu;
+mod protocol;
