@@ -9,7 +9,7 @@ use std::rc::Rc;
 use crate::addr::Addr;
 use crate::drop::Reason;
 use crate::flow::State;
-use crate::nat::{Added, FlowEntry, FlowTables, Routes};
+use crate::nat::{Added, FlowEntry, FlowTables, Routes, Sockets};
 use crate::service::ServiceTables;
 use crate::tables::{Backend, BackendKey, FlowKey, FlowRecord, MemberKey, NodeAddress, Service, ServiceKey};
 
@@ -34,8 +34,8 @@ pub struct PlainTables {
     pub room: Option<usize>,
     /// Address that source translation finds; `None`: no route.
     pub source: Option<Addr>,
-    /// Packets that a socket of the node waits for.
-    pub own_sockets: BTreeSet<FlowKey>,
+    /// Packets that a socket waits for, the node's or the client's.
+    pub sockets: BTreeSet<FlowKey>,
     /// The next random number; each draw adds a constant that visits every residue.
     pub seed: Cell<u32>,
 }
@@ -136,7 +136,7 @@ impl Routes for PlainTables {
     fn source_towards(&self, _packet: &FlowKey) -> Option<Addr> {
         self.source
     }
-    fn is_own_socket(&self, packet: &FlowKey) -> bool {
-        self.own_sockets.contains(packet)
+    fn has_socket(&self, packet: &FlowKey, _sockets: Sockets) -> bool {
+        self.sockets.contains(packet)
     }
 }

@@ -5,12 +5,12 @@
 //! rebuilt from the other. New flows stand in an LRU table, so that a flood of them evicts only its like; they move to
 //! a table that evicts nothing once the client goes on after an answer, which no forged source can do.
 
-use crate::addr::{Addr, Port};
+use crate::addr::{Addr, Port, protocol};
 use crate::drop::{Reason, Stop};
 use crate::flow::{State, expired, is_reply};
 use crate::packet::{Kind, Packet};
 use crate::service::{Client, ServiceTables, choose, find};
-use crate::tables::{Backend, FlowKey, FlowRecord, MemberKey, Service, flow_flags};
+use crate::tables::{Backend, FlowKey, FlowRecord, MemberKey, Service, backend_flags, flow_flags};
 
 /// A record where it stands in its table: changes are seen by every CPU.
 pub trait FlowEntry {
@@ -57,8 +57,8 @@ pub trait FlowTables {
 pub trait Routes {
     /// The address of the interface by which a packet with this source and destination would leave.
     fn source_towards(&self, packet: &FlowKey) -> Option<Addr>;
-    /// A socket of the node itself receives packets with these addresses and ports.
-    fn is_own_socket(&self, packet: &FlowKey) -> bool;
+    /// A socket of those asked for receives packets with these addresses and ports.
+    fn has_socket(&self, packet: &FlowKey, sockets: Sockets) -> bool;
 }
 
 /// Where a packet meets us.
@@ -68,6 +68,8 @@ pub enum Hook {
     FromPod,
     /// It leaves to a pod.
     ToPod,
+    /// A program of the node itself sent it, to a pod here and as it is: through no Service.
+    FromNodeToPod,
     /// It comes from beyond an uplink.
     FromUplink,
     /// A program of the node itself sent it.
@@ -147,8 +149,7 @@ fn advance<T: ServiceTables + FlowTables>(
     record: &mut FlowRecord,
 ) -> Followed {
     let reply = is_reply(record);
-    let at_client = reply && record.flags & flow_flags::RESTORE_AT_CLIENT != 0;
-    if at_client != matches!(hook, Hook::ToPod) {
+    if !is_translated_at(record, hook) {
         return Followed::Leave;
     }
     if matches!(packet.kind, Kind::IcmpError) {
@@ -168,6 +169,17 @@ fn advance<T: ServiceTables + FlowTables>(
     Followed::Translate
 }
 
+/// Each direction of a flow is translated at one hook, whichever others its packets meet.
+#[inline(always)]
+fn is_translated_at(record: &FlowRecord, hook: Hook) -> bool {
+    let at_client = is_reply(record) && record.flags & flow_flags::RESTORE_AT_CLIENT != 0;
+    match hook {
+        Hook::ToPod => at_client,
+        Hook::FromNodeToPod => at_client || !is_reply(record),
+        Hook::FromPod | Hook::FromUplink | Hook::FromNode => !at_client,
+    }
+}
+
 /// The first packet of a new flow between the same addresses and ports, or one whose backend left its Service.
 #[inline(always)]
 fn begins_anew<T: ServiceTables>(
@@ -185,7 +197,9 @@ fn begins_anew<T: ServiceTables>(
     if record.epoch == epoch {
         return false;
     }
-    if !tables.is_member(&MemberKey::new(record.service, record.dst, record.dst_port)) {
+    // What goes through no Service loses no endpoint.
+    let through_service = record.service != 0;
+    if through_service && !tables.is_member(&MemberKey::new(record.service, record.dst, record.dst_port)) {
         return true;
     }
     entry.set_epoch(epoch);
@@ -268,7 +282,7 @@ pub fn open<T: ServiceTables + FlowTables>(
 ) -> Result<(), Stop> {
     let client = match hook {
         Hook::FromPod => Client::Pod,
-        Hook::FromNode => Client::Node,
+        Hook::FromNode | Hook::FromNodeToPod => Client::Node,
         Hook::FromUplink => Client::Outside,
         Hook::ToPod => return Err(Stop::NotOurs),
     };
@@ -276,13 +290,39 @@ pub fn open<T: ServiceTables + FlowTables>(
         return Err(Stop::NotOurs);
     }
     let key = &packet.key;
-    select(tables, packet, client, now, record)?;
+    match select(tables, packet, client, now, record) {
+        Err(Stop::NotOurs) => part(tables, packet, client, now, record)?,
+        selected => selected?,
+    }
     let source_translated = translates_source(key, record, client);
     if source_translated {
         record.src = routes.source_towards(&translated(key, record)).ok_or(Reason::NoRoute)?;
     }
-    reserve(tables, routes, key, record, source_translated)?;
+    reserve(tables, routes, key, record, sockets_to_ask(key, client, source_translated))?;
     Ok(())
+}
+
+/// Whose sockets may already use the source port of a new flow towards its endpoint, past any Service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sockets {
+    /// None that could be asked.
+    Nobodys,
+    /// Those of the node itself.
+    Nodes,
+    /// Those of the pod that the packet comes from.
+    Pods,
+}
+
+/// A client of datagrams is asked for nothing: the socket that sent this one would answer.
+#[inline(always)]
+fn sockets_to_ask(key: &FlowKey, client: Client, source_translated: bool) -> Sockets {
+    let tcp = key.protocol == protocol::TCP as u32;
+    match client {
+        _ if source_translated => Sockets::Nodes,
+        Client::Node if tcp => Sockets::Nodes,
+        Client::Pod if tcp => Sockets::Pods,
+        Client::Node | Client::Pod | Client::Outside => Sockets::Nobodys,
+    }
 }
 
 /// Writes to `record` the flow to the endpoint that is to serve a packet. A function of its own, as [`reserve`] is,
@@ -306,6 +346,45 @@ fn select<T: ServiceTables>(
     *record = new_record(key, &service, &backend, client, now);
     record.epoch = tables.epoch();
     Ok(())
+}
+
+/// A packet of no Service may begin a flow between a client and an endpoint that already have one through a Service, from
+/// the same source port: the client's kernel sees two destinations, the endpoint would see one. Their replies can only be
+/// told apart if the packet's flow is translated too, to another source port; so writes to `record` a flow to where the
+/// packet goes anyway.
+#[inline(never)]
+fn part<T: FlowTables>(
+    tables: &T,
+    packet: &Packet,
+    client: Client,
+    now: u32,
+    record: &mut FlowRecord,
+) -> Result<(), Stop> {
+    if !packet.opens() {
+        return Err(Stop::NotOurs);
+    }
+    let key = &packet.key;
+    let reply_key = key.reversed();
+    let Some(standing) = tables.established(&reply_key).or_else(|| tables.half_open(&reply_key)) else {
+        return Err(Stop::NotOurs);
+    };
+    *record = standing.record();
+    if !is_reply(record) {
+        return Err(Stop::NotOurs);
+    }
+    if is_done(record, key.protocol, now) {
+        forget(tables, &reply_key, record);
+        return Err(Stop::NotOurs);
+    }
+    let itself = Backend { addr: key.dst, port: key.dst_port, flags: backend_flags::LOCAL };
+    *record = new_record(key, &Service::default(), &itself, client, now);
+    Ok(())
+}
+
+/// Nothing more is expected of a flow.
+#[inline(always)]
+fn is_done(record: &FlowRecord, protocol: u32, now: u32) -> bool {
+    State::from_number(record.state).is_over() || expired(record, protocol, now)
 }
 
 #[inline(always)]
@@ -357,7 +436,7 @@ fn reserve<T: ServiceTables + FlowTables>(
     routes: &impl Routes,
     key: &FlowKey,
     record: &mut FlowRecord,
-    source_translated: bool,
+    sockets: Sockets,
 ) -> Result<(), Reason> {
     let mut port = FIRST_PORT + tables.random() % (0x1_0000 - FIRST_PORT);
     let mut i = 0;
@@ -365,7 +444,7 @@ fn reserve<T: ServiceTables + FlowTables>(
         i += 1;
         let reply_key = record.reply_key(key.protocol);
         let reply = other_direction(key, record);
-        match claim(tables, routes, &reply_key, &reply, source_translated) {
+        match claim(tables, routes, &reply_key, &reply, sockets) {
             Added::New => return settle(tables, key, record, &reply_key),
             Added::Full => return Err(Reason::FlowTableFull),
             Added::Taken => {}
@@ -382,9 +461,9 @@ fn claim<T: FlowTables>(
     routes: &impl Routes,
     key: &FlowKey,
     record: &FlowRecord,
-    source_translated: bool,
+    sockets: Sockets,
 ) -> Added {
-    if tables.established(key).is_some() || (source_translated && routes.is_own_socket(key)) {
+    if tables.established(key).is_some() || (sockets != Sockets::Nobodys && routes.has_socket(key, sockets)) {
         return Added::Taken;
     }
     let added = tables.add_half_open(key, record);

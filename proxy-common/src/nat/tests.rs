@@ -264,7 +264,7 @@ fn two_flows_to_one_backend_are_told_apart_by_their_source_port() {
 #[test]
 fn source_translation_never_takes_a_port_of_the_nodes_own_sockets() {
     let mut tables = tables("10.244.2.10", false, 0);
-    tables.own_sockets.insert(FlowKey {
+    tables.sockets.insert(FlowKey {
         src: addr("10.244.2.10"),
         dst: addr("192.0.2.11"),
         src_port: Port::new(8080),
@@ -273,6 +273,61 @@ fn source_translation_never_takes_a_port_of_the_nodes_own_sockets() {
     });
     let there = run(&tables, &packet(TCP, CLIENT, NODE_PORT, Tcp::SYN), Hook::FromUplink, NOW).unwrap();
     assert_ne!(there.src_port, Port::new(CLIENT.1));
+}
+
+#[test]
+fn a_pods_new_flow_does_not_take_the_port_of_its_own_connection_to_the_endpoint() {
+    let mut tables = tables("10.244.2.10", false, 0);
+    tables.sockets.insert(packet(TCP, ("10.244.2.10", 8080), POD, 0).key);
+    let there = run(&tables, &packet(TCP, POD, CLUSTER_IP, Tcp::SYN), Hook::FromPod, NOW).unwrap();
+    assert_eq!(there.src, addr(POD.0));
+    assert_ne!(there.src_port, Port::new(POD.1));
+}
+
+#[test]
+fn a_connection_past_the_service_is_told_from_the_one_through_it() {
+    for (src, hook, back_at) in [
+        (POD, Hook::FromPod, Hook::ToPod),
+        (("192.0.2.11", 40_000), Hook::FromNode, Hook::FromUplink),
+        (("192.0.2.11", 40_000), Hook::FromNodeToPod, Hook::FromPod),
+    ] {
+        let tables = tables("10.244.2.10", true, 0);
+        let through_at = if hook == Hook::FromNodeToPod { Hook::FromNode } else { hook };
+        let through = run(&tables, &packet(TCP, src, CLUSTER_IP, Tcp::SYN), through_at, NOW).unwrap();
+        let direct = packet(TCP, src, ("10.244.2.10", 8080), Tcp::SYN);
+        let past = run(&tables, &direct, hook, NOW).unwrap();
+        assert_eq!((past.src, past.dst, past.dst_port), (direct.key.src, direct.key.dst, direct.key.dst_port));
+        assert_ne!(past.src_port, through.src_port);
+        for (record, from) in [(through, addr(CLUSTER_IP.0)), (past, addr("10.244.2.10"))] {
+            let back = run(&tables, &answer_to(&record, TCP, Tcp::SYN | Tcp::ACK), back_at, NOW).unwrap();
+            assert_eq!((back.src, back.dst_port), (from, Port::new(src.1)));
+        }
+        // The flow goes on under the port it got.
+        let more = run(&tables, &Packet { tcp_flags: Tcp::ACK, ..direct }, hook, NOW).unwrap();
+        assert_eq!(more.src_port, past.src_port);
+    }
+}
+
+#[test]
+fn a_connection_past_the_service_takes_the_place_of_one_through_it_that_is_over() {
+    let tables = tables("10.244.2.10", false, 0);
+    let record = established(&tables);
+    run(&tables, &packet(TCP, POD, CLUSTER_IP, Tcp::FIN | Tcp::ACK), Hook::FromPod, NOW).unwrap();
+    run(&tables, &answer_to(&record, TCP, Tcp::FIN | Tcp::ACK), Hook::ToPod, NOW).unwrap();
+    let direct = packet(TCP, POD, ("10.244.2.10", 8080), Tcp::SYN);
+    assert_eq!(run(&tables, &direct, Hook::FromPod, NOW), Err(Stop::NotOurs));
+    let reply = Packet { key: direct.key.reversed(), tcp_flags: Tcp::SYN | Tcp::ACK, ..direct };
+    assert_eq!(run(&tables, &reply, Hook::ToPod, NOW), Err(Stop::NotOurs));
+}
+
+#[test]
+fn datagrams_past_the_service_keep_their_port_whatever_endpoint_leaves() {
+    let mut tables = tables("10.244.2.10", false, 0);
+    run(&tables, &packet(UDP, POD, CLUSTER_IP, 0), Hook::FromPod, NOW).unwrap();
+    let direct = packet(UDP, POD, ("10.244.2.10", 8080), 0);
+    let before = run(&tables, &direct, Hook::FromPod, NOW).unwrap();
+    tables.epoch += 1;
+    assert_eq!(run(&tables, &direct, Hook::FromPod, NOW).unwrap().src_port, before.src_port);
 }
 
 #[test]

@@ -26,14 +26,19 @@ pub struct Device {
     pub ipv6: Addr,
     /// [`device_flags`].
     pub flags: u32,
+    /// Under [`device_flags::POD_NETNS`], the pod's network namespace by its number in the node's (`rtnetlink(7)`'s
+    /// `IFLA_LINK_NETNSID`).
+    pub netns: u32,
 }
 
-const _: () = assert!(size_of::<Device>() == 36);
+const _: () = assert!(size_of::<Device>() == 40);
 
 /// Bits of [`Device::flags`].
 pub mod device_flags {
     /// The host's end of a pod's interface.
     pub const POD: u32 = 1 << 0;
+    /// [`super::Device::netns`] is known.
+    pub const POD_NETNS: u32 = 1 << 2;
     /// Packets on it begin with the IP header (tunnels such as WireGuard and IPIP).
     pub const NO_MAC: u32 = 1 << 1;
 }

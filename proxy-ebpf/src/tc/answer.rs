@@ -65,7 +65,7 @@ fn send_back(skb: Skb, packet: &Packet, hook: Hook, answer: Answer) -> Result<()
     } else {
         icmp(skb, packet, answer)?;
     }
-    if matches!(hook, Hook::FromNode) {
+    if matches!(hook, Hook::FromNode | Hook::FromNodeToPod) {
         return deliver_to_node(skb);
     }
     if packet.l3 != 0 {

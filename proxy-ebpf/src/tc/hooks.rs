@@ -17,7 +17,9 @@ pub(crate) fn from_pod(ctx: TcContext) -> i32 {
 /// Egress of a pod interface's host side.
 #[classifier]
 pub(crate) fn to_pod(ctx: TcContext) -> i32 {
-    run(Skb::new(&ctx), Hook::ToPod, ETHERNET)
+    let skb = Skb::new(&ctx);
+    let hook = if is_of_node(skb) { Hook::FromNodeToPod } else { Hook::ToPod };
+    run(skb, hook, ETHERNET)
 }
 
 /// Ingress of an uplink.
@@ -47,5 +49,11 @@ pub(crate) fn to_tunnel(ctx: TcContext) -> i32 {
 /// What only passes through the node was seen where it came in.
 #[inline(always)]
 fn from_node(skb: Skb, link_layer: u32) -> i32 {
-    if skb.ingress_ifindex() == 0 { run(skb, Hook::FromNode, link_layer) } else { TC_ACT_UNSPEC }
+    if is_of_node(skb) { run(skb, Hook::FromNode, link_layer) } else { TC_ACT_UNSPEC }
+}
+
+/// Sent by a program of the node itself, and as that sent it.
+#[inline(always)]
+fn is_of_node(skb: Skb) -> bool {
+    skb.ingress_ifindex() == 0 && !skb.is_translated()
 }

@@ -99,7 +99,7 @@ fn onward(skb: Skb, hook: Hook, record: &FlowRecord) -> Onward {
     let to_node = || Maps.node_address(&record.dst).is_some();
     match (hook, is_reply(record)) {
         // An answer of the node's own programs was already routed to its client.
-        (Hook::ToPod, _) | (Hook::FromNode, true) => Onward::Stack,
+        (Hook::ToPod | Hook::FromNodeToPod, _) | (Hook::FromNode, true) => Onward::Stack,
         (Hook::FromNode, false) if !to_node() => Onward::Route,
         // On the loopback interface it is on its way there.
         (Hook::FromNode, false) if skb.ifindex() == LOOPBACK => Onward::Stack,
@@ -115,6 +115,9 @@ fn onward(skb: Skb, hook: Hook, record: &FlowRecord) -> Onward {
 /// Rewrites a packet and sends it on; `Ok` when it needs nothing more.
 #[inline(never)]
 fn carry_out(skb: Skb, hook: Hook, scratch: &mut Scratch) -> Result<(), Stop> {
+    if matches!(hook, Hook::FromNode | Hook::FromNodeToPod) {
+        skb.set_translated();
+    }
     let onward = onward(skb, hook, &scratch.record);
     if matches!(onward, Onward::Route) {
         return by_route(skb, hook, scratch);

@@ -6,9 +6,9 @@ use aya_ebpf::helpers::generated::{
 };
 use proxy_common::addr::{Addr, Family, protocol};
 use proxy_common::drop::Reason;
-use proxy_common::nat::Routes;
+use proxy_common::nat::{Routes, Sockets};
 use proxy_common::packet::Packet;
-use proxy_common::tables::FlowKey;
+use proxy_common::tables::{Device, FlowKey, device_flags};
 use proxy_common::wire::{Bytes as _, Tcp};
 
 use super::skb::Skb;
@@ -134,8 +134,7 @@ impl Routes for Skb {
     fn source_towards(&self, packet: &FlowKey) -> Option<Addr> {
         let family = packet.dst.family();
         let source = |ifindex: u32| {
-            // SAFETY: the map isn't preallocated, so the element isn't reused before the program returns.
-            let device = unsafe { DEVICES.get(ifindex) }?;
+            let device = device(ifindex)?;
             let addr = match family {
                 Family::V4 => device.ipv4,
                 Family::V6 => device.ipv6,
@@ -151,7 +150,15 @@ impl Routes for Skb {
     }
 
     #[inline(never)]
-    fn is_own_socket(&self, packet: &FlowKey) -> bool {
+    fn has_socket(&self, packet: &FlowKey, sockets: Sockets) -> bool {
+        let netns = match sockets {
+            Sockets::Nobodys => return false,
+            Sockets::Nodes => BPF_F_CURRENT_NETNS,
+            Sockets::Pods => match device(self.ifindex()) {
+                Some(pod) if pod.flags & device_flags::POD_NETNS != 0 => u64::from(pod.netns),
+                _ => return false,
+            },
+        };
         // SAFETY: integers only: all zero is a value.
         let mut tuple: SockTuple = unsafe { core::mem::zeroed() };
         let size = match packet.dst.family() {
@@ -170,18 +177,24 @@ impl Routes for Skb {
                 36
             }
         };
-        has_socket(self.0, &mut tuple, size, packet.protocol)
+        is_found(self.0, &mut tuple, size, packet.protocol, netns)
     }
 }
 
 #[inline(always)]
-fn has_socket(skb: *mut __sk_buff, tuple: &mut SockTuple, size: u32, number: u32) -> bool {
+fn device(ifindex: u32) -> Option<&'static Device> {
+    // SAFETY: the map isn't preallocated, so the element isn't reused before the program returns.
+    unsafe { DEVICES.get(ifindex) }
+}
+
+#[inline(always)]
+fn is_found(skb: *mut __sk_buff, tuple: &mut SockTuple, size: u32, number: u32, netns: u64) -> bool {
     // SAFETY: `tuple` is readable for `size` bytes.
     let socket = unsafe {
         if number == u32::from(protocol::TCP) {
-            bpf_skc_lookup_tcp(skb.cast(), tuple, size, BPF_F_CURRENT_NETNS, 0)
+            bpf_skc_lookup_tcp(skb.cast(), tuple, size, netns, 0)
         } else {
-            bpf_sk_lookup_udp(skb.cast(), tuple, size, BPF_F_CURRENT_NETNS, 0)
+            bpf_sk_lookup_udp(skb.cast(), tuple, size, netns, 0)
         }
     };
     if socket.is_null() {

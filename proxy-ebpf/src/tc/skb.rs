@@ -7,6 +7,8 @@ use aya_ebpf::programs::TcContext;
 use proxy_common::drop::Reason;
 use proxy_common::wire::{Bytes, Header};
 
+const TRANSLATED: u32 = 0x51c3;
+
 /// A packet at a tc hook.
 #[derive(Clone, Copy)]
 pub(crate) struct Skb(pub(crate) *mut __sk_buff);
@@ -35,6 +37,21 @@ impl Skb {
     pub(crate) fn ingress_ifindex(self) -> u32 {
         // SAFETY: as above.
         unsafe { (*self.0).ingress_ifindex }
+    }
+
+    /// Notes that it is translated, for the hooks it meets on its way out of the node. Nothing else uses this field of
+    /// a packet that a program of the node sent.
+    #[inline(always)]
+    pub(crate) fn set_translated(self) {
+        // SAFETY: as above, and this member may be written.
+        unsafe { (*self.0).tc_index = TRANSLATED };
+    }
+
+    /// See [`Self::set_translated`].
+    #[inline(always)]
+    pub(crate) fn is_translated(self) -> bool {
+        // SAFETY: as above.
+        unsafe { (*self.0).tc_index == TRANSLATED }
     }
 
     /// `EtherType`, as it lies in memory.

@@ -88,15 +88,23 @@ fn hooks(device: &DeviceInfo) -> Option<Hooks> {
 }
 
 fn devices(state: &NodeState) -> BTreeMap<u32, Device> {
-    let entry = |device: &DeviceInfo| Device {
+    let primary = |family| table_addr(primary_address(state, family));
+    let node = Device { ipv4: primary(Family::V4), ipv6: primary(Family::V6), ..Device::default() };
+    state.devices.iter().map(|(ifindex, device)| (*ifindex, entry(device))).chain([(NODE, node)]).collect()
+}
+
+fn entry(device: &DeviceInfo) -> Device {
+    let is_pod = device.role == Role::Pod;
+    let pod_netns = device.peer_netns.filter(|_| is_pod).and_then(|number| u32::try_from(number).ok());
+    let flag = |set: bool, flag: u32| if set { flag } else { 0 };
+    Device {
         ipv4: table_addr(device.source(Family::V4)),
         ipv6: table_addr(device.source(Family::V6)),
-        flags: if device.role == Role::Pod { device_flags::POD } else { 0 }
-            | if device.no_mac { device_flags::NO_MAC } else { 0 },
-    };
-    let primary = |family| table_addr(primary_address(state, family));
-    let node = Device { ipv4: primary(Family::V4), ipv6: primary(Family::V6), flags: 0 };
-    state.devices.iter().map(|(ifindex, device)| (*ifindex, entry(device))).chain([(NODE, node)]).collect()
+        flags: flag(is_pod, device_flags::POD)
+            | flag(pod_netns.is_some(), device_flags::POD_NETNS)
+            | flag(device.no_mac, device_flags::NO_MAC),
+        netns: pod_netns.unwrap_or_default(),
+    }
 }
 
 fn table_addr(ip: Option<IpAddr>) -> Addr {

@@ -20,6 +20,8 @@ pub(super) struct Link {
     /// The bridge, bond or team that it is a port of. A VRF isn't one: its members keep their addresses and packets.
     pub(super) master: Option<u32>,
     pub(super) no_mac: bool,
+    /// `IFLA_LINK_NETNSID`.
+    pub(super) peer_netns: Option<i32>,
     pub(super) up: bool,
 }
 
@@ -89,14 +91,14 @@ fn decode_link(message: &LinkMessage) -> Option<Event> {
     if !is_whole(message) {
         return None;
     }
-    let (mut name, mut master, mut lower, mut peer_elsewhere) = (None, None, None, false);
+    let (mut name, mut master, mut lower, mut peer_netns) = (None, None, None, None);
     let (mut kind, mut port_kind) = (None, None);
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(value) => name = Some(value.clone()),
             LinkAttribute::Controller(index) => master = Some(*index),
             LinkAttribute::Link(index) => lower = Some(*index),
-            LinkAttribute::LinkNetNsId(_) => peer_elsewhere = true,
+            LinkAttribute::LinkNetNsId(id) => peer_netns = Some(*id),
             LinkAttribute::LinkInfo(infos) => {
                 for info in infos {
                     match info {
@@ -114,7 +116,9 @@ fn decode_link(message: &LinkMessage) -> Option<Event> {
         name: name?,
         kind: match kind {
             _ if message.header.flags.contains(LinkFlags::Loopback) => Kind::Loopback,
-            Some(InfoKind::Veth | InfoKind::Netkit) => Kind::Pair { peer: if peer_elsewhere { None } else { lower } },
+            Some(InfoKind::Veth | InfoKind::Netkit) => {
+                Kind::Pair { peer: if peer_netns.is_some() { None } else { lower } }
+            }
             Some(InfoKind::Bridge) => Kind::Bridge,
             Some(
                 InfoKind::Dummy
@@ -129,6 +133,7 @@ fn decode_link(message: &LinkMessage) -> Option<Event> {
         },
         master: master.filter(|_| port_kind != Some(&InfoPortKind::Vrf)),
         no_mac: !matches!(layer, LinkLayerType::Ether | LinkLayerType::Loopback),
+        peer_netns,
         up: message.header.flags.contains(LinkFlags::Up),
     };
     Some(Event::Link(message.header.index, link))

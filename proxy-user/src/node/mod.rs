@@ -47,6 +47,9 @@ pub struct DeviceInfo {
     pub ipv6: Option<Ipv6Addr>,
     /// Packets on it begin with the IP header.
     pub no_mac: bool,
+    /// The network namespace of its other end, by the number it has in ours (`IFLA_LINK_NETNSID`); `None` where that end
+    /// is here too or there is none.
+    pub peer_netns: Option<i32>,
     /// Set up by the administrator (`IFF_UP`), whatever its carrier.
     pub up: bool,
 }

@@ -145,6 +145,7 @@ impl Observed {
             // A dump has new IPv6 addresses first and notifications have them last: the lowest is one choice for both.
             ipv6: sources().filter_map(|ip| if let IpAddr::V6(v6) = ip { Some(v6) } else { None }).min(),
             no_mac: link.no_mac,
+            peer_netns: link.peer_netns,
             up: link.up,
         }
     }
@@ -199,7 +200,7 @@ mod tests {
     const BRIDGE: u32 = 2;
 
     fn link(kind: Kind, master: Option<u32>) -> Link {
-        Link { name: "it".into(), kind, master, no_mac: false, up: true }
+        Link { name: "it".into(), kind, master, no_mac: false, peer_netns: None, up: true }
     }
 
     fn role_of_bridge_with(port: Kind) -> Role {

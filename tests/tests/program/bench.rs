@@ -76,7 +76,7 @@ impl Bench {
             std::fs::write(Path::new("/proc/sys/net").join(sysctl), "1").unwrap();
         }
         let mut bench = Self { ebpf: open(), services: 0 };
-        let source = Device { ipv4: ip(NODE[0]), ipv6: ip(NODE[1]), flags: 0 };
+        let source = Device { ipv4: ip(NODE[0]), ipv6: ip(NODE[1]), ..Device::default() };
         bench.put(tables::DEVICES, 0, source);
         for address in NODE {
             bench.put(tables::NODE_ADDRESSES, ip(address), NodeAddress { flags: node_address_flags::NODE_PORT });

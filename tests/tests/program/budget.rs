@@ -12,7 +12,7 @@ use crate::bench::load;
 const VERIFIED_INSTRUCTIONS: [(&str, u32); 15] = [
     ("connect4", 2_800),
     ("connect6", 3_600),
-    ("from_pod", 82_000),
+    ("from_pod", 102_000),
     ("from_tunnel", 80_000),
     ("from_uplink", 80_000),
     ("getpeername4", 80),
@@ -22,7 +22,7 @@ const VERIFIED_INSTRUCTIONS: [(&str, u32); 15] = [
     ("sendmsg4", 3_000),
     ("sendmsg6", 3_300),
     ("sweep_flows", 110_000),
-    ("to_pod", 11_500),
+    ("to_pod", 80_000),
     ("to_tunnel", 104_000),
     ("to_uplink", 104_000),
 ];

@@ -11,3 +11,4 @@ mod node_port;
 mod offload;
 mod path_mtu;
 mod protocol;
+mod same_port;
