@@ -57,7 +57,7 @@ impl PinnedTables {
     }
 
     fn maps(&self) -> PathBuf {
-        maps_of(self.bpffs.path())
+        pins::maps_directory(self.bpffs.path())
     }
 
     fn create<K, V>(&self, table: Table, map_type: bpf_map_type) {
@@ -124,7 +124,7 @@ struct Cgroup(PathBuf);
 
 impl Cgroup {
     fn new() -> Self {
-        let mount = crate::mounts::of_type("cgroup2").remove(0);
+        let mount = crate::mounts::cgroup2().unwrap();
         let path = mount.join(format!("sluice-read-{}", std::process::id()));
         fs::create_dir(&path).unwrap();
         Self(path)
@@ -141,10 +141,6 @@ impl Drop for PinnedTables {
     fn drop(&mut self) {
         unmount(self.bpffs.path(), UnmountFlags::DETACH).unwrap();
     }
-}
-
-fn maps_of(bpffs: &Path) -> PathBuf {
-    version_directory(bpffs).join("maps")
 }
 
 fn addr(text: &str) -> Addr {
@@ -198,7 +194,7 @@ fn a_table_of_another_layout_is_refused_by_name_property_and_value() {
     pinned.replace::<u32, [u8; 64]>(tables::DEVICES, BPF_MAP_TYPE_HASH);
     let error = pinned.error();
     assert!(
-        error.contains("table DEVICES") && error.contains("value size is 64, and this sluice expects 40"),
+        error.contains("table DEVICES") && error.contains("value size is 64, and this sluice expects 36"),
         "{error}"
     );
     pinned.replace::<u64, Device>(tables::DEVICES, BPF_MAP_TYPE_HASH);
@@ -244,7 +240,7 @@ fn pinned_links_are_listed_with_their_programs() {
     let link = program.attach(fs::File::open(&cgroup.0).unwrap(), CgroupAttachMode::Single).unwrap();
     let link = FdLink::try_from(program.take_link(link).unwrap()).unwrap();
     let id = link.info().unwrap().id();
-    let directory = version_directory(pinned.bpffs()).join("links");
+    let directory = pins::links_directory(pinned.bpffs());
     fs::create_dir_all(&directory).unwrap();
     // The agent ends: only the pin of the link is left.
     fs::remove_file(pinned.bpffs().join("connect4")).unwrap();
