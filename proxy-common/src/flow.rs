@@ -64,7 +64,8 @@ impl State {
         matches!(self, Self::Closed | Self::Reset)
     }
 
-    /// Both directions were seen, and the client after the backend: no forged source can bring a flow here.
+    /// Both directions were seen, and the client after the backend: no flood of first packets brings a flow here. One of
+    /// forged sources can, if it goes on blindly: no sequence number is checked.
     #[inline(always)]
     #[must_use]
     pub const fn is_established(self) -> bool {

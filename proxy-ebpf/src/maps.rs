@@ -12,8 +12,8 @@ use proxy_common::tables::{
     SocketKey, SocketPeer,
 };
 
-// Without preallocation a hash costs memory for what it holds, and an element that was read isn't reused under the
-// reader.
+// Without preallocation a hash costs memory for what it holds. An element that is removed under a reader stays readable,
+// but since Linux 6.1 (commit fba1a1c6c912) it may become another at once, as in a preallocated map: readers copy first.
 #[map]
 pub(crate) static SERVICES: HashMap<ServiceKey, Service> =
     HashMap::with_max_entries(tables::SERVICES.max_entries, BPF_F_NO_PREALLOC);

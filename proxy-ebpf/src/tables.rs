@@ -18,7 +18,7 @@ pub(crate) struct Maps;
 impl ServiceTables for Maps {
     #[inline(always)]
     fn service(&self, key: &ServiceKey) -> Option<Service> {
-        // SAFETY: the map isn't preallocated, so the element isn't reused before the program returns.
+        // SAFETY: the kernel keeps the element's memory readable until the program ends, and it is copied at once.
         unsafe { SERVICES.get(key) }.copied()
     }
 

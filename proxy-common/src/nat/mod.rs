@@ -3,7 +3,7 @@
 //! A flow is two records. The client's direction maps the packet as the client sent it to what the backend gets, the
 //! reply's direction the other way round; key and record of one hold all that those of the other do, so each can be
 //! rebuilt from the other. New flows stand in an LRU table, so that a flood of them evicts only its like; they move to
-//! a table that evicts nothing once the client goes on after an answer, which no forged source can do.
+//! a table that evicts nothing once the client goes on after an answer, which no flood of first packets does.
 
 use crate::addr::{Addr, Port, protocol};
 use crate::drop::{Reason, Stop};

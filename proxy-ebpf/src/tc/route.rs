@@ -186,7 +186,7 @@ impl Routes for Skb {
 
 #[inline(always)]
 fn device(ifindex: u32) -> Option<&'static Device> {
-    // SAFETY: the map isn't preallocated, so the element isn't reused before the program returns.
+    // SAFETY: the kernel keeps the element's memory readable until the program ends, and it is copied at once.
     unsafe { DEVICES.get(ifindex) }
 }
 
