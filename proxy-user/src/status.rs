@@ -88,7 +88,7 @@ pub struct DeviceStatus {
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
     /// Another agent works on the same directory.
-    #[error("an agent works on {}; stop it first, or name another directory with --bpffs", bpffs.display())]
+    #[error("another agent works on {}; stop it first, or name another directory with --bpffs", bpffs.display())]
     Locked {
         /// The `--bpffs` directory of both.
         bpffs: PathBuf,

@@ -91,7 +91,7 @@ fn refused_while_the_agent_runs() -> Result<()> {
     let (hooks, kernel) = (attached(node)?, status(node)?.kernel()?);
     let output = node.sluice(&["cleanup"])?;
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("nothing was removed: an agent works on"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("nothing was removed: another agent works on"), "{}", stderr(&output));
     assert_eq!(attached(node)?, hooks);
     assert_eq!(status(node)?.kernel()?, kernel);
     for family in Family::BOTH {
