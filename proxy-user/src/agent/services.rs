@@ -79,7 +79,8 @@ impl Services {
     }
 
     fn write(&mut self, dataplane: &mut Dataplane) -> anyhow::Result<()> {
-        if self.from_scratch {
+        let whole = self.from_scratch;
+        if whole {
             self.plan = Plan::adopt(dataplane.read_image()?, Limits::default());
             self.leftovers = true;
             self.pending.extend(self.cluster.services().map(|service| service.id.clone()));
@@ -96,6 +97,10 @@ impl Services {
         }
         for refused in self.plan.refused().filter(|refused| !refused_before.contains(&refused.service)) {
             tracing::error!("{refused}");
+        }
+        if whole {
+            // Whoever wrote last may have ended between taking an endpoint out and saying so.
+            writes.push(Write::AdvanceEpoch);
         }
         dataplane.apply(&writes).context("the tables of Services")?;
         self.from_scratch = false;

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::path::Path;
+use std::sync::LazyLock;
 use std::{fs, mem};
 
 use aya::maps::MapType;
@@ -39,7 +40,7 @@ pub(super) fn release() -> Check {
 pub(super) fn features(socket_lb: SocketLb) -> Vec<Check> {
     let mut checks = vec![maps(), tc_programs(), tc_helpers(), tcx()];
     if socket_lb != SocketLb::Off {
-        checks.push(socket_hooks());
+        checks.extend([socket_hooks(), socket_helpers()]);
     }
     checks
 }
@@ -92,8 +93,16 @@ fn tcx() -> Check {
 }
 
 fn socket_hooks() -> Check {
-    let tried = SOCKET_HOOKS.map(|(name, hook)| (name, loads(hook).map_err(|error| error.to_string())));
+    let tried = SOCKET_HOOKS.map(|(name, hook)| (name, loads(hook, &*PASS).map_err(|error| error.to_string())));
     all("socket hooks", tried, WITHOUT_SOCKET_LB)
+}
+
+/// What a call to a Service without endpoints is refused with.
+fn socket_helpers() -> Check {
+    const BPF_FUNC_SET_RETVAL: i32 = 187;
+    let program = [instruction(MOV64_IMMEDIATE, 1, 0), instruction(CALL, 0, BPF_FUNC_SET_RETVAL), PASS[0], PASS[1]];
+    let tried = loads(CgroupSockAddrAttachType::Connect4, &program).map_err(|error| error.to_string());
+    all("socket helpers", [("bpf_set_retval", tried)], WITHOUT_SOCKET_LB)
 }
 
 fn all<const N: usize>(name: &'static str, tried: [(&str, Result<bool, String>); N], mend: &'static str) -> Check {
@@ -111,8 +120,8 @@ fn all<const N: usize>(name: &'static str, tried: [(&str, Result<bool, String>);
 }
 
 /// Whether the kernel knows a hook of sockets: they came one by one, and aya tries `connect4` only.
-fn loads(hook: CgroupSockAddrAttachType) -> io::Result<bool> {
-    match load_for(hook) {
+fn loads(hook: CgroupSockAddrAttachType, program: &[bpf_insn]) -> io::Result<bool> {
+    match load(hook, program) {
         Ok(_) => Ok(true),
         // What the kernel doesn't know is an invalid argument.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(false),
@@ -120,13 +129,24 @@ fn loads(hook: CgroupSockAddrAttachType) -> io::Result<bool> {
     }
 }
 
-/// Loads `return 1`, which lets pass, for a hook of sockets. The kernel unloads it when the descriptor is closed.
+/// `return 1`, which lets pass.
+static PASS: LazyLock<[bpf_insn; 2]> = LazyLock::new(|| [instruction(MOV64_IMMEDIATE, 0, 1), instruction(EXIT, 0, 0)]);
+
+const MOV64_IMMEDIATE: u8 = 0xb7;
+const CALL: u8 = 0x85;
+const EXIT: u8 = 0x95;
+
+fn instruction(code: u8, register: u8, imm: i32) -> bpf_insn {
+    bpf_insn { code, _bitfield_align_1: [], _bitfield_1: bpf_insn::new_bitfield_1(register, 0), off: 0, imm }
+}
+
+/// Loads a program that lets pass, for a hook of sockets. The kernel unloads it when the descriptor is closed.
+#[cfg(test)]
 pub(crate) fn load_for(hook: CgroupSockAddrAttachType) -> io::Result<OwnedFd> {
-    const MOV64_IMMEDIATE: u8 = 0xb7;
-    const EXIT: u8 = 0x95;
-    let instruction =
-        |code, imm| bpf_insn { code, _bitfield_align_1: [], _bitfield_1: bpf_insn::new_bitfield_1(0, 0), off: 0, imm };
-    let program = [instruction(MOV64_IMMEDIATE, 1), instruction(EXIT, 0)];
+    load(hook, &*PASS)
+}
+
+fn load(hook: CgroupSockAddrAttachType, program: &[bpf_insn]) -> io::Result<OwnedFd> {
     // SAFETY: the union holds integers only, for which zero is a value, and the kernel wants zero in what is not set.
     let mut attr: bpf_attr = unsafe { mem::zeroed() };
     // SAFETY: BPF_PROG_LOAD reads this member, and every bit pattern is a value of it.

@@ -142,11 +142,14 @@ impl Dataplane {
     }
 
     /// Has the programs run at an interface, in the place of an earlier agent's, and makes its reverse path test loose if
-    /// it is strict. Costs nothing when they already do.
+    /// it is strict and the interface is no pod's. Costs nothing when they already do.
     pub fn attach_device(&mut self, ifindex: u32, ifname: &str, hooks: Hooks) -> Result<Attached, Error> {
         let attached = self.devices.attach(&mut self.ebpf, ifindex, ifname, hooks)?;
         if attached == Attached::Yes {
-            sysctl::loosen_reverse_path(&self.pins.sysctls(), ifname)?;
+            // Pods are not given more room to lie: what comes from them keeps its source.
+            if hooks != Hooks::Pod {
+                sysctl::loosen_reverse_path(&self.pins.sysctls(), ifname)?;
+            }
             if hooks == Hooks::Loopback {
                 sysctl::accept_local_on_loopback(&self.pins.sysctls())?;
             }

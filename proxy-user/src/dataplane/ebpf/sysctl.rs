@@ -1,6 +1,6 @@
 //! Kernel settings of this network namespace that the programs depend on, changed only where they stand in the way.
 //!
-//! - `rp_filter`: strict (1) becomes loose (2) on interfaces with our programs. A packet redirected by us, or answered by
+//! - `rp_filter`: strict (1) becomes loose (2) on uplinks and the loopback interface. A packet redirected by us, or answered by
 //!   a backend through another interface than the kernel would route to, fails the strict test (RFC 3704, 2.2).
 //! - `accept_local` on the loopback interface: what the node sends to itself is translated on the way out, and then comes
 //!   in from one of the node's own addresses.
