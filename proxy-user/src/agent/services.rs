@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use crate::dataplane::ebpf::Dataplane;
 use crate::model::{Change, Cluster, Kind, ServiceRef};
 use crate::objects::{ObjectEvent, Problems};
-use crate::plan::{Image, Limits, Plan, Write};
+use crate::plan::{Image, Limits, Plan, TableFull, Write};
 use crate::serve::Metrics;
 
 /// What is known of the cluster, and what the tables hold of it.
