@@ -5,7 +5,8 @@ use std::{process::Command, sync::mpsc, thread};
 /// Moves the calling thread into a new network namespace, which goes away with the thread.
 fn enter_new_namespace() {
     // SAFETY: only the network namespace of this thread changes; no file descriptor table is unshared.
-    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }.unwrap();
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
+        .expect("tests of interfaces run as root");
 }
 
 /// Another network namespace (a pod's, a client's), held by a thread until dropped.
