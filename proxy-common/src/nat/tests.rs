@@ -1,10 +1,12 @@
 //! The life of flows, on plain tables.
 
 use super::*;
-use crate::addr::{Family, protocol};
+use crate::addr::{Family, Port, protocol};
+use crate::packet::Kind;
 use crate::plain::PlainTables;
 use crate::tables::{
-    BackendKey, EndpointSet, NodeAddress, ServiceKey, backend_flags, node_address_flags, service_flags,
+    Backend, BackendKey, EndpointSet, MemberKey, NodeAddress, Service, ServiceKey, backend_flags, node_address_flags,
+    service_flags,
 };
 use crate::wire::Tcp;
 use core::net::IpAddr;

@@ -1,0 +1,193 @@
+//! A packet of no flow that is known: the flow it opens, if any.
+
+use super::source_port::reserve;
+use super::{FlowEntry, FlowTables, Hook, Routes, forget, is_over, translated};
+use crate::addr::protocol;
+use crate::drop::{Reason, Stop};
+use crate::flow::{State, is_reply};
+use crate::packet::{Kind, Packet};
+use crate::service::{Client, ServiceTables, choose, find};
+use crate::tables::{Backend, FlowKey, FlowRecord, Service, backend_flags, flow_flags};
+
+/// Opens a flow when the packet is addressed to a Service, and writes its record to `record`.
+///
+/// # Errors
+/// Why it doesn't.
+#[inline(always)]
+pub fn open<T: ServiceTables + FlowTables>(
+    tables: &T,
+    routes: &impl Routes,
+    packet: &Packet,
+    hook: Hook,
+    now: u32,
+    record: &mut FlowRecord,
+) -> Result<(), Stop> {
+    let client = match hook {
+        Hook::FromPod => Client::Pod,
+        Hook::FromNode | Hook::FromNodeToPod => Client::Node,
+        Hook::FromUplink => Client::Outside,
+        Hook::ToPod => return Err(Stop::NotOurs),
+    };
+    if matches!(packet.kind, Kind::IcmpError) {
+        return Err(Stop::NotOurs);
+    }
+    let key = &packet.key;
+    match select(tables, packet, client, now, record) {
+        Err(Stop::NotOurs) => part(tables, packet, client, now, record)?,
+        // The node's own connection, from a port that is also a node port.
+        Err(Stop::Drop(Reason::NoConnection)) if is_nodes_own(tables, routes, key) => return Err(Stop::NotOurs),
+        selected => selected?,
+    }
+    if matches!(client, Client::Outside) && is_forged(tables, key) {
+        return Err(Stop::NotOurs);
+    }
+    let source_translated = translates_source(key, record, client);
+    if source_translated {
+        translate_source(routes, key, record)?;
+    }
+    reserve(tables, routes, key, record, sockets_to_ask(key, client, source_translated))?;
+    Ok(())
+}
+
+#[inline(never)]
+fn translate_source(routes: &impl Routes, key: &FlowKey, record: &mut FlowRecord) -> Result<(), Reason> {
+    record.src = routes.source_towards(&translated(key, record)).ok_or(Reason::NoRoute)?;
+    Ok(())
+}
+
+/// Whose sockets may already use the source port of a new flow towards its endpoint, past any Service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sockets {
+    /// None that could be asked.
+    Nobodys,
+    /// Those of the node itself.
+    Nodes,
+    /// Those of the pod that the packet comes from.
+    Pods,
+}
+
+/// A client of datagrams is asked for nothing: the socket that sent this one would answer.
+#[inline(always)]
+fn sockets_to_ask(key: &FlowKey, client: Client, source_translated: bool) -> Sockets {
+    let tcp = key.protocol == u32::from(protocol::TCP);
+    match client {
+        _ if source_translated => Sockets::Nodes,
+        Client::Node if tcp => Sockets::Nodes,
+        Client::Pod if tcp => Sockets::Pods,
+        Client::Node | Client::Pod | Client::Outside => Sockets::Nobodys,
+    }
+}
+
+/// A connection of the node itself, not through a Service.
+#[inline(always)]
+fn is_nodes_own(tables: &impl ServiceTables, routes: &impl Routes, key: &FlowKey) -> bool {
+    tables.node_address(&key.dst).is_some() && routes.has_socket(key, Sockets::Nodes)
+}
+
+/// Comes from outside under an address that only the node itself has. The node's stack drops such a packet as a martian;
+/// a flow of it would take the replies to the node's own connections.
+#[inline(always)]
+fn is_forged(tables: &impl ServiceTables, key: &FlowKey) -> bool {
+    key.src.is_loopback() || tables.node_address(&key.src).is_some()
+}
+
+/// Writes to `record` the flow to the endpoint that is to serve a packet. A function of its own, as [`reserve`] is,
+/// because the stack of a kernel program is 512 bytes for all that call one another.
+#[inline(never)]
+fn select<T: ServiceTables>(
+    tables: &T,
+    packet: &Packet,
+    client: Client,
+    now: u32,
+    record: &mut FlowRecord,
+) -> Result<(), Stop> {
+    let key = &packet.key;
+    let Some((frontend, service)) = find(tables, key.dst, key.dst_port, key.protocol as u8) else {
+        return Err(Stop::NotOurs);
+    };
+    if !packet.opens() {
+        return Err(Stop::Drop(Reason::NoConnection));
+    }
+    let (service, backend) = choose(tables, &frontend, service, client)?;
+    *record = new_record(key, &service, &backend, client, now);
+    finish(tables, record);
+    Ok(())
+}
+
+/// A packet of no Service may begin a flow between a client and an endpoint that already have one through a Service, from
+/// the same source port: the client's kernel sees two destinations, the endpoint would see one. Their replies can only be
+/// told apart if the packet's flow is translated too, to another source port; so writes to `record` a flow to where the
+/// packet goes anyway.
+#[inline(never)]
+fn part<T: ServiceTables + FlowTables>(
+    tables: &T,
+    packet: &Packet,
+    client: Client,
+    now: u32,
+    record: &mut FlowRecord,
+) -> Result<(), Stop> {
+    if !packet.opens() {
+        return Err(Stop::NotOurs);
+    }
+    let key = &packet.key;
+    let reply_key = key.reversed();
+    let Some(standing) = tables.established(&reply_key).or_else(|| tables.half_open(&reply_key)) else {
+        return Err(Stop::NotOurs);
+    };
+    *record = standing.record();
+    if !is_reply(record) {
+        return Err(Stop::NotOurs);
+    }
+    if State::from_number(record.state).is_over() || is_over(tables, &reply_key, record, now) {
+        forget(tables, &reply_key, record);
+        return Err(Stop::NotOurs);
+    }
+    let itself = Backend { addr: key.dst, port: key.dst_port, flags: backend_flags::LOCAL };
+    *record = new_record(key, &Service::default(), &itself, client, now);
+    finish(tables, record);
+    Ok(())
+}
+
+/// Adds to a new record what the tables say.
+#[inline(always)]
+fn finish(tables: &impl ServiceTables, record: &mut FlowRecord) {
+    record.epoch = tables.epoch();
+    if tables.node_address(&record.dst).is_some() {
+        record.flags |= flow_flags::BACKEND_IS_NODE;
+    }
+}
+
+#[inline(always)]
+fn new_record(key: &FlowKey, service: &Service, backend: &Backend, client: Client, now: u32) -> FlowRecord {
+    let itself = backend.addr == key.src;
+    let restore = match client {
+        // A pod that reaches itself answers to the node's address: that reply ends at the node, not at a pod.
+        Client::Pod if !itself => flow_flags::RESTORE_AT_CLIENT,
+        Client::Node => flow_flags::CLIENT_IS_NODE,
+        Client::Pod | Client::Outside => 0,
+    };
+    FlowRecord {
+        src: key.src,
+        dst: backend.addr,
+        src_port: key.src_port,
+        dst_port: backend.port,
+        service: service.id,
+        epoch: 0,
+        last_seen: now,
+        state: State::New as u32,
+        flags: restore | if backend.is_local() { flow_flags::BACKEND_LOCAL } else { 0 },
+    }
+}
+
+/// Whether replies come back to this node only if the client's address is replaced by one of its own.
+///
+/// A client outside is kept where the backend is here, even if no `nodeName` says so: it answers through us. The node itself gets the address of the
+/// interface it leaves by, as a direct connection would. A pod of ours is always answered through us; one that reaches
+/// itself must not see its own address as the peer's.
+#[inline(always)]
+fn translates_source(key: &FlowKey, record: &FlowRecord, client: Client) -> bool {
+    match client {
+        Client::Outside | Client::Node => record.flags & (flow_flags::BACKEND_LOCAL | flow_flags::BACKEND_IS_NODE) == 0,
+        Client::Pod => record.dst == key.src,
+    }
+}
