@@ -47,7 +47,12 @@ fn senders_of_datagrams_on_the_endpoints_node_learn_what_it_takes() -> Result<()
     with_and_without_offload(Configuration::all().filter(routed), |cluster| {
         narrow_the_endpoint(cluster)?;
         for family in Family::BOTH {
-            let ways = [cluster.cluster_ip("only-node2", family)?, cluster.node_port("node2", "only-node2", family)?];
+            let ways = [
+                cluster.cluster_ip("only-node2", family)?,
+                cluster.node_port("node2", "only-node2", family)?,
+                // There and back: node2 tells node1, under its own address, of a packet that one of its pods sent.
+                cluster.node_port("node1", "only-node2", family)?,
+            ];
             for client in client::pods(cluster)?.iter().filter(|client| client.node == Some(2)) {
                 datagrams_are_too_long(client, &ways)?;
             }
