@@ -63,6 +63,7 @@ fn empty_tables_take_no_more_memory_than_their_budget() {
         let (Map::HashMap(data)
         | Map::LruHashMap(data)
         | Map::Array(data)
+        | Map::LpmTrie(data)
         | Map::PerCpuArray(data)
         | Map::RingBuf(data)) = map
         else {
