@@ -17,3 +17,11 @@ pub struct Node {
     /// Ranges its pods have addresses from, one of a family at most.
     pub pod_cidrs: Vec<IpNetwork>,
 }
+
+impl Node {
+    /// Its zone, where its label names one.
+    #[must_use]
+    pub fn zone(&self) -> Option<&str> {
+        self.labels.get("topology.kubernetes.io/zone").map(String::as_str).filter(|zone| !zone.is_empty())
+    }
+}
