@@ -2,14 +2,18 @@
 
 use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
 use aya_ebpf::helpers::bpf_get_prandom_u32;
+use aya_ebpf::maps::lpm_trie::Key;
 use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
 use proxy_common::flow::State;
 use proxy_common::nat::{Added, FlowEntry, FlowTables};
 use proxy_common::service::ServiceTables;
-use proxy_common::tables::{Backend, BackendKey, FlowKey, FlowRecord, MemberKey, NodeAddress, Service, ServiceKey};
+use proxy_common::tables::{
+    Address, Affinity, AffinityKey, Backend, BackendKey, FlowKey, FlowRecord, Member, MemberKey, Service, ServiceKey,
+    SourceRange,
+};
 
-use crate::maps::{BACKENDS, EPOCH, FLOWS, FLOWS_NEW, MEMBERS, NODE_ADDRESSES, SERVICES};
+use crate::maps::{ADDRESSES, AFFINITY, BACKENDS, EPOCH, FLOWS, FLOWS_NEW, MEMBERS, SERVICES, SOURCE_RANGES};
 
 /// The pinned maps.
 #[derive(Clone, Copy)]
@@ -29,14 +33,39 @@ impl ServiceTables for Maps {
     }
 
     #[inline(always)]
-    fn is_member(&self, key: &MemberKey) -> bool {
-        MEMBERS.get_ptr(key).is_some()
+    fn member(&self, key: &MemberKey) -> Option<Member> {
+        // SAFETY: as above.
+        unsafe { MEMBERS.get(key) }.copied()
     }
 
     #[inline(always)]
-    fn node_address(&self, addr: &Addr) -> Option<NodeAddress> {
+    fn address(&self, addr: &Addr) -> Option<Address> {
         // SAFETY: as above.
-        unsafe { NODE_ADDRESSES.get(addr) }.copied()
+        unsafe { ADDRESSES.get(addr) }.copied()
+    }
+
+    #[inline(never)]
+    fn in_source_range(&self, service: u32, source: &Addr) -> bool {
+        let source = SourceRange { service, addr: *source };
+        SOURCE_RANGES.get(Key::new(SourceRange::BITS, source)).is_some()
+    }
+
+    #[inline(always)]
+    fn affinity(&self, key: &AffinityKey) -> Option<Affinity> {
+        // SAFETY: as above. An LRU map may give the element to another client meanwhile; what was copied is checked to be
+        // an endpoint of the Service port before it is used.
+        unsafe { AFFINITY.get(key) }.copied()
+    }
+
+    #[inline(always)]
+    fn bind_first(&self, key: &AffinityKey, affinity: &Affinity) -> bool {
+        AFFINITY.insert(key, affinity, u64::from(BPF_NOEXIST)).is_ok()
+    }
+
+    #[inline(always)]
+    fn bind(&self, key: &AffinityKey, affinity: &Affinity) {
+        // A table without room costs the client its affinity, not its connection.
+        let _ = AFFINITY.insert(key, affinity, u64::from(BPF_ANY));
     }
 
     #[inline(always)]
