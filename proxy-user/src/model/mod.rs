@@ -33,7 +33,7 @@ pub use pod::{ContainerPort, Pod};
 pub use port::{Frontend, FrontendKind, Protocol, ServicePort, ServicePortName, TrafficPolicy};
 pub use remark::Remark;
 pub use service::{Port, Service, ServiceType, TargetPort};
-pub use topology::{Chosen, Hint, Hints, Reason, Unhinted};
+pub use topology::{Chosen, Hint, Hints, Reason};
 
 #[cfg(test)]
 pub(crate) mod fixtures;

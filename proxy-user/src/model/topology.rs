@@ -1,8 +1,9 @@
 //! Which endpoints of a Service port are chosen for new connections, and why these. Hints in EndpointSlices are all that
 //! counts: what a Service's `trafficDistribution` asks for is in them. Numbers in brackets are those of kube-proxy's rules.
 
-use std::fmt;
 use std::sync::Arc;
+
+use proxy_common::tables::Topology;
 
 use super::{Endpoint, ServicePort};
 
@@ -71,44 +72,12 @@ impl Hint {
 /// Why a set of endpoints is as it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reason {
-    /// Every ready endpoint is in it; hints had no part in that for the reason given.
-    Ready(Unhinted),
-    /// Only ready endpoints that are hinted for this node.
-    HintedForNode,
-    /// Only ready endpoints that are hinted for this node's zone.
-    HintedForZone,
-    /// No endpoint is ready, so those that still serve while they terminate.
+    /// It holds ready endpoints, those that hints leave.
+    Ready(Topology),
+    /// No endpoint is ready: it holds those that still serve while they terminate.
     Terminating,
     /// There is no endpoint that could serve.
     Nobody,
-}
-
-/// Why hints were not used.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Unhinted {
-    /// No ready endpoint has any; or it is the Local set, which hints never apply to.
-    NoHints,
-    /// Some ready endpoints have one and others don't.
-    Incomplete,
-    /// This node has no zone to compare with.
-    NoZone,
-    /// No ready endpoint is hinted for this node or its zone.
-    NoneForHere,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ready(Unhinted::NoHints) => "all that are ready",
-            Self::Ready(Unhinted::Incomplete) => "all that are ready: not every one of them has a hint",
-            Self::Ready(Unhinted::NoZone) => "all that are ready: this node has no zone for their hints",
-            Self::Ready(Unhinted::NoneForHere) => "all that are ready: none is hinted for this node or its zone",
-            Self::HintedForNode => "those hinted for this node",
-            Self::HintedForZone => "those hinted for this node's zone",
-            Self::Terminating => "those that still serve while they terminate: none is ready",
-            Self::Nobody => "none: no endpoint is ready or still serves while it terminates",
-        })
-    }
 }
 
 /// Endpoints that are chosen from.
@@ -132,7 +101,7 @@ impl ServicePort {
     #[must_use]
     pub fn local_set(&self) -> Chosen<'_> {
         let local = self.endpoints.iter().filter(|it| it.is_local).collect();
-        ready_or_terminating(local, |ready| Chosen { endpoints: ready, reason: Reason::Ready(Unhinted::NoHints) })
+        ready_or_terminating(local, |ready| Chosen { endpoints: ready, reason: Reason::Ready(Topology::None) })
     }
 }
 
@@ -152,12 +121,12 @@ fn ready_or_terminating<'a>(
 /// Hints for the node (3.8), else for its zone (3.9), else none (3.10): hints of one kind hold where every ready endpoint
 /// has one and at least one of them is for us.
 fn hinted(ready: Vec<&Endpoint>) -> Chosen<'_> {
-    for (hint, reason) in [
-        (Endpoint::of_node as fn(&Endpoint) -> Hint, Reason::HintedForNode),
-        (Endpoint::of_zone, Reason::HintedForZone),
-    ] {
+    for (hint, topology) in
+        [(Endpoint::of_node as fn(&Endpoint) -> Hint, Topology::Node), (Endpoint::of_zone, Topology::Zone)]
+    {
         if ready.iter().all(|it| hint(it) != Hint::Absent) && ready.iter().any(|it| hint(it) == Hint::Here) {
-            return Chosen { endpoints: ready.into_iter().filter(|it| hint(it) == Hint::Here).collect(), reason };
+            let for_us = ready.into_iter().filter(|it| hint(it) == Hint::Here);
+            return Chosen { endpoints: for_us.collect(), reason: Reason::Ready(topology) };
         }
     }
     let reason = Reason::Ready(unhinted(&ready));
@@ -165,18 +134,18 @@ fn hinted(ready: Vec<&Endpoint>) -> Chosen<'_> {
 }
 
 /// Why neither kind of hints held for `ready`.
-fn unhinted(ready: &[&Endpoint]) -> Unhinted {
+fn unhinted(ready: &[&Endpoint]) -> Topology {
     let all_have = |hint: fn(&Endpoint) -> Hint| ready.iter().all(|it| hint(it) != Hint::Absent);
     let none_has = |hint: fn(&Endpoint) -> Hint| ready.iter().all(|it| hint(it) == Hint::Absent);
     if none_has(Endpoint::of_node) && none_has(Endpoint::of_zone) {
-        Unhinted::NoHints
+        Topology::None
     } else if all_have(Endpoint::of_zone) {
         let unplaced = ready.iter().any(|it| it.zone_hint == Hint::Unplaced);
-        if unplaced { Unhinted::NoZone } else { Unhinted::NoneForHere }
+        if unplaced { Topology::ZoneUnknown } else { Topology::NoneForHere }
     } else if all_have(Endpoint::of_node) && none_has(Endpoint::of_zone) {
-        Unhinted::NoneForHere
+        Topology::NoneForHere
     } else {
-        Unhinted::Incomplete
+        Topology::NotAllHinted
     }
 }
 

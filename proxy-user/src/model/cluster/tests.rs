@@ -1,3 +1,5 @@
+use proxy_common::tables::Topology;
+
 use super::*;
 use crate::model::fixtures::{HERE, endpoints, group, ip, labels, node, pod, port, service, slice};
 use crate::model::{
@@ -339,7 +341,7 @@ fn s3_13_a_new_zone_of_this_node_affects_the_services_with_hints_for_zones_and_n
     let chosen = |cluster: &Cluster| web_port(cluster).cluster_set().endpoints.len();
     assert_eq!(chosen(&cluster), 2, "a node whose zone isn't known");
     assert_eq!(apply(&mut cluster, here_in(Some("b"))), ["web"]);
-    assert_eq!(web_port(&cluster).cluster_set().reason, Reason::HintedForZone);
+    assert_eq!(web_port(&cluster).cluster_set().reason, Reason::Ready(Topology::Zone));
     let mut relabelled = node(HERE, "192.0.2.1", Some("b"));
     relabelled.labels.insert("x".into(), "y".into());
     assert_eq!(apply(&mut cluster, Object::Node(relabelled)), [""; 0], "another label");
@@ -352,7 +354,7 @@ fn s3_13_a_new_zone_of_this_node_affects_the_services_with_hints_for_zones_and_n
 fn s3_13_the_last_known_zone_and_addresses_stay_when_the_node_object_goes() {
     let mut cluster = cluster(vec![Object::Service(web()), zoned("web-1", "web", &["a", "b"]), here_in(Some("a"))]);
     assert_eq!(delete(&mut cluster, &here_in(None)), [""; 0]);
-    assert_eq!(web_port(&cluster).cluster_set().reason, Reason::HintedForZone);
+    assert_eq!(web_port(&cluster).cluster_set().reason, Reason::Ready(Topology::Zone));
     assert_eq!(cluster.internal_ips(), [ip("192.0.2.1")]);
 }
 

@@ -46,7 +46,7 @@ fn local(endpoints: Vec<Endpoint>) -> (Vec<u8>, Reason) {
     told(&port(endpoints).local_set())
 }
 
-const ALL: Reason = Reason::Ready(Unhinted::NoHints);
+const ALL: Reason = Reason::Ready(Topology::None);
 
 #[test]
 fn s3_3_the_cluster_set_is_the_ready_endpoints_else_those_that_serve_while_they_terminate() {
@@ -89,56 +89,56 @@ fn s3_6_an_endpoint_that_is_neither_ready_nor_serves_while_it_terminates_is_neve
 #[test]
 fn s3_8_node_hints_hold_where_every_ready_endpoint_has_one_and_one_is_for_this_node() {
     let endpoints = vec![with("10.0.0.1", "rs", &[HERE], &["b"]), with("10.0.0.2", "rs", &["node2"], &["a"])];
-    assert_eq!(cluster(endpoints), (vec![1], Reason::HintedForNode));
+    assert_eq!(cluster(endpoints), (vec![1], Reason::Ready(Topology::Node)));
 }
 
 #[test]
 fn s3_9_else_zone_hints_hold_on_the_same_terms() {
     for nodes in [["node3"].as_slice(), &[]] {
         let endpoints = vec![with("10.0.0.1", "rs", nodes, &["a"]), with("10.0.0.2", "rs", &["node2"], &["b"])];
-        assert_eq!(cluster(endpoints), (vec![1], Reason::HintedForZone));
+        assert_eq!(cluster(endpoints), (vec![1], Reason::Ready(Topology::Zone)));
     }
 }
 
 #[test]
 fn s3_9_a_zone_may_hold_where_one_endpoint_lacks_the_hint_for_nodes() {
     let endpoints = vec![with("10.0.0.1", "rs", &[HERE], &["a"]), with("10.0.0.2", "rs", &[], &["a"])];
-    assert_eq!(cluster(endpoints), (vec![1, 2], Reason::HintedForZone));
+    assert_eq!(cluster(endpoints), (vec![1, 2], Reason::Ready(Topology::Zone)));
 }
 
 #[test]
 fn s3_10_one_ready_endpoint_without_a_hint_switches_hints_off() {
     let endpoints = vec![with("10.0.0.1", "rs", &[], &["a"]), with("10.0.0.2", "rs", &[], &[])];
-    assert_eq!(cluster(endpoints), (vec![1, 2], Reason::Ready(Unhinted::Incomplete)));
+    assert_eq!(cluster(endpoints), (vec![1, 2], Reason::Ready(Topology::NotAllHinted)));
 }
 
 #[test]
 fn s3_10_a_node_without_a_zone_uses_all() {
     let endpoints =
         vec![seen_from(None, "10.0.0.1", "rs", &[], &["a"]), seen_from(None, "10.0.0.2", "rs", &[], &["b"])];
-    assert_eq!(cluster(endpoints), (vec![1, 2], Reason::Ready(Unhinted::NoZone)));
+    assert_eq!(cluster(endpoints), (vec![1, 2], Reason::Ready(Topology::ZoneUnknown)));
 }
 
 #[test]
 fn s3_10_without_an_endpoint_for_our_zone_all_are_used() {
     let endpoints = vec![with("10.0.0.1", "rs", &[], &["b"]), with("10.0.0.2", "rs", &[], &["c"])];
-    assert_eq!(cluster(endpoints), (vec![1, 2], Reason::Ready(Unhinted::NoneForHere)));
+    assert_eq!(cluster(endpoints), (vec![1, 2], Reason::Ready(Topology::NoneForHere)));
     let endpoints = vec![with("10.0.0.1", "rs", &["node2"], &[])];
-    assert_eq!(cluster(endpoints), (vec![1], Reason::Ready(Unhinted::NoneForHere)));
+    assert_eq!(cluster(endpoints), (vec![1], Reason::Ready(Topology::NoneForHere)));
 }
 
 #[test]
 fn s3_11_hints_of_endpoints_that_are_not_ready_count_for_nothing() {
     let unhinted = vec![with("10.0.0.1", "rs", &[], &["a"]), with("10.0.0.2", "st", &[], &[])];
-    assert_eq!(cluster(unhinted), (vec![1], Reason::HintedForZone));
+    assert_eq!(cluster(unhinted), (vec![1], Reason::Ready(Topology::Zone)));
     let hinted_for_us = vec![with("10.0.0.1", "rs", &[], &["b"]), with("10.0.0.2", "s", &[], &["a"])];
-    assert_eq!(cluster(hinted_for_us), (vec![1], Reason::Ready(Unhinted::NoneForHere)));
+    assert_eq!(cluster(hinted_for_us), (vec![1], Reason::Ready(Topology::NoneForHere)));
 }
 
 #[test]
 fn s3_11_an_endpoint_with_several_hints_matches_any_of_them() {
     let endpoints = vec![with("10.0.0.1", "rs", &[], &["b", "a"]), with("10.0.0.2", "rs", &[], &["b"])];
-    assert_eq!(cluster(endpoints), (vec![1], Reason::HintedForZone));
+    assert_eq!(cluster(endpoints), (vec![1], Reason::Ready(Topology::Zone)));
 }
 
 #[test]
