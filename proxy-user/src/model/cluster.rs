@@ -70,6 +70,12 @@ impl Cluster {
         families.flat_map(|of| service.ports.iter().filter_map(move |port| self.port(service, port, of))).collect()
     }
 
+    /// The Service `id`.
+    #[must_use]
+    pub fn service(&self, id: &ServiceRef) -> Option<&Service> {
+        self.services.get(id)
+    }
+
     /// Every Service there is.
     pub fn services(&self) -> impl Iterator<Item = &Service> {
         self.services.values()
@@ -159,7 +165,7 @@ impl Cluster {
     fn put_slice(&mut self, slice: EndpointSlice) -> BTreeSet<ServiceRef> {
         let object = Object::EndpointSlice(slice.clone()).object_ref();
         let old = self.take_slice(&object);
-        let unchanged = old.as_ref() == Some(&slice);
+        let unchanged = old.as_ref().is_some_and(|old| old.group == slice.group && old.service == slice.service);
         let services = [old.and_then(|old| old.service), slice.service.clone()];
         if let Some(service) = &slice.service {
             self.slice_services.insert(object, service.clone());
@@ -231,7 +237,8 @@ impl Cluster {
         })
     }
 
-    fn port_endpoints(&self, service: &Service, port: &Port, of: Family) -> Vec<Endpoint> {
+    /// What serves `port` of `service` in `of`.
+    pub(super) fn port_endpoints(&self, service: &Service, port: &Port, of: Family) -> Vec<Endpoint> {
         let wanted = (port.name.as_str(), port.protocol, of);
         if let Some(slices) = self.slices.get(&service.id) {
             from_groups(slices.values().map(|slice| &slice.group), wanted, &self.node_name)

@@ -34,6 +34,7 @@ pub(crate) fn service(name: &str, cluster_ips: &[&str]) -> Service {
         publish_not_ready_addresses: false,
         internal_traffic_policy: TrafficPolicy::Cluster,
         external_traffic_policy: TrafficPolicy::Cluster,
+        health_check_node_port: None,
         ports: vec![port("", 80, TargetPort::Number(8080))],
     }
 }
@@ -80,6 +81,8 @@ pub(crate) fn slice(name: &str, of: &str, ips: &[&str]) -> EndpointSlice {
         namespace: "default".into(),
         name: name.into(),
         service: Some(ServiceRef::new("default", of)),
+        family: ips.first().map(|text| family(ip(text))),
+        last_change: None,
         group: group(ips),
     }
 }

@@ -69,6 +69,8 @@ pub struct Service {
     pub internal_traffic_policy: TrafficPolicy,
     /// `externalTrafficPolicy` as written; see [`Service::external_traffic_policy`].
     pub external_traffic_policy: TrafficPolicy,
+    /// `healthCheckNodePort` as written; see [`Service::health_check_node_port`].
+    pub health_check_node_port: Option<u16>,
     /// Ports, in the order of the object.
     pub ports: Vec<Port>,
 }
@@ -96,6 +98,19 @@ impl Service {
             ServiceType::ExternalName => false,
         };
         if honoured { self.external_traffic_policy } else { TrafficPolicy::Cluster }
+    }
+
+    /// Whether a load balancer asks each node for its health: only it, and only where nodes without a local endpoint are
+    /// to be avoided (1.10 of kube-proxy's rules).
+    #[must_use]
+    pub fn has_health_check(&self) -> bool {
+        self.service_type == ServiceType::LoadBalancer && self.external_traffic_policy == TrafficPolicy::Local
+    }
+
+    /// `healthCheckNodePort`, where it has a meaning.
+    #[must_use]
+    pub fn health_check_node_port(&self) -> Option<u16> {
+        self.health_check_node_port.filter(|_| self.has_health_check())
     }
 
     /// The frontends of `port` in `of`; an address that stands twice counts once, as the first.

@@ -1,3 +1,5 @@
+use jiff::Timestamp;
+
 use super::*;
 use crate::model::fixtures::{HERE, endpoints, group, ip, labels, pod, port, service, slice};
 use crate::model::{ContainerPort, FrontendKind, GroupPort, Protocol, ServiceType, TargetPort, TrafficPolicy};
@@ -245,6 +247,8 @@ fn a_change_names_the_services_it_affects_and_no_others() {
     let web_1 = Object::EndpointSlice(slice("web-1", "web", &["10.0.0.1"]));
     assert_eq!(apply(&mut cluster, web_1.clone()), ["web"]);
     assert_eq!(apply(&mut cluster, web_1), [""; 0], "the same slice again");
+    let retold = EndpointSlice { last_change: Some(Timestamp::UNIX_EPOCH), ..slice("web-1", "web", &["10.0.0.1"]) };
+    assert_eq!(apply(&mut cluster, Object::EndpointSlice(retold)), [""; 0], "the same endpoints with another time");
     assert_eq!(apply(&mut cluster, Object::Pod(a)), [""; 0], "pods don't matter where there are slices");
     let moved = Object::EndpointSlice(slice("web-1", "other", &["10.0.0.1"]));
     assert_eq!(apply(&mut cluster, moved), ["other", "web"]);

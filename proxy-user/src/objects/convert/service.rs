@@ -40,6 +40,7 @@ impl TryFrom<ApiService> for Service {
             publish_not_ready_addresses: spec.publish_not_ready_addresses.unwrap_or(false),
             internal_traffic_policy: internal,
             external_traffic_policy: external,
+            health_check_node_port: health_check_node_port(&spec)?,
             ports: ports(spec.ports.as_deref().unwrap_or_default(), service_type)?,
             selector: spec.selector.unwrap_or_default(),
         })
@@ -75,6 +76,12 @@ fn traffic_policy(word: Option<&str>, path: &str) -> Result<TrafficPolicy, Field
             _ => None,
         },
     )
+}
+
+/// 0 is what a client that knows no other value for "none" writes.
+fn health_check_node_port(spec: &ServiceSpec) -> Result<Option<u16>, FieldError> {
+    let given = spec.health_check_node_port.filter(|port| *port != 0);
+    given.map(|port| field::port(port, || "spec.healthCheckNodePort".into())).transpose()
 }
 
 /// `clusterIPs`, or `clusterIP` alone; "None" makes the Service headless.
