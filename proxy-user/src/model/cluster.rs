@@ -12,8 +12,8 @@ use super::selectors::Selectors;
 use super::service::family;
 use super::topology::{Here, Hint};
 use super::{
-    Change, Conflict, Endpoint, EndpointSlice, Endpoints, HealthCheck, Kind, Namespace, Node, Object, ObjectRef, Pod,
-    Port, Remark, Service, ServicePort, ServicePortName, ServiceRef,
+    Change, Conflict, Endpoint, EndpointSlice, Endpoints, Kind, Namespace, Node, Object, ObjectRef, Pod, Port, Remark,
+    Service, ServicePort, ServicePortName, ServiceRef,
 };
 
 /// The objects of a cluster as one node sees them.
@@ -29,9 +29,7 @@ pub struct Cluster {
     node_addresses: BTreeSet<IpAddr>,
     external_ips: bool,
     services: BTreeMap<ServiceRef, Service>,
-    /// Those of the Services that have a `healthCheckNodePort`.
-    health_checked: BTreeSet<ServiceRef>,
-    /// Those of which there may be something to say.
+    /// Those of the Services of which there may be something to say.
     remarkable: BTreeSet<ServiceRef>,
     claims: Claims,
     selectors: Selectors,
@@ -54,7 +52,6 @@ impl Cluster {
             node_addresses: BTreeSet::new(),
             external_ips: true,
             services: BTreeMap::new(),
-            health_checked: BTreeSet::new(),
             remarkable: BTreeSet::new(),
             claims: Claims::default(),
             selectors: Selectors::default(),
@@ -101,6 +98,12 @@ impl Cluster {
         families.flat_map(|of| service.ports.iter().filter_map(move |port| self.port(service, port, of))).collect()
     }
 
+    /// The Service `id`.
+    #[must_use]
+    pub fn service(&self, id: &ServiceRef) -> Option<&Service> {
+        self.services.get(id)
+    }
+
     /// Every Service there is.
     pub fn services(&self) -> impl Iterator<Item = &Service> {
         self.services.values()
@@ -109,12 +112,6 @@ impl Cluster {
     /// Frontends that more than one Service asks for.
     pub fn conflicts(&self) -> impl Iterator<Item = Conflict> {
         self.claims.conflicts()
-    }
-
-    /// What `healthCheckNodePort` of each Service that has one answers.
-    pub fn health_checks(&self) -> impl Iterator<Item = HealthCheck> {
-        let services = self.health_checked.iter().filter_map(|id| self.services.get(id));
-        services.filter_map(|service| HealthCheck::of(service, |port, of| self.port_endpoints(service, port, of)))
     }
 
     /// What of a Service isn't as its object has it, though the Service is served.
@@ -192,9 +189,6 @@ impl Cluster {
         affected.extend(self.claims.add(&service));
         affected.insert(service.id.clone());
         self.selectors.add(&service);
-        if service.health_check_node_port().is_some() {
-            self.health_checked.insert(service.id.clone());
-        }
         if Remark::may_be_of(&service) {
             self.remarkable.insert(service.id.clone());
         }
@@ -205,7 +199,6 @@ impl Cluster {
     fn remove_service(&mut self, id: &ServiceRef) -> BTreeSet<ServiceRef> {
         let Some(service) = self.services.remove(id) else { return BTreeSet::new() };
         self.selectors.remove(&service);
-        self.health_checked.remove(id);
         self.remarkable.remove(id);
         let mut affected = self.claims.remove(&service);
         affected.insert(service.id);
@@ -229,7 +222,7 @@ impl Cluster {
     fn put_slice(&mut self, slice: EndpointSlice) -> BTreeSet<ServiceRef> {
         let object = Object::EndpointSlice(slice.clone()).object_ref();
         let old = self.take_slice(&object);
-        let unchanged = old.as_ref() == Some(&slice);
+        let unchanged = old.as_ref().is_some_and(|old| old.group == slice.group && old.service == slice.service);
         let services = [old.and_then(|old| old.service), slice.service.clone()];
         if let Some(service) = &slice.service {
             self.slice_services.insert(object, service.clone());
@@ -303,7 +296,8 @@ impl Cluster {
         })
     }
 
-    fn port_endpoints(&self, service: &Service, port: &Port, of: Family) -> Vec<Endpoint> {
+    /// What serves `port` of `service` in `of`.
+    pub(super) fn port_endpoints(&self, service: &Service, port: &Port, of: Family) -> Vec<Endpoint> {
         let wanted = (port.name.as_str(), port.protocol, of);
         if let Some(slices) = self.slices.get(&service.id) {
             from_groups(slices.values().map(|slice| &slice.group), wanted, &self.here)

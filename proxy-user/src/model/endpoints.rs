@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use proxy_common::addr::Family;
 
 use super::topology::{Here, Hint, Hints};
@@ -79,6 +80,11 @@ pub struct EndpointSlice {
     /// Service of the same namespace that it belongs to (label `kubernetes.io/service-name`); `None` where the label is
     /// missing, empty, or the slice is a headless Service's.
     pub service: Option<ServiceRef>,
+    /// `addressType`; `None` for host names.
+    pub family: Option<Family>,
+    /// When what the slice tells of last changed, where its controller says so (annotation
+    /// `endpoints.kubernetes.io/last-change-trigger-time`). No part of what the slice means.
+    pub last_change: Option<Timestamp>,
     /// Addresses and ports; no address where the slice holds host names.
     pub group: EndpointGroup,
 }

@@ -87,6 +87,8 @@ pub(crate) fn slice(name: &str, of: &str, ips: &[&str]) -> EndpointSlice {
         namespace: "default".into(),
         name: name.into(),
         service: Some(ServiceRef::new("default", of)),
+        family: ips.first().map(|text| family(ip(text))),
+        last_change: None,
         group: group(ips),
     }
 }
@@ -137,5 +139,7 @@ pub(crate) fn node(name: &str, internal_ip: &str, zone: Option<&str>) -> Node {
         labels: zone.map(|zone| ("topology.kubernetes.io/zone".to_owned(), zone.to_owned())).into_iter().collect(),
         internal_ips: vec![ip(internal_ip)],
         pod_cidrs: Vec::new(),
+        terminating: false,
+        to_be_deleted: false,
     }
 }

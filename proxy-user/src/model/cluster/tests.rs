@@ -1,3 +1,4 @@
+use jiff::Timestamp;
 use proxy_common::tables::Topology;
 
 use super::*;
@@ -249,6 +250,8 @@ fn a_change_names_the_services_it_affects_and_no_others() {
     let web_1 = Object::EndpointSlice(slice("web-1", "web", &["10.0.0.1"]));
     assert_eq!(apply(&mut cluster, web_1.clone()), ["web"]);
     assert_eq!(apply(&mut cluster, web_1), [""; 0], "the same slice again");
+    let retold = EndpointSlice { last_change: Some(Timestamp::UNIX_EPOCH), ..slice("web-1", "web", &["10.0.0.1"]) };
+    assert_eq!(apply(&mut cluster, Object::EndpointSlice(retold)), [""; 0], "the same endpoints with another time");
     assert_eq!(apply(&mut cluster, Object::Pod(a)), [""; 0], "pods don't matter where there are slices");
     let moved = Object::EndpointSlice(slice("web-1", "other", &["10.0.0.1"]));
     assert_eq!(apply(&mut cluster, moved), ["other", "web"]);
@@ -417,46 +420,13 @@ fn a_new_address_of_the_node_affects_the_services_whose_ranges_it_enters() {
     assert_eq!(cluster.set_node_addresses(&BTreeSet::new()), BTreeSet::from([id("near")]));
 }
 
-fn checked(service_type: ServiceType, policy: TrafficPolicy, port: Option<u16>) -> Service {
-    Service { service_type, external_traffic_policy: policy, health_check_node_port: port, ..web() }
-}
-
-#[test]
-fn s1_10_a_health_check_is_a_load_balancers_under_the_local_policy_alone() {
-    use TrafficPolicy::{Cluster, Local};
-    for (service, expected) in [
-        (checked(ServiceType::LoadBalancer, Local, Some(32000)), Some(32000)),
-        (checked(ServiceType::LoadBalancer, Cluster, Some(32000)), None),
-        (checked(ServiceType::NodePort, Local, Some(32000)), None),
-        (Service { proxied_elsewhere: true, ..checked(ServiceType::LoadBalancer, Local, Some(32000)) }, None),
-    ] {
-        let cluster = cluster(vec![Object::Service(service)]);
-        assert_eq!(cluster.health_checks().map(|check| check.port).next(), expected);
-        assert_eq!(cluster.remarks().count(), 0);
-    }
-}
-
 #[test]
 fn s1_17_a_load_balancer_without_its_health_check_port_is_said_to_have_none() {
-    let cluster = cluster(vec![Object::Service(checked(ServiceType::LoadBalancer, TrafficPolicy::Local, None))]);
-    assert_eq!(cluster.health_checks().count(), 0);
+    let service =
+        Service { service_type: ServiceType::LoadBalancer, external_traffic_policy: TrafficPolicy::Local, ..web() };
+    let cluster = cluster(vec![Object::Service(service)]);
     let remarks: Vec<_> = cluster.remarks().map(|it| it.to_string()).collect();
     assert!(matches!(remarks.as_slice(), [it] if it.contains("spec.healthCheckNodePort: missing")), "{remarks:?}");
-}
-
-#[test]
-fn s8_4_a_health_check_counts_the_addresses_of_ready_local_endpoints_once_over_all_ports() {
-    let ports = vec![port("a", 80, TargetPort::Number(1)), port("b", 443, TargetPort::Number(2))];
-    let service = checked(ServiceType::LoadBalancer, TrafficPolicy::Local, Some(32000));
-    let service = Service { ports, cluster_ips: vec![ip("10.96.0.1"), ip("fd00::1")], ..service };
-    let mut slice = slice("web-1", "web", &["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"]);
-    slice.group.ports = ["a", "b"].map(|name| GroupPort { name: name.into(), ..slice.group.ports[0].clone() }).into();
-    slice.group.endpoints[1].node_name = Some("node2".into());
-    slice.group.endpoints[2].ready = false;
-    slice.group.endpoints[2].terminating = true;
-    let cluster = cluster(vec![Object::Service(service), Object::EndpointSlice(slice)]);
-    let counts: Vec<_> = cluster.health_checks().map(|check| check.local_endpoints).collect();
-    assert_eq!(counts, [BTreeMap::from([(Family::V4, 2), (Family::V6, 0)])]);
 }
 
 #[test]

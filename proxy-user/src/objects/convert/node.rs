@@ -6,6 +6,9 @@ use super::field::{self, FieldError};
 use super::meta;
 use crate::model::Node;
 
+/// The cluster autoscaler's mark on a node that it is about to remove.
+const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
+
 impl TryFrom<ApiNode> for Node {
     type Error = FieldError;
 
@@ -23,6 +26,13 @@ impl TryFrom<ApiNode> for Node {
             .enumerate()
             .map(|(i, cidr)| field::range(&cidr, || format!("spec.podCIDRs[{i}]")))
             .collect::<Result<_, _>>()?;
-        Ok(Self { name, labels: object.metadata.labels.unwrap_or_default(), internal_ips, pod_cidrs })
+        Ok(Self {
+            name,
+            labels: object.metadata.labels.unwrap_or_default(),
+            internal_ips,
+            pod_cidrs,
+            terminating: object.metadata.deletion_timestamp.is_some(),
+            to_be_deleted: spec.taints.iter().flatten().any(|taint| taint.key == TO_BE_DELETED),
+        })
     }
 }

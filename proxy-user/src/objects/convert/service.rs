@@ -104,6 +104,7 @@ fn source_ranges(spec: &ServiceSpec) -> Result<Vec<IpNetwork>, FieldError> {
     texts.map(|(i, text)| field::range(text, || format!("spec.loadBalancerSourceRanges[{i}]"))).collect()
 }
 
+/// 0 is what a client that knows no other value for "none" writes.
 fn health_check_node_port(spec: &ServiceSpec) -> Result<Option<u16>, FieldError> {
     let given = spec.health_check_node_port.filter(|port| *port != 0);
     given.map(|port| field::port(port, || "spec.healthCheckNodePort".into())).transpose()

@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
+use proxy_common::addr::Family;
 
 use super::FieldError;
 use crate::model::{EndpointSlice, Endpoints, Node, Pod, Protocol, Service, ServiceType, TargetPort, TrafficPolicy};
@@ -203,6 +204,14 @@ fn only_load_balancer_addresses_that_reach_the_node_count() {
 }
 
 #[test]
+fn a_health_check_port_is_a_port_number_or_none() {
+    let port = |number: i32| service(&json!({"clusterIP": "10.96.0.1", "healthCheckNodePort": number}));
+    assert_eq!(port(30_000).unwrap().health_check_node_port, Some(30_000));
+    assert_eq!(port(0).unwrap().health_check_node_port, None);
+    assert_error(port(70_000), "spec.healthCheckNodePort: 70000 is not a port number");
+}
+
+#[test]
 fn the_label_of_another_proxy_counts_even_when_it_is_empty() {
     let object = json!({
         "metadata": {"name": "web", "labels": {"service.kubernetes.io/service-proxy-name": ""}},
@@ -330,4 +339,36 @@ fn a_node_has_its_internal_addresses_and_ranges() {
         Node::try_from(serde_json::from_value::<core::Node>(bad).unwrap()),
         "spec.podCIDRs[0]: \"10.244.1.0/33\"",
     );
+}
+
+#[test]
+fn a_node_is_eligible_unless_it_is_being_deleted_or_the_autoscaler_is_about_to() {
+    let node = |metadata: Value, taints: Value| -> Node {
+        let object = json!({"metadata": metadata, "spec": {"taints": taints}});
+        serde_json::from_value::<core::Node>(object).unwrap().try_into().unwrap()
+    };
+    let named = || json!({"name": "node1"});
+    let taint = |key: &str| json!([{"key": key, "effect": "NoSchedule"}]);
+    for (metadata, taints, eligible) in [
+        (named(), json!(null), true),
+        (named(), taint("node.kubernetes.io/unschedulable"), true),
+        (named(), taint("ToBeDeletedByClusterAutoscaler"), false),
+        (json!({"name": "node1", "deletionTimestamp": "2026-01-01T00:00:00Z"}), json!([]), false),
+    ] {
+        assert_eq!(node(metadata.clone(), taints.clone()).is_eligible(), eligible, "{metadata} {taints}");
+    }
+}
+
+#[test]
+fn a_slice_tells_its_family_and_when_its_endpoints_changed() {
+    let slice = |address_type: &str, at: Value| {
+        let annotations = json!({"endpoints.kubernetes.io/last-change-trigger-time": at});
+        let object = json!({"metadata": {"name": "a", "annotations": annotations}, "addressType": address_type, "endpoints": []});
+        slice(object).unwrap()
+    };
+    let at = "2026-01-01T00:00:00.123456789Z";
+    let told = slice("IPv6", json!(at));
+    assert_eq!((told.family, told.last_change), (Some(Family::V6), Some(at.parse().unwrap())));
+    let odd = slice("FQDN", json!("yesterday"));
+    assert_eq!((odd.family, odd.last_change), (None, None));
 }
