@@ -12,7 +12,8 @@ use crate::plan::{Image, Limits, Plan, TableFull, Write};
 use crate::serve::Metrics;
 
 /// What is known of the cluster, and what the tables hold of it.
-pub(super) struct Services {
+#[derive(Debug)]
+pub struct Services {
     cluster: Cluster,
     plan: Plan,
     problems: Problems,
@@ -27,8 +28,9 @@ pub(super) struct Services {
 }
 
 impl Services {
-    /// Knows nothing yet, of the cluster nor of the tables.
-    pub(super) fn new(node_name: &str) -> Self {
+    /// Knows nothing yet, of the cluster nor of the tables; `node_name` is the Node whose endpoints are local.
+    #[must_use]
+    pub fn new(node_name: &str) -> Self {
         Self {
             cluster: Cluster::new(node_name),
             plan: Plan::adopt(Image::default(), Limits::default()),
@@ -40,8 +42,8 @@ impl Services {
         }
     }
 
-    /// Takes events in; whether the tables are to be changed for them.
-    pub(super) fn take(&mut self, events: Vec<ObjectEvent>, metrics: &Metrics) -> bool {
+    /// Takes events in; returns whether the tables are to be changed for them.
+    pub fn take(&mut self, events: Vec<ObjectEvent>, metrics: &Metrics) -> bool {
         for event in events {
             self.problems.record(&event);
             match event {
@@ -68,7 +70,10 @@ impl Services {
     }
 
     /// Brings the tables to what the objects ask for.
-    pub(super) fn sync(&mut self, dataplane: &mut Dataplane, metrics: &Metrics) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// Not all of it is in the kernel; the next sync reads the tables and compares all.
+    pub fn sync(&mut self, dataplane: &mut Dataplane, metrics: &Metrics) -> anyhow::Result<()> {
         if !self.is_due() {
             return Ok(());
         }
@@ -79,6 +84,15 @@ impl Services {
     }
 
     fn write(&mut self, dataplane: &mut Dataplane) -> anyhow::Result<()> {
+        let writes = self.writes(dataplane)?;
+        self.carry_out(dataplane, &writes)
+    }
+
+    /// First half of a sync: what leads the tables to what the objects ask for.
+    ///
+    /// # Errors
+    /// The tables are to be read and can't be.
+    pub fn writes(&mut self, dataplane: &Dataplane) -> anyhow::Result<Vec<Write>> {
         let whole = self.from_scratch;
         if whole {
             self.plan = Plan::adopt(dataplane.read_image()?, Limits::default());
@@ -102,7 +116,15 @@ impl Services {
             // Whoever wrote last may have ended between taking an endpoint out and saying so.
             writes.push(Write::AdvanceEpoch);
         }
-        dataplane.apply(&writes).context("the tables of Services")?;
+        Ok(writes)
+    }
+
+    /// Second half: has the kernel take them.
+    ///
+    /// # Errors
+    /// The kernel refused one; the next sync reads the tables and compares all.
+    pub fn carry_out(&mut self, dataplane: &mut Dataplane, writes: &[Write]) -> anyhow::Result<()> {
+        dataplane.apply(writes).context("the tables of Services")?;
         self.from_scratch = false;
         Ok(())
     }

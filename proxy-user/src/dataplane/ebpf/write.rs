@@ -73,8 +73,8 @@ pub(super) struct Tables {
     node_addresses: Table<Addr, NodeAddress>,
     devices: Table<u32, Device>,
     epoch: Array<MapData, u32>,
-    /// Entries put or deleted so far.
-    writes: u64,
+    /// Steps of the epoch so far.
+    epoch_writes: u64,
 }
 
 impl Tables {
@@ -89,7 +89,7 @@ impl Tables {
             node_addresses: Table::take(ebpf, tables::NODE_ADDRESSES)?,
             devices: Table::take(ebpf, tables::DEVICES)?,
             epoch: epoch.try_into().map_err(|source| Error::Map { name, source })?,
-            writes: 0,
+            epoch_writes: 0,
         })
     }
 
@@ -111,7 +111,6 @@ impl Tables {
     }
 
     fn write(&mut self, write: &Write) -> Result<(), WriteError> {
-        self.writes += 1;
         match write {
             Write::PutName(id, name) => self.names.put(id, name),
             Write::DeleteName(id) => self.names.delete(id),
@@ -126,6 +125,7 @@ impl Tables {
     }
 
     fn advance_epoch(&mut self) -> Result<(), WriteError> {
+        self.epoch_writes += 1;
         let next = self.epoch.get(&0, 0).map(|epoch| epoch.wrapping_add(1));
         next.and_then(|epoch| self.epoch.set(0, epoch, 0)).map_err(|source| WriteError::new(tables::EPOCH, source))
     }
@@ -135,12 +135,10 @@ impl Tables {
     }
 
     pub(super) fn set_node_address(&mut self, addr: Addr, address: NodeAddress) -> Result<(), WriteError> {
-        self.writes += 1;
         self.node_addresses.put(&addr, &address)
     }
 
     pub(super) fn remove_node_address(&mut self, addr: Addr) -> Result<(), WriteError> {
-        self.writes += 1;
         self.node_addresses.delete(&addr)
     }
 
@@ -149,16 +147,23 @@ impl Tables {
     }
 
     pub(super) fn set_device(&mut self, ifindex: u32, device: Device) -> Result<(), WriteError> {
-        self.writes += 1;
         self.devices.put(&ifindex, &device)
     }
 
     pub(super) fn remove_device(&mut self, ifindex: u32) -> Result<(), WriteError> {
-        self.writes += 1;
         self.devices.delete(&ifindex)
     }
 
-    pub(super) const fn writes(&self) -> u64 {
-        self.writes
+    /// Name of each table with the entries put or deleted so far.
+    pub(super) const fn writes(&self) -> [(&'static str, u64); 7] {
+        [
+            self.services.writes(),
+            self.backends.writes(),
+            self.members.writes(),
+            self.names.writes(),
+            self.node_addresses.writes(),
+            self.devices.writes(),
+            (tables::EPOCH.name, self.epoch_writes),
+        ]
     }
 }
