@@ -29,6 +29,25 @@ pub enum Write {
 }
 
 impl Write {
+    /// Where the puts of a list stand among each other: whatever leads to an entry of another table comes after it. `None`
+    /// for what is no put.
+    pub(super) const fn stage(&self) -> Option<usize> {
+        match self {
+            Self::PutName(..) => Some(0),
+            Self::PutMember(_) => Some(1),
+            Self::PutBackend(..) => Some(2),
+            Self::PutService(..) => Some(Self::STAGES - 1),
+            Self::DeleteName(_)
+            | Self::DeleteMember(_)
+            | Self::DeleteBackend(_)
+            | Self::DeleteService(_)
+            | Self::AdvanceEpoch => None,
+        }
+    }
+
+    /// How many values [`Write::stage`] has.
+    pub(super) const STAGES: usize = 4;
+
     /// Whether a table has more room after it.
     pub(super) const fn frees_an_entry(&self) -> bool {
         matches!(self, Self::DeleteName(_) | Self::DeleteMember(_) | Self::DeleteBackend(_) | Self::DeleteService(_))

@@ -56,6 +56,32 @@ fn what_is_written_is_read_by_the_next_agent() {
 }
 
 #[test]
+fn more_writes_of_a_kind_than_go_at_once_are_all_read_by_the_next_agent() {
+    let place = Place::new();
+    let mut dataplane = place.open(TcMode::Tcx).unwrap();
+    let key = |number| ServiceKey::new(addr(number), Port::new(80), protocol::TCP);
+    let service = |number| Service { id: number, cluster: 1, ..Default::default() };
+    let member = |number| MemberKey::new(number, addr(number), Port::new(8080));
+    let slot = |number| BackendKey::new(number, EndpointSet::Cluster, 0);
+    let backend = |number| Backend { addr: addr(number), port: Port::new(8080), flags: 0 };
+    let numbers = || 1..=10_000;
+    let members = numbers().map(|number| Write::PutMember(member(number)));
+    let backends = numbers().map(|number| Write::PutBackend(slot(number), backend(number)));
+    let services = numbers().map(|number| Write::PutService(key(number), service(number)));
+    let writes: Vec<_> = members.chain(backends).chain(services).collect();
+    dataplane.apply(&writes).unwrap();
+    assert_eq!(dataplane.writes(), 30_000);
+    drop(dataplane);
+    let image = Image {
+        services: numbers().map(|number| (key(number), service(number))).collect(),
+        backends: numbers().map(|number| (slot(number), backend(number))).collect(),
+        members: numbers().map(member).collect(),
+        names: [].into(),
+    };
+    assert_eq!(place.open(TcMode::Tcx).unwrap().read_image().unwrap(), image);
+}
+
+#[test]
 fn the_epoch_grows_from_agent_to_agent() {
     let place = Place::new();
     for _ in 0..2 {

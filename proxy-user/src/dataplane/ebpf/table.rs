@@ -8,6 +8,7 @@ use proxy_common::tables;
 
 use super::batch::entries;
 use super::error::Error;
+use super::sys::update_batch;
 use super::write::WriteError;
 
 /// A hash whose keys are `K` and whose values are `V`.
@@ -38,6 +39,14 @@ impl<K: Pod, V: Pod> Table<K, V> {
     pub(super) fn put(&mut self, key: &K, value: &V) -> Result<(), WriteError> {
         self.writes += 1;
         self.map.insert(key, value, 0).map_err(|source| WriteError::new(self.definition, source))
+    }
+
+    /// Adds or replaces entries in their order, in one system call. With an error comes how many took effect.
+    pub(super) fn put_all(&mut self, entries: impl Iterator<Item = (K, V)>) -> Result<(), (usize, WriteError)> {
+        let (keys, values): (Vec<K>, Vec<V>) = entries.unzip();
+        let put = update_batch(self.fd.as_fd(), &keys, &values);
+        self.writes += put.as_ref().map_or_else(|(done, _)| done + 1, |()| keys.len()) as u64;
+        put.map_err(|(done, source)| (done, WriteError::new(self.definition, source.into())))
     }
 
     /// Removes an entry; one that isn't there is fine.

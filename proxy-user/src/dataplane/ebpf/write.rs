@@ -1,6 +1,7 @@
 //! Carries out the plan's writes on the maps, and those of the node's addresses and interfaces.
 
 use std::collections::BTreeMap;
+use std::mem::discriminant;
 
 use aya::Ebpf;
 use aya::maps::{Array, MapData, MapError};
@@ -12,6 +13,10 @@ use proxy_common::tables::{
 use super::error::Error;
 use super::table::Table;
 use crate::plan::{Image, Write};
+
+/// Writes that are gathered before they go to the kernel: enough that a system call costs nothing, and no more memory than
+/// that takes.
+const TOGETHER: usize = 4096;
 
 /// Why an entry couldn't be written.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +47,7 @@ impl WriteError {
     pub(super) fn new(table: tables::Table, source: MapError) -> Self {
         let errno = match &source {
             MapError::SyscallError(error) => error.io_error.raw_os_error(),
+            MapError::IoError(error) => error.raw_os_error(),
             _ => None,
         };
         match errno {
@@ -104,10 +110,38 @@ impl Tables {
     }
 
     pub(super) fn apply(&mut self, writes: &[Write]) -> Result<(), Unfinished> {
-        for (done, write) in writes.iter().enumerate() {
-            self.write(write).map_err(|source| Unfinished { done, total: writes.len(), source })?;
+        let mut done = 0;
+        let alike = writes.chunk_by(|a, b| discriminant(a) == discriminant(b));
+        for chunk in alike.flat_map(|alike| alike.chunks(TOGETHER)) {
+            self.write_alike(chunk).map_err(|(part, source)| Unfinished {
+                done: done + part,
+                total: writes.len(),
+                source,
+            })?;
+            done += chunk.len();
         }
         Ok(())
+    }
+
+    /// Carries out writes of one kind. With an error comes how many took effect.
+    fn write_alike(&mut self, writes: &[Write]) -> Result<(), (usize, WriteError)> {
+        match writes {
+            [Write::PutMember(_), _, ..] => self.members.put_all(writes.iter().filter_map(|write| match write {
+                Write::PutMember(key) => Some((*key, 0)),
+                _ => None,
+            })),
+            [Write::PutBackend(..), _, ..] => self.backends.put_all(writes.iter().filter_map(|write| match write {
+                Write::PutBackend(key, backend) => Some((*key, *backend)),
+                _ => None,
+            })),
+            [Write::PutService(..), _, ..] => self.services.put_all(writes.iter().filter_map(|write| match write {
+                Write::PutService(key, service) => Some((*key, *service)),
+                _ => None,
+            })),
+            _ => {
+                writes.iter().enumerate().try_for_each(|(done, write)| self.write(write).map_err(|error| (done, error)))
+            }
+        }
     }
 
     fn write(&mut self, write: &Write) -> Result<(), WriteError> {
