@@ -11,6 +11,7 @@ mod namespace;
 mod node;
 mod object;
 mod pod;
+mod pods;
 mod port;
 mod selectors;
 mod service;
