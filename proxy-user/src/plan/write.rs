@@ -6,10 +6,10 @@ use proxy_common::tables::{Backend, BackendKey, MemberKey, Service, ServiceKey, 
 
 /// One change of one table entry. A list of writes is carried out in order: after each, a reader of the tables finds
 /// either the old or the new state of a Service, and never one with endpoints and none to be found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Write {
-    /// Name of a Service port; precedes its other entries.
-    PutName(u32, ServiceName),
+    /// Name of a Service port; precedes its other entries. In a box, as it would make every write five times as large.
+    PutName(u32, Box<ServiceName>),
     /// Last of a Service port's entries to go: its number is free again after it.
     DeleteName(u32),
     /// Endpoint that may serve flows.
@@ -70,15 +70,15 @@ pub struct Image {
 impl Image {
     /// Carries `write` out, as the kernel does.
     pub fn apply(&mut self, write: &Write) {
-        match *write {
-            Write::PutName(id, name) => drop(self.names.insert(id, name)),
-            Write::DeleteName(id) => drop(self.names.remove(&id)),
-            Write::PutMember(key) => drop(self.members.insert(key)),
-            Write::DeleteMember(key) => drop(self.members.remove(&key)),
-            Write::PutBackend(key, backend) => drop(self.backends.insert(key, backend)),
-            Write::DeleteBackend(key) => drop(self.backends.remove(&key)),
-            Write::PutService(key, service) => drop(self.services.insert(key, service)),
-            Write::DeleteService(key) => drop(self.services.remove(&key)),
+        match write {
+            Write::PutName(id, name) => drop(self.names.insert(*id, **name)),
+            Write::DeleteName(id) => drop(self.names.remove(id)),
+            Write::PutMember(key) => drop(self.members.insert(*key)),
+            Write::DeleteMember(key) => drop(self.members.remove(key)),
+            Write::PutBackend(key, backend) => drop(self.backends.insert(*key, *backend)),
+            Write::DeleteBackend(key) => drop(self.backends.remove(key)),
+            Write::PutService(key, service) => drop(self.services.insert(*key, *service)),
+            Write::DeleteService(key) => drop(self.services.remove(key)),
             Write::AdvanceEpoch => {}
         }
     }

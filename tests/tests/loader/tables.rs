@@ -28,7 +28,7 @@ fn what_is_written_is_read_by_the_next_agent() {
     let name = ServiceName { namespace: [b'a'; 64], name: [b'b'; 64], port: [0; 64], protocol: 6, family: 4 };
     let mut dataplane = place.open(TcMode::Tcx).unwrap();
     let puts = [
-        Write::PutName(7, name),
+        Write::PutName(7, Box::new(name)),
         Write::PutMember(member),
         Write::PutBackend(backend.0, backend.1),
         Write::PutService(service.0, service.1),

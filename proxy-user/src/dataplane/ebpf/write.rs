@@ -126,6 +126,10 @@ impl Tables {
     /// Carries out writes of one kind. With an error comes how many took effect.
     fn write_alike(&mut self, writes: &[Write]) -> Result<(), (usize, WriteError)> {
         match writes {
+            [Write::PutName(..), _, ..] => self.names.put_all(writes.iter().filter_map(|write| match write {
+                Write::PutName(id, name) => Some((*id, **name)),
+                _ => None,
+            })),
             [Write::PutMember(_), _, ..] => self.members.put_all(writes.iter().filter_map(|write| match write {
                 Write::PutMember(key) => Some((*key, 0)),
                 _ => None,

@@ -72,7 +72,7 @@ fn a_new_service_is_written_from_its_name_to_its_frontend() {
     assert_eq!(
         writes,
         [
-            Write::PutName(1, name),
+            Write::PutName(1, Box::new(name)),
             Write::PutMember(member("10.0.0.1")),
             Write::PutBackend(slot(0), backend("10.0.0.1")),
             Write::PutService(web_key(), web_with(1)),
