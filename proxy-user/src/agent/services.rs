@@ -1,12 +1,13 @@
 //! From events about objects to the tables of Services.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
 
 use crate::dataplane::ebpf::Dataplane;
-use crate::model::{Change, Cluster, Kind, ServiceRef};
+use crate::model::{Change, Cluster, Kind, Object, ServiceRef};
 use crate::objects::{ObjectEvent, Problems};
 use crate::plan::{Image, Limits, Plan, TableFull, Write};
 use crate::serve::Metrics;
@@ -25,6 +26,9 @@ pub struct Services {
     from_scratch: bool,
     /// What was found in the tables and nobody has asked for since may still be there.
     leftovers: bool,
+    /// What is wrong with objects, for people, and whether that may have changed since it was put together.
+    errors: Arc<[String]>,
+    errors_are_old: bool,
 }
 
 impl Services {
@@ -39,6 +43,8 @@ impl Services {
             complete: false,
             from_scratch: true,
             leftovers: true,
+            errors: Arc::default(),
+            errors_are_old: false,
         }
     }
 
@@ -46,6 +52,7 @@ impl Services {
     pub fn take(&mut self, events: Vec<ObjectEvent>, metrics: &Metrics) -> bool {
         for event in events {
             self.problems.record(&event);
+            self.errors_are_old |= can_alter_errors(&event);
             match event {
                 ObjectEvent::Change(change) => {
                     count(&change, metrics);
@@ -104,6 +111,7 @@ impl Services {
         let refused_before: BTreeSet<ServiceRef> = self.plan.refused().map(|refused| refused.service.clone()).collect();
         let services = std::mem::take(&mut self.pending).into_iter();
         let desired = services.map(|service| (service.clone(), self.cluster.service_ports(&service)));
+        self.errors_are_old |= !refused_before.is_empty();
         let mut writes = self.plan.update(&desired.collect());
         if self.may_clear_leftovers() {
             writes.extend(self.plan.finish_first_sync());
@@ -112,6 +120,7 @@ impl Services {
         for refused in self.plan.refused().filter(|refused| !refused_before.contains(&refused.service)) {
             tracing::error!("{refused}");
         }
+        self.errors_are_old |= self.plan.refused().next().is_some();
         if whole {
             // Whoever wrote last may have ended between taking an endpoint out and saying so.
             writes.push(Write::AdvanceEpoch);
@@ -144,12 +153,25 @@ impl Services {
         self.plan.refused()
     }
 
-    /// What is wrong with objects at present, for people.
-    pub(super) fn errors(&self) -> Vec<String> {
-        let problems = self.problems.iter().map(|(_, error)| error.to_string());
-        let conflicts = self.cluster.conflicts().map(|conflict| conflict.to_string());
-        let refused = self.refused().map(ToString::to_string);
-        problems.chain(conflicts).chain(refused).collect()
+    /// What is wrong with objects at present, for people; the same list, not only an equal one, while nothing changed.
+    pub(super) fn errors(&mut self) -> Arc<[String]> {
+        if std::mem::take(&mut self.errors_are_old) {
+            let problems = self.problems.iter().map(|(_, error)| error.to_string());
+            let conflicts = self.cluster.conflicts().map(|conflict| conflict.to_string());
+            let refused = self.plan.refused().map(ToString::to_string);
+            self.errors = problems.chain(conflicts).chain(refused).collect();
+        }
+        self.errors.clone()
+    }
+}
+
+/// Conflicts come of Services. What has no room is known after the plan only.
+const fn can_alter_errors(event: &ObjectEvent) -> bool {
+    match event {
+        ObjectEvent::Change(Change::Apply(object)) => matches!(object, Object::Service(_)),
+        ObjectEvent::Change(Change::Delete(object)) => matches!(object.kind, Kind::Service),
+        ObjectEvent::Problem(_) | ObjectEvent::Resolved(_) => true,
+        ObjectEvent::Synced => false,
     }
 }
 
