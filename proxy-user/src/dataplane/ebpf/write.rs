@@ -7,10 +7,11 @@ use aya::Ebpf;
 use aya::maps::{Array, MapData, MapError};
 use proxy_common::addr::Addr;
 use proxy_common::tables::{
-    self, Backend, BackendKey, Device, MemberKey, NodeAddress, Service, ServiceKey, ServiceName,
+    self, Address, Backend, BackendKey, Device, Member, MemberKey, Service, ServiceKey, ServiceName,
 };
 
 use super::error::Error;
+use super::prefixes::Prefixes;
 use super::table::Table;
 use crate::plan::{Image, Write};
 
@@ -74,9 +75,10 @@ pub struct Unfinished {
 pub(super) struct Tables {
     services: Table<ServiceKey, Service>,
     backends: Table<BackendKey, Backend>,
-    members: Table<MemberKey, u32>,
+    members: Table<MemberKey, Member>,
     names: Table<u32, ServiceName>,
-    node_addresses: Table<Addr, NodeAddress>,
+    addresses: Table<Addr, Address>,
+    source_ranges: Prefixes,
     devices: Table<u32, Device>,
     epoch: Array<MapData, u32>,
     /// Steps of the epoch so far.
@@ -92,7 +94,8 @@ impl Tables {
             backends: Table::take(ebpf, tables::BACKENDS)?,
             members: Table::take(ebpf, tables::MEMBERS)?,
             names: Table::take(ebpf, tables::SERVICE_NAMES)?,
-            node_addresses: Table::take(ebpf, tables::NODE_ADDRESSES)?,
+            addresses: Table::take(ebpf, tables::ADDRESSES)?,
+            source_ranges: Prefixes::take(ebpf, tables::SOURCE_RANGES)?,
             devices: Table::take(ebpf, tables::DEVICES)?,
             epoch: epoch.try_into().map_err(|source| Error::Map { name, source })?,
             epoch_writes: 0,
@@ -100,12 +103,13 @@ impl Tables {
     }
 
     pub(super) fn image(&self) -> Result<Image, Error> {
-        let members: Vec<(MemberKey, u32)> = self.members.entries()?;
         Ok(Image {
             services: self.services.entries()?,
             backends: self.backends.entries()?,
-            members: members.into_iter().map(|(key, _)| key).collect(),
+            members: self.members.entries()?,
             names: self.names.entries()?,
+            addresses: self.addresses.entries()?,
+            source_ranges: self.source_ranges.entries()?,
         })
     }
 
@@ -130,8 +134,8 @@ impl Tables {
                 Write::PutName(id, name) => Some((*id, **name)),
                 _ => None,
             })),
-            [Write::PutMember(_), _, ..] => self.members.put_all(writes.iter().filter_map(|write| match write {
-                Write::PutMember(key) => Some((*key, 0)),
+            [Write::PutMember(..), _, ..] => self.members.put_all(writes.iter().filter_map(|write| match write {
+                Write::PutMember(key, member) => Some((*key, *member)),
                 _ => None,
             })),
             [Write::PutBackend(..), _, ..] => self.backends.put_all(writes.iter().filter_map(|write| match write {
@@ -140,6 +144,10 @@ impl Tables {
             })),
             [Write::PutService(..), _, ..] => self.services.put_all(writes.iter().filter_map(|write| match write {
                 Write::PutService(key, service) => Some((*key, *service)),
+                _ => None,
+            })),
+            [Write::PutAddress(..), _, ..] => self.addresses.put_all(writes.iter().filter_map(|write| match write {
+                Write::PutAddress(addr, address) => Some((*addr, *address)),
                 _ => None,
             })),
             _ => {
@@ -152,12 +160,16 @@ impl Tables {
         match write {
             Write::PutName(id, name) => self.names.put(id, name),
             Write::DeleteName(id) => self.names.delete(id),
-            Write::PutMember(key) => self.members.put(key, &0),
+            Write::PutMember(key, member) => self.members.put(key, member),
             Write::DeleteMember(key) => self.members.delete(key),
             Write::PutBackend(key, backend) => self.backends.put(key, backend),
             Write::DeleteBackend(key) => self.backends.delete(key),
             Write::PutService(key, service) => self.services.put(key, service),
             Write::DeleteService(key) => self.services.delete(key),
+            Write::PutAddress(addr, address) => self.addresses.put(addr, address),
+            Write::DeleteAddress(addr) => self.addresses.delete(addr),
+            Write::PutSourceRange(key) => self.source_ranges.put(key),
+            Write::DeleteSourceRange(key) => self.source_ranges.delete(key),
             Write::AdvanceEpoch => self.advance_epoch(),
         }
     }
@@ -166,18 +178,6 @@ impl Tables {
         self.epoch_writes += 1;
         let next = self.epoch.get(&0, 0).map(|epoch| epoch.wrapping_add(1));
         next.and_then(|epoch| self.epoch.set(0, epoch, 0)).map_err(|source| WriteError::new(tables::EPOCH, source))
-    }
-
-    pub(super) fn node_addresses(&self) -> Result<BTreeMap<Addr, NodeAddress>, Error> {
-        self.node_addresses.entries()
-    }
-
-    pub(super) fn set_node_address(&mut self, addr: Addr, address: NodeAddress) -> Result<(), WriteError> {
-        self.node_addresses.put(&addr, &address)
-    }
-
-    pub(super) fn remove_node_address(&mut self, addr: Addr) -> Result<(), WriteError> {
-        self.node_addresses.delete(&addr)
     }
 
     pub(super) fn devices(&self) -> Result<BTreeMap<u32, Device>, Error> {
@@ -193,13 +193,14 @@ impl Tables {
     }
 
     /// Name of each table with the entries put or deleted so far.
-    pub(super) const fn writes(&self) -> [(&'static str, u64); 7] {
+    pub(super) const fn writes(&self) -> [(&'static str, u64); 8] {
         [
             self.services.writes(),
             self.backends.writes(),
             self.members.writes(),
             self.names.writes(),
-            self.node_addresses.writes(),
+            self.addresses.writes(),
+            self.source_ranges.writes(),
             self.devices.writes(),
             (tables::EPOCH.name, self.epoch_writes),
         ]
