@@ -20,7 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use self::node_tables::NodeTables;
 use self::report::Report;
-use self::services::Services;
+pub use self::services::Services;
 use crate::config::{BpfLogLevel, Config, SocketLb};
 use crate::dataplane::ebpf::{Dataplane, Globals, Level, Options, TcMode};
 use crate::explain::explain;
