@@ -1,16 +1,18 @@
 //! From events about objects to the tables of Services.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use proxy_common::addr::Addr;
+use proxy_common::addr::{Addr, Family};
 use proxy_common::tables::Address;
 
+use crate::config::Config;
 use crate::dataplane::ebpf::Dataplane;
-use crate::model::{Change, Cluster, Kind, ServiceRef};
+use crate::model::{Change, Cluster, Eligible, Kind, NodePortAddresses, ServiceRef};
 use crate::objects::{ObjectEvent, Problems};
-use crate::plan::{Image, Limits, Plan, TableFull, Write};
+use crate::plan::{Image, Limits, NodePorts, Plan, TableFull, Write};
 use crate::serve::Metrics;
 
 /// What is known of the cluster, and what the tables hold of it.
@@ -20,6 +22,12 @@ pub(super) struct Services {
     problems: Problems,
     /// Services that changed and are not in the tables yet.
     pending: BTreeSet<ServiceRef>,
+    node_ports: NodePorts,
+    /// The addresses that the node's interfaces have.
+    interfaces: BTreeSet<IpAddr>,
+    /// The addresses of type `InternalIP` that its Node object has.
+    internal_ips: Vec<IpAddr>,
+    /// What the node's addresses are to the programs.
     node_addresses: BTreeMap<Addr, Address>,
     /// The source has told everything there was at the start.
     complete: bool,
@@ -37,11 +45,21 @@ impl Services {
             plan: Plan::adopt(Image::default(), Limits::default()),
             problems: Problems::default(),
             pending: BTreeSet::new(),
+            node_ports: NodePorts { addresses: NodePortAddresses::All, localhost: true },
+            interfaces: BTreeSet::new(),
+            internal_ips: Vec::new(),
             node_addresses: BTreeMap::new(),
             complete: false,
             from_scratch: true,
             leftovers: true,
         }
+    }
+
+    /// Serves what `config` has served; everything, without it. To be said before the first event.
+    pub(super) fn with_config(self, config: &Config) -> Self {
+        let node_ports =
+            NodePorts { addresses: config.node_port_addresses.clone(), localhost: config.localhost_node_ports };
+        Self { cluster: self.cluster.with_external_ips(config.allow_service_external_ips), node_ports, ..self }
     }
 
     /// Takes events in; whether the tables are to be changed for them.
@@ -58,12 +76,24 @@ impl Services {
                 ObjectEvent::Resolved(path) => tracing::info!(path = %path.display(), "usable again"),
             }
         }
+        if self.internal_ips != self.cluster.internal_ips() {
+            self.note_node_addresses();
+        }
         self.is_due()
     }
 
-    /// The node's addresses are these now.
-    pub(super) fn set_node_addresses(&mut self, addresses: BTreeMap<Addr, Address>) {
-        self.node_addresses = addresses;
+    /// The node's interfaces have these addresses now, loopback left out.
+    pub(super) fn set_node_addresses(&mut self, interfaces: &BTreeSet<IpAddr>) {
+        if self.interfaces != *interfaces || self.node_addresses.is_empty() {
+            self.interfaces.clone_from(interfaces);
+            self.pending.extend(self.cluster.set_node_addresses(interfaces));
+            self.note_node_addresses();
+        }
+    }
+
+    fn note_node_addresses(&mut self) {
+        self.internal_ips = self.cluster.internal_ips().to_vec();
+        self.node_addresses = self.node_ports.entries(&self.interfaces, &self.internal_ips);
     }
 
     /// Nothing is before the first full list: what isn't known yet would look as if it were gone.
@@ -141,8 +171,25 @@ impl Services {
     pub(super) fn errors(&self) -> Vec<String> {
         let problems = self.problems.iter().map(|(_, error)| error.to_string());
         let conflicts = self.cluster.conflicts().map(|conflict| conflict.to_string());
+        let remarks = self.cluster.remarks().map(|remark| remark.to_string());
         let refused = self.refused().map(ToString::to_string);
-        problems.chain(conflicts).chain(refused).collect()
+        problems.chain(conflicts).chain(remarks).chain(refused).chain(self.unserved_node_ports()).collect()
+    }
+
+    /// Families that have node ports and no address to serve them on, because it isn't known.
+    fn unserved_node_ports(&self) -> impl Iterator<Item = String> {
+        let families = [(Family::V4, "IPv4"), (Family::V6, "IPv6")].into_iter();
+        let unknown = families.filter(|(of, _)| {
+            let eligible = self.node_ports.eligible(*of, self.cluster.internal_ips());
+            eligible == Eligible::Unknown && self.plan.has_node_ports(*of)
+        });
+        unknown.map(|(_, family)| {
+            format!(
+                "Node {}: status.addresses: no InternalIP of {family}, so with --nodeport-addresses primary no node port of \
+                 that family is served; add the address, or give ranges",
+                self.cluster.node_name()
+            )
+        })
     }
 }
 
