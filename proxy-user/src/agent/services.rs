@@ -1,17 +1,19 @@
 //! From events about objects to the tables of Services.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use proxy_common::addr::Addr;
+use proxy_common::addr::{Addr, Family};
 use proxy_common::tables::Address;
 
+use crate::config::Config;
 use crate::dataplane::ebpf::Dataplane;
-use crate::model::{Change, Cluster, Kind, Object, ServiceRef};
+use crate::model::{Change, Cluster, Eligible, Kind, NodePortAddresses, Object, ServiceRef};
 use crate::objects::{ObjectEvent, Problems};
-use crate::plan::{Image, Limits, Plan, TableFull, Write};
+use crate::plan::{Image, Limits, NodePorts, Plan, TableFull, Write};
 use crate::serve::Metrics;
 
 /// What is known of the cluster, and what the tables hold of it.
@@ -22,6 +24,12 @@ pub struct Services {
     problems: Problems,
     /// Services that changed and are not in the tables yet.
     pending: BTreeSet<ServiceRef>,
+    node_ports: NodePorts,
+    /// The addresses that the node's interfaces have.
+    interfaces: BTreeSet<IpAddr>,
+    /// The addresses of type `InternalIP` that its Node object has.
+    internal_ips: Vec<IpAddr>,
+    /// What the node's addresses are to the programs.
     node_addresses: BTreeMap<Addr, Address>,
     /// The source has told everything there was at the start.
     complete: bool,
@@ -43,6 +51,9 @@ impl Services {
             plan: Plan::adopt(Image::default(), Limits::default()),
             problems: Problems::default(),
             pending: BTreeSet::new(),
+            node_ports: NodePorts { addresses: NodePortAddresses::All, localhost: true },
+            interfaces: BTreeSet::new(),
+            internal_ips: Vec::new(),
             node_addresses: BTreeMap::new(),
             complete: false,
             from_scratch: true,
@@ -50,6 +61,13 @@ impl Services {
             errors: Arc::default(),
             errors_are_old: false,
         }
+    }
+
+    /// Serves what `config` has served; everything, without it. To be said before the first event.
+    pub(super) fn with_config(self, config: &Config) -> Self {
+        let node_ports =
+            NodePorts { addresses: config.node_port_addresses.clone(), localhost: config.localhost_node_ports };
+        Self { cluster: self.cluster.with_external_ips(config.allow_service_external_ips), node_ports, ..self }
     }
 
     /// Takes events in; returns whether the tables are to be changed for them.
@@ -67,12 +85,24 @@ impl Services {
                 ObjectEvent::Resolved(path) => tracing::info!(path = %path.display(), "usable again"),
             }
         }
+        if self.internal_ips != self.cluster.internal_ips() {
+            self.note_node_addresses();
+        }
         self.is_due()
     }
 
-    /// The node's addresses are these now.
-    pub(super) fn set_node_addresses(&mut self, addresses: BTreeMap<Addr, Address>) {
-        self.node_addresses = addresses;
+    /// The node's interfaces have these addresses now, loopback left out.
+    pub(super) fn set_node_addresses(&mut self, interfaces: &BTreeSet<IpAddr>) {
+        if self.interfaces != *interfaces || self.node_addresses.is_empty() {
+            self.interfaces.clone_from(interfaces);
+            self.pending.extend(self.cluster.set_node_addresses(interfaces));
+            self.note_node_addresses();
+        }
+    }
+
+    fn note_node_addresses(&mut self) {
+        self.internal_ips = self.cluster.internal_ips().to_vec();
+        self.node_addresses = self.node_ports.entries(&self.interfaces, &self.internal_ips);
     }
 
     /// Nothing is before the first full list: what isn't known yet would look as if it were gone.
@@ -173,18 +203,40 @@ impl Services {
         if std::mem::take(&mut self.errors_are_old) {
             let problems = self.problems.iter().map(|(_, error)| error.to_string());
             let conflicts = self.cluster.conflicts().map(|conflict| conflict.to_string());
+            let remarks = self.cluster.remarks().map(|remark| remark.to_string());
             let refused = self.plan.refused().map(ToString::to_string);
-            self.errors = problems.chain(conflicts).chain(refused).collect();
+            let errors = problems.chain(conflicts).chain(remarks).chain(refused);
+            self.errors = errors.chain(self.unserved_node_ports()).collect();
         }
         self.errors.clone()
     }
+
+    /// Families that have node ports and no address to serve them on, because it isn't known.
+    fn unserved_node_ports(&self) -> impl Iterator<Item = String> {
+        let families = [(Family::V4, "IPv4"), (Family::V6, "IPv6")].into_iter();
+        let unknown = families.filter(|(of, _)| {
+            let eligible = self.node_ports.eligible(*of, self.cluster.internal_ips());
+            eligible == Eligible::Unknown && self.plan.has_node_ports(*of)
+        });
+        unknown.map(|(_, family)| {
+            format!(
+                "Node {}: status.addresses: no InternalIP of {family}, so with --nodeport-addresses primary no node port of \
+                 that family is served; add the address, or give ranges",
+                self.cluster.node_name()
+            )
+        })
+    }
 }
 
-/// Conflicts come of Services. What has no room is known after the plan only.
+/// Conflicts come of Services, remarks also of Nodes and of whether there are slices. What has no room is known after the plan only.
 const fn can_alter_errors(event: &ObjectEvent) -> bool {
     match event {
-        ObjectEvent::Change(Change::Apply(object)) => matches!(object, Object::Service(_)),
-        ObjectEvent::Change(Change::Delete(object)) => matches!(object.kind, Kind::Service),
+        ObjectEvent::Change(Change::Apply(object)) => {
+            matches!(object, Object::Service(_) | Object::Node(_) | Object::EndpointSlice(_))
+        }
+        ObjectEvent::Change(Change::Delete(object)) => {
+            matches!(object.kind, Kind::Service | Kind::Node | Kind::EndpointSlice)
+        }
         ObjectEvent::Problem(_) | ObjectEvent::Resolved(_) => true,
         ObjectEvent::Synced => false,
     }

@@ -121,6 +121,12 @@ impl Cluster {
         services.flat_map(|service| Remark::of(service, self.slices.contains_key(&service.id)))
     }
 
+    /// Name of the node it is seen from.
+    #[must_use]
+    pub fn node_name(&self) -> &str {
+        &self.here.node_name
+    }
+
     /// This node's addresses of type `InternalIP`, in the order of the Node object; those last known where it is gone.
     #[must_use]
     pub fn internal_ips(&self) -> &[IpAddr] {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use proxy_common::addr::{Addr, Family};
+use proxy_common::addr::{Addr, Family, Port};
 use proxy_common::tables::{Address, BackendKey, ServiceKey};
 
 use super::journal::Journal;
@@ -71,6 +71,13 @@ impl Plan {
     #[must_use]
     pub fn node_addresses(&self) -> &BTreeMap<Addr, Address> {
         self.journal.node_addresses()
+    }
+
+    /// Whether some Service port has a node port of the family `of`.
+    #[must_use]
+    pub fn has_node_ports(&self, of: Family) -> bool {
+        let first = ServiceKey::new(of.any(), Port::new(0), 0);
+        self.image().services.range(first..).next().is_some_and(|(key, _)| key.addr == of.any())
     }
 
     /// Takes out what was found at the start and nobody has asked for: to be called after the [`Plan::update`] with the
