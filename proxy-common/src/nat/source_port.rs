@@ -103,8 +103,8 @@ const fn between(record: &FlowRecord, protocol: u32) -> SourcePortKey {
     SourcePortKey { src: record.src, dst: record.dst, dst_port: record.dst_port, protocol: protocol as u16 }
 }
 
-/// Adds the reply's direction of a flow, `record` being the client's, unless something else has its place: a flow that
-/// isn't established gives way if it is to.
+/// Adds the reply's direction of a flow, `record` being the client's, unless something else has its place. When `pressed`,
+/// a flow that isn't established gives way.
 #[inline(never)]
 fn claim<T: FlowTables>(
     tables: &T,
@@ -112,10 +112,10 @@ fn claim<T: FlowTables>(
     key: &FlowKey,
     record: &FlowRecord,
     sockets: Sockets,
-    give_way: bool,
+    pressed: bool,
 ) -> Added {
     let reply_key = record.reply_key(key.protocol);
-    match place(tables, key, &reply_key, record.last_seen, give_way) {
+    match place(tables, key, &reply_key, record.last_seen, pressed) {
         Place::Free => {}
         Place::Ours => return Added::New,
         Place::Taken => return Added::Taken,
@@ -141,7 +141,7 @@ enum Place {
 
 /// Looks at the place of the replies to `key`, and clears it of a flow that is over or is to give way.
 #[inline(never)]
-fn place<T: FlowTables>(tables: &T, key: &FlowKey, reply_key: &FlowKey, now: u32, give_way: bool) -> Place {
+fn place<T: FlowTables>(tables: &T, key: &FlowKey, reply_key: &FlowKey, now: u32, pressed: bool) -> Place {
     let Some(standing) = tables.established(reply_key).or_else(|| tables.half_open(reply_key)) else {
         return Place::Free;
     };
@@ -153,10 +153,9 @@ fn place<T: FlowTables>(tables: &T, key: &FlowKey, reply_key: &FlowKey, now: u32
     {
         return Place::Ours;
     }
-    let gives_way = give_way
-        && !State::from_number(standing.state).is_established()
-        && idle_longer_than(0, standing.last_seen, now);
-    if !gives_way && !is_over(tables, reply_key, &standing, now) {
+    let yields =
+        pressed && !State::from_number(standing.state).is_established() && idle_longer_than(0, standing.last_seen, now);
+    if !yields && !is_over(tables, reply_key, &standing, now) {
         return Place::Taken;
     }
     forget(tables, reply_key, &standing);
