@@ -3,6 +3,7 @@
 mod build;
 mod demo;
 mod ebpf;
+mod flood;
 mod lab;
 mod lint;
 mod process;
@@ -26,6 +27,8 @@ enum Verb {
     Build(build::Build),
     /// Show Services at work on two nodes and a client
     Demo(demo::DemoArgs),
+    /// Flood a node with a million half-open connections
+    Flood,
     /// Look around in labs, and remove them
     Lab(lab::LabArgs),
     /// Measure what a cluster's size costs: first full state, restart, one endpoint's change
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Verb::Setup => setup::run(),
         Verb::Build(build) => build.run(),
         Verb::Demo(args) => demo::run(args),
+        Verb::Flood => flood::run(),
         Verb::Lab(args) => lab::run(args),
         Verb::Scale(scale) => scale.run(),
         Verb::Lint => lint::run(),
