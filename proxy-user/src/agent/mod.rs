@@ -27,7 +27,7 @@ use crate::explain::explain;
 use crate::node::{self, NodeState};
 use crate::objects::ObjectEvent;
 use crate::objects::manifest::ManifestSource;
-use crate::serve::{Health, Limits, Metrics, health_routes, metrics_routes, serve};
+use crate::serve::{self, Failures, Health, Limits, Metrics};
 
 /// The kernel programs, as the build embedded them; empty where they were not built.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sluice-ebpf.o"));
@@ -50,7 +50,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let report = Report::open(&config)?;
     let health = Arc::new(Health::new(Limits::default()));
     let metrics = Arc::new(Metrics::new(&config));
-    start_servers(&config, &health, &metrics);
+    let failures = Failures::default();
+    serve::start(&config, &health, &metrics, &failures)?;
     // On a thread of its own: the verifier takes seconds, and neither signals nor health are to wait for it. Whatever a
     // start has done so far, the next one takes over.
     let runtime = Handle::current();
@@ -58,15 +59,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tokio::select! {
         done = start => done??.run(&mut ends).await,
         () = ends.wait() => Ok(()),
-    }
-}
-
-fn start_servers(config: &Config, health: &Arc<Health>, metrics: &Arc<Metrics>) {
-    if let Some(addr) = config.healthz_bind_address.socket_addr() {
-        tokio::spawn(serve("healthz", addr, health_routes(health.clone(), metrics.clone())));
-    }
-    if let Some(addr) = config.metrics_bind_address.socket_addr() {
-        tokio::spawn(serve("metrics", addr, metrics_routes(metrics.clone())));
     }
 }
 

@@ -35,6 +35,7 @@ devices: [eth0, 'wg*']
 socketLb: host
 healthzBindAddress: 10.0.0.1:1
 metricsBindAddress: ''
+bindAddressHardFail: true
 logFormat: json
 bpfLogLevel: debug
 ";
@@ -51,6 +52,7 @@ fn every_key_of_a_file_is_in_force() {
         socket_lb: SocketLb::Host,
         healthz_bind_address: BindAddress::At("10.0.0.1:1".parse().unwrap()),
         metrics_bind_address: BindAddress::Disabled,
+        bind_address_hard_fail: true,
         log_format: LogFormat::Json,
         bpf_log_level: BpfLogLevel::Debug,
     };
@@ -60,7 +62,8 @@ fn every_key_of_a_file_is_in_force() {
 #[test]
 fn every_flag_wins_over_the_file() {
     let line = "--node-name n2 --manifests /m2 --bpffs /b2 --cgroup /sys --device eth2 --device eth3 --socket-lb off \
-                --healthz-bind-address 127.0.0.1 --metrics-bind-address [::1]:9 --log-format text --bpf-log-level off";
+                --healthz-bind-address 127.0.0.1 --metrics-bind-address [::1]:9 --bind-address-hard-fail=false \
+                --log-format text --bpf-log-level off";
     let from_flags = flags(&line.split_whitespace().collect::<Vec<_>>());
     let merged = from_flags.clone().or(file(EVERY_KEY).unwrap());
     assert_eq!(merged.resolve().unwrap(), from_flags.resolve().unwrap());
@@ -70,6 +73,11 @@ fn every_flag_wins_over_the_file() {
 fn the_file_stands_where_no_flag_is_given() {
     let config = flags(&["--node-name", "other"]).or(file(EVERY_KEY).unwrap()).resolve().unwrap();
     assert_eq!((config.node_name.as_str(), config.socket_lb), ("other", SocketLb::Host));
+}
+
+#[test]
+fn a_flag_without_a_value_is_true() {
+    assert_eq!(flags(&["--bind-address-hard-fail"]).bind_address_hard_fail, Some(true));
 }
 
 #[test]
