@@ -30,3 +30,11 @@ impl Node {
         !self.terminating && !self.to_be_deleted
     }
 }
+
+impl Node {
+    /// Its zone, where its label names one.
+    #[must_use]
+    pub fn zone(&self) -> Option<&str> {
+        self.labels.get("topology.kubernetes.io/zone").map(String::as_str).filter(|zone| !zone.is_empty())
+    }
+}

@@ -5,8 +5,8 @@
 
 mod answer;
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -24,62 +24,55 @@ use crate::model::{HealthCheck, ServiceRef};
 /// What every health check port is to say.
 pub type HealthChecks = BTreeMap<(ServiceRef, Family), HealthCheck>;
 
-/// At which addresses of the node health check ports are open.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum HealthCheckAddresses {
-    /// At all, also those that come later.
-    All,
-    /// At these only; nowhere, where there is none of a family.
-    These(Vec<IpAddr>),
-}
-
-impl HealthCheckAddresses {
-    fn of(&self, family: Family) -> Vec<IpAddr> {
-        match (self, family) {
-            (Self::All, Family::V4) => vec![Ipv4Addr::UNSPECIFIED.into()],
-            (Self::All, Family::V6) => vec![Ipv6Addr::UNSPECIFIED.into()],
-            (Self::These(ips), of) => ips.iter().copied().filter(|ip| ip.is_ipv4() == (of == Family::V4)).collect(),
-        }
-    }
-}
-
 /// The servers of all health check ports; they end with the process.
 #[derive(Debug)]
 pub struct HealthCheckServers {
-    wanted: watch::Sender<HealthChecks>,
+    wanted: watch::Sender<Wanted>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Wanted {
+    checks: HealthChecks,
+    addresses: BTreeSet<IpAddr>,
 }
 
 impl HealthCheckServers {
-    /// Starts without any. Each is to listen at `addresses`, tells what keeps it from that to `failures`, and answers that
-    /// the proxy is healthy as long as `health` says so.
+    /// Starts without any. Each tells what keeps it from listening to `failures`, and answers that the proxy is healthy as
+    /// long as `health` says so.
     #[must_use]
-    pub fn start(addresses: HealthCheckAddresses, health: Arc<Health>, failures: Failures) -> Self {
-        Self::start_with_retry(addresses, health, failures, RETRY)
+    pub fn start(health: Arc<Health>, failures: Failures) -> Self {
+        Self::start_with_retry(health, failures, RETRY)
     }
 
-    pub(super) fn start_with_retry(
-        addresses: HealthCheckAddresses,
-        health: Arc<Health>,
-        failures: Failures,
-        retry: Duration,
-    ) -> Self {
-        let (wanted, following) = watch::channel(HealthChecks::new());
-        tokio::spawn(Running { addresses, health, failures, retry, listeners: BTreeMap::new() }.follow(following));
+    pub(super) fn start_with_retry(health: Arc<Health>, failures: Failures, retry: Duration) -> Self {
+        let (wanted, following) = watch::channel(Wanted::default());
+        tokio::spawn(Running { health, failures, retry, listeners: BTreeMap::new() }.follow(following));
         Self { wanted }
     }
 
-    /// Opens, changes and closes ports so that they are as given. A port that could not be opened is tried again at once;
-    /// so this is to be called after every sync, with or without changes.
-    pub fn set(&self, checks: &HealthChecks) {
-        self.wanted.send_replace(checks.clone());
+    /// Opens, changes and closes ports so that they are as `checks` says, each at those of `addresses` that are of its
+    /// family; the unspecified one stands for all. A port that could not be opened is tried again at once; so this is to
+    /// be called after every sync, with or without changes.
+    pub fn set(&self, checks: &HealthChecks, addresses: &BTreeSet<IpAddr>) {
+        self.wanted.send_replace(Wanted { checks: checks.clone(), addresses: addresses.clone() });
     }
 }
 
-/// One listener: of a Service, in a family, at an address and port.
-type Key = (ServiceRef, Family, SocketAddr);
+impl Wanted {
+    /// Every listener that is to be, with the number it tells.
+    fn places(&self) -> BTreeMap<Key, usize> {
+        let places = self.checks.iter().flat_map(|((service, family), check)| {
+            let of_family = self.addresses.iter().filter(|ip| ip.is_ipv4() == (*family == Family::V4));
+            of_family.map(move |ip| ((service.clone(), SocketAddr::new(*ip, check.port)), check.local_endpoints))
+        });
+        places.collect()
+    }
+}
+
+/// One listener: of a Service, at an address and port.
+type Key = (ServiceRef, SocketAddr);
 
 struct Running {
-    addresses: HealthCheckAddresses,
     health: Arc<Health>,
     failures: Failures,
     retry: Duration,
@@ -93,10 +86,9 @@ struct Listener {
 }
 
 impl Running {
-    async fn follow(mut self, mut wanted: watch::Receiver<HealthChecks>) {
+    async fn follow(mut self, mut wanted: watch::Receiver<Wanted>) {
         while wanted.changed().await.is_ok() {
-            let checks = wanted.borrow_and_update().clone();
-            let wanted = self.places(&checks);
+            let wanted = wanted.borrow_and_update().places();
             // First what goes: a port may move from one Service to another.
             let gone: Vec<Key> = self.listeners.keys().filter(|key| !wanted.contains_key(*key)).cloned().collect();
             for key in gone {
@@ -116,17 +108,7 @@ impl Running {
         }
     }
 
-    /// Every listener that is to be, with the number it tells.
-    fn places(&self, checks: &HealthChecks) -> BTreeMap<Key, usize> {
-        let places = checks.iter().flat_map(|((service, family), check)| {
-            let addresses = self.addresses.of(*family).into_iter();
-            addresses
-                .map(move |ip| ((service.clone(), *family, SocketAddr::new(ip, check.port)), check.local_endpoints))
-        });
-        places.collect()
-    }
-
-    fn open(&self, (service, _, addr): &Key, local_endpoints: usize) -> Listener {
+    fn open(&self, (service, addr): &Key, local_endpoints: usize) -> Listener {
         let (local_endpoints, again) = (Arc::new(AtomicUsize::new(local_endpoints)), Arc::new(Notify::new()));
         let server = Server {
             name: format!("Service {service}: health check port {} (spec.healthCheckNodePort)", addr.port()),

@@ -11,7 +11,7 @@ mod servers;
 
 pub use failures::Failures;
 pub use health::{Health, Limits};
-pub use health_check::{HealthCheckAddresses, HealthCheckServers, HealthChecks};
+pub use health_check::{HealthCheckServers, HealthChecks};
 pub use listen::BindError;
 pub use metrics::Metrics;
 pub use servers::start;

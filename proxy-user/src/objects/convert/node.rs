@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::Node as ApiNode;
 
-use super::field::{self, FieldError, FieldProblem};
+use super::field::{self, FieldError};
 use super::meta;
 use crate::model::Node;
 
@@ -24,7 +24,7 @@ impl TryFrom<ApiNode> for Node {
         let pod_cidrs = cidrs
             .into_iter()
             .enumerate()
-            .map(|(i, cidr)| cidr.parse().map_err(|_| FieldProblem::NotACidr(cidr).at(format!("spec.podCIDRs[{i}]"))))
+            .map(|(i, cidr)| field::range(&cidr, || format!("spec.podCIDRs[{i}]")))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             name,

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::api::discovery::v1::{Endpoint, EndpointPort, EndpointSlice as ApiEndpointSlice};
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointHints, EndpointPort, EndpointSlice as ApiEndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use proxy_common::addr::Family;
 
 use super::field::{self, FieldError, FieldProblem};
 use super::meta;
-use crate::model::{EndpointGroup, EndpointSlice, GroupEndpoint, GroupPort, ServiceRef};
+use crate::model::{EndpointGroup, EndpointSlice, GroupEndpoint, GroupPort, Hints, ServiceRef};
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 const HEADLESS: &str = "service.kubernetes.io/headless";
@@ -84,7 +84,15 @@ fn endpoints(endpoints: &[Endpoint], family: &str) -> Result<Vec<GroupEndpoint>,
                 ready: conditions.and_then(|it| it.ready).unwrap_or(true),
                 serving: conditions.and_then(|it| it.serving).unwrap_or(true),
                 terminating: conditions.and_then(|it| it.terminating).unwrap_or(false),
+                hints: it.hints.as_ref().and_then(hints),
             })
         })
         .collect()
+}
+
+fn hints(hints: &EndpointHints) -> Option<Arc<Hints>> {
+    let names = |names: &mut dyn Iterator<Item = &String>| names.map(|name| Arc::from(name.as_str())).collect();
+    let for_nodes: Vec<_> = names(&mut hints.for_nodes.iter().flatten().map(|it| &it.name));
+    let for_zones: Vec<_> = names(&mut hints.for_zones.iter().flatten().map(|it| &it.name));
+    (!for_nodes.is_empty() || !for_zones.is_empty()).then(|| Arc::new(Hints { for_nodes, for_zones }))
 }

@@ -60,6 +60,58 @@ fn cluster_ips_come_from_either_field() {
     }
 }
 
+fn affinity(seconds: i32) -> Value {
+    let config = json!({"clientIP": {"timeoutSeconds": seconds}});
+    json!({"clusterIP": "10.96.0.1", "sessionAffinity": "ClientIP", "sessionAffinityConfig": config})
+}
+
+fn ranges(texts: &[&str]) -> Value {
+    json!({"clusterIP": "10.96.0.1", "type": "LoadBalancer", "loadBalancerSourceRanges": texts})
+}
+
+#[test]
+fn s5_1_affinity_is_by_client_ip_with_the_apis_default_timeout() {
+    let timeout = |spec: &Value| service(spec).unwrap().session_affinity;
+    assert_eq!(timeout(&json!({"clusterIP": "10.96.0.1"})), None);
+    assert_eq!(timeout(&json!({"clusterIP": "10.96.0.1", "sessionAffinity": "None"})), None);
+    assert_eq!(timeout(&json!({"clusterIP": "10.96.0.1", "sessionAffinity": "ClientIP"})), Some(10_800));
+    assert_eq!((timeout(&affinity(1)), timeout(&affinity(86_400))), (Some(1), Some(86_400)));
+    let mut unused = affinity(0);
+    unused["sessionAffinity"] = "None".into();
+    assert_eq!(timeout(&unused), None, "a timeout without affinity is nobody's");
+}
+
+#[test]
+fn s1_16_ranges_are_trimmed_and_zeros_before_decimal_bytes_ignored() {
+    let parsed = |text: &str| service(&ranges(&[text])).unwrap().load_balancer_source_ranges[0].to_string();
+    for (text, expected) in [
+        (" 192.0.2.0/24\n", "192.0.2.0/24"),
+        ("203.0.113.000/025", "203.0.113.0/25"),
+        ("172.30.0.041/032", "172.30.0.41/32"),
+        ("192.0.2.7/24", "192.0.2.0/24"),
+        ("fd00::1/64", "fd00::/64"),
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+    ] {
+        assert_eq!(parsed(text), expected);
+    }
+}
+
+#[test]
+fn s1_27_hints_name_nodes_and_zones() {
+    let endpoint = |hints: Value| {
+        let endpoints = json!([{"addresses": ["10.0.0.1"], "hints": hints}]);
+        let object = json!({"metadata": {"name": "x"}, "addressType": "IPv4", "endpoints": endpoints});
+        slice(object).unwrap().group.endpoints.remove(0).hints.map(|hints| {
+            let names = |names: &[std::sync::Arc<str>]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+            (names(&hints.for_nodes), names(&hints.for_zones))
+        })
+    };
+    let both = json!({"forNodes": [{"name": "n"}], "forZones": [{"name": "a"}, {"name": "b"}]});
+    assert_eq!(endpoint(both), Some((vec!["n".into()], vec!["a".into(), "b".into()])));
+    assert_eq!(endpoint(json!({"forZones": []})), None);
+    assert_eq!(endpoint(json!(null)), None);
+}
+
 #[test]
 fn a_service_that_cannot_be_served_as_written_is_refused() {
     let port = |fields: &Value| json!({"clusterIP": "10.96.0.1", "ports": [fields]});
@@ -82,6 +134,19 @@ fn a_service_that_cannot_be_served_as_written_is_refused() {
         (json!({"clusterIP": "10.0.0.1", "externalTrafficPolicy": "local"}), "spec.externalTrafficPolicy: \"local\""),
         (json!({"clusterIP": "10.0.0.1", "internalTrafficPolicy": "local"}), "spec.internalTrafficPolicy: \"local\""),
         (json!({"clusterIP": "10.0.0.1", "sessionAffinity": "Cookie"}), "spec.sessionAffinity: \"Cookie\""),
+        (affinity(0), "spec.sessionAffinityConfig.clientIP.timeoutSeconds: 0 is not between 1 and 86400"),
+        (affinity(86_401), "spec.sessionAffinityConfig.clientIP.timeoutSeconds: 86401 is not between"),
+        (
+            ranges(&["192.0.2.0/24", "192.0.2.0/33"]),
+            "spec.loadBalancerSourceRanges[1]: \"192.0.2.0/33\" is not a range",
+        ),
+        (ranges(&["192.0.2.1"]), "spec.loadBalancerSourceRanges[0]: \"192.0.2.1\" is not a range"),
+        (ranges(&[" "]), "spec.loadBalancerSourceRanges[0]: \" \" is not a range"),
+        (
+            json!({"clusterIP": "10.0.0.1", "healthCheckNodePort": 65536}),
+            "spec.healthCheckNodePort: 65536 is not a port number",
+        ),
+        (json!({"clusterIP": "10.+1.0.1"}), "spec.clusterIP: \"10.+1.0.1\" is not an IP address"),
         (port(&json!({"port": 0})), "spec.ports[0].port: 0 is not a port number"),
         (port(&json!({"port": 65536})), "spec.ports[0].port: 65536 is not a port number"),
         (port(&json!({"port": 80, "protocol": "tcp"})), "spec.ports[0].protocol: \"tcp\" is none of TCP, UDP, SCTP"),
