@@ -1,14 +1,16 @@
 //! What the agent tells about itself: the status file and the metrics that are read off tables.
 
 use jiff::Timestamp;
+use proxy_common::addr::Family;
 use proxy_common::tables::{ADDRESSES, BACKENDS, DEVICES, MEMBERS, SERVICE_NAMES, SERVICES, SOURCE_RANGES};
 
 use super::services::Services;
 use crate::config::Config;
+use crate::dataplane::Fill;
 use crate::dataplane::ebpf::Dataplane;
 use crate::explain::explain;
 use crate::node::{NodeState, Role};
-use crate::serve::Metrics;
+use crate::serve::{Failures, Metrics};
 use crate::status::{AgentStatus, DeviceStatus, Publisher, StatusError};
 
 /// The status as it was last written.
@@ -16,6 +18,15 @@ pub(super) struct Report {
     publisher: Publisher,
     status: AgentStatus,
     writes: u64,
+}
+
+/// What was tried and failed.
+#[derive(Clone, Copy)]
+pub(super) struct Failed<'a> {
+    /// What the kernel doesn't have.
+    pub(super) kernel: &'a [String],
+    /// Where the servers don't listen.
+    pub(super) servers: &'a Failures,
 }
 
 impl Report {
@@ -27,20 +38,21 @@ impl Report {
         Ok(Self { publisher, status, writes: 0 })
     }
 
-    /// Brings status and metrics up to date. `failures` is what the kernel doesn't have although it was tried.
+    /// Brings status and metrics up to date.
     pub(super) fn publish(
         &mut self,
         services: &Services,
         node: &NodeState,
         dataplane: &Dataplane,
         metrics: &Metrics,
-        failures: &[String],
+        Failed { kernel, servers }: Failed<'_>,
     ) {
         let wrote = dataplane.writes() != self.writes || self.status.last_synced_at.is_none();
-        let synced = wrote && failures.is_empty();
+        let synced = wrote && kernel.is_empty();
         let mut errors = services.errors();
         metrics.manifest_errors.set(errors.len().cast_signed() as i64);
-        errors.extend_from_slice(failures);
+        errors.extend_from_slice(kernel);
+        errors.extend(servers.list());
         metrics.refused_services.set(services.refused().count().cast_signed() as i64);
         let status = AgentStatus {
             ready: true,
@@ -68,7 +80,11 @@ impl Report {
             (SOURCE_RANGES, image.source_ranges.len()),
         ];
         for (table, entries) in held {
-            metrics.set_table(table.name, entries as u64, table.max_entries);
+            metrics.set_table(&Fill { table, entries: entries as u64, evicts: false });
+        }
+        for of in [Family::V4, Family::V6] {
+            let (internal, external) = services.told().no_local_endpoints(of);
+            metrics.set_no_local_endpoints(of, internal, external);
         }
         match dataplane.drops() {
             Ok(drops) => drops.iter().for_each(|count| metrics.set_drops(count.reason, count.packets)),

@@ -7,6 +7,8 @@ use anyhow::Context as _;
 use proxy_common::addr::Addr;
 use proxy_common::tables::Address;
 
+use super::latency::{Latency, Trigger};
+use super::told::Told;
 use crate::dataplane::ebpf::Dataplane;
 use crate::model::{Change, Cluster, Kind, ServiceRef};
 use crate::objects::{ObjectEvent, Problems};
@@ -20,6 +22,10 @@ pub(super) struct Services {
     problems: Problems,
     /// Services that changed and are not in the tables yet.
     pending: BTreeSet<ServiceRef>,
+    /// Services that were last written, or tried to be, and that the kernel isn't known to have yet.
+    written: BTreeSet<ServiceRef>,
+    told: Told,
+    latency: Latency,
     node_addresses: BTreeMap<Addr, Address>,
     /// The source has told everything there was at the start.
     complete: bool,
@@ -37,6 +43,9 @@ impl Services {
             plan: Plan::adopt(Image::default(), Limits::default()),
             problems: Problems::default(),
             pending: BTreeSet::new(),
+            written: BTreeSet::new(),
+            told: Told::default(),
+            latency: Latency::new(),
             node_addresses: BTreeMap::new(),
             complete: false,
             from_scratch: true,
@@ -51,7 +60,10 @@ impl Services {
             match event {
                 ObjectEvent::Change(change) => {
                     count(&change, metrics);
-                    self.pending.extend(self.cluster.apply(change));
+                    let trigger = Trigger::from(&change);
+                    let affected = self.cluster.apply(change);
+                    self.latency.changed(trigger, &affected);
+                    self.pending.extend(affected);
                 }
                 ObjectEvent::Synced => self.complete = true,
                 ObjectEvent::Problem(problem) => tracing::error!("{}", problem.error),
@@ -89,7 +101,20 @@ impl Services {
         let started = Instant::now();
         let done = self.write(dataplane);
         metrics.synced(started.elapsed(), done.is_ok());
+        if done.is_ok() {
+            self.confirm(metrics);
+        }
         done
+    }
+
+    /// The kernel has all that was written. A Service that a table has no room for is served as it was before, so that is
+    /// what is told of it: no load balancer is sent to a node that doesn't know the Service.
+    fn confirm(&mut self, metrics: &Metrics) {
+        let refused: BTreeSet<&ServiceRef> = self.plan.refused().map(|refused| &refused.service).collect();
+        for service in std::mem::take(&mut self.written).iter().filter(|service| !refused.contains(service)) {
+            self.told.update(&self.cluster, service);
+        }
+        self.latency.applied(metrics);
     }
 
     fn write(&mut self, dataplane: &mut Dataplane) -> anyhow::Result<()> {
@@ -102,6 +127,7 @@ impl Services {
         // Until the kernel has all of it.
         self.from_scratch = true;
         let refused_before: BTreeSet<ServiceRef> = self.plan.refused().map(|refused| refused.service.clone()).collect();
+        self.written.extend(self.pending.iter().chain(&refused_before).cloned());
         let services = std::mem::take(&mut self.pending).into_iter();
         let desired = services.map(|service| (service.clone(), self.cluster.service_ports(&service)));
         let mut writes = self.plan.set_node_addresses(self.node_addresses.clone());
@@ -120,6 +146,16 @@ impl Services {
         dataplane.apply(&writes).context("the tables of Services")?;
         self.from_scratch = false;
         Ok(())
+    }
+
+    /// What is told of Services that the kernel has.
+    pub(super) const fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// What is known of the cluster.
+    pub(super) const fn cluster(&self) -> &Cluster {
+        &self.cluster
     }
 
     /// Services that are served.

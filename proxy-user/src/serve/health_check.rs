@@ -32,7 +32,7 @@ pub struct HealthCheckServers {
 
 #[derive(Clone, Debug, Default)]
 struct Wanted {
-    checks: HealthChecks,
+    checks: Arc<HealthChecks>,
     addresses: BTreeSet<IpAddr>,
 }
 
@@ -53,7 +53,7 @@ impl HealthCheckServers {
     /// Opens, changes and closes ports so that they are as `checks` says, each at those of `addresses` that are of its
     /// family; the unspecified one stands for all. A port that could not be opened is tried again at once; so this is to
     /// be called after every sync, with or without changes.
-    pub fn set(&self, checks: &HealthChecks, addresses: &BTreeSet<IpAddr>) {
+    pub fn set(&self, checks: &Arc<HealthChecks>, addresses: &BTreeSet<IpAddr>) {
         self.wanted.send_replace(Wanted { checks: checks.clone(), addresses: addresses.clone() });
     }
 }

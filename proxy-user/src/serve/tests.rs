@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use jiff::SignedDuration;
+use proxy_common::addr::Family;
 use proxy_common::drop::Reason;
+use proxy_common::tables::Table;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,6 +17,7 @@ use super::listen::{Place, Server};
 use super::routes::{health_routes, metrics_routes};
 use super::*;
 use crate::config::{BindAddress, Config, Settings};
+use crate::dataplane::Fill;
 
 const BRIEF: Limits = Limits { unapplied: Duration::from_millis(80), heartbeat: Duration::from_millis(400) };
 
@@ -146,7 +150,11 @@ async fn metrics_are_served_with_their_names_and_labels() {
     let metrics = metrics();
     metrics.set_drops(Reason::NoEndpoints, 7);
     metrics.set_drops(Reason::NoEndpoints, 9);
-    metrics.set_table("FLOWS", 5, 10);
+    metrics.set_table(&Fill { table: Table { name: "FLOWS", max_entries: 10 }, entries: 5, evicts: false });
+    metrics.set_table(&Fill { table: Table { name: "FLOWS_NEW", max_entries: 10 }, entries: 8, evicts: true });
+    metrics.programmed(Duration::from_millis(3));
+    metrics.network_programmed(Family::V6, SignedDuration::from_millis(300));
+    metrics.set_no_local_endpoints(Family::V4, 1, 2);
     metrics.manifest_errors.set(2);
     metrics.synced(Duration::from_millis(3), true);
     metrics.service_changed();
@@ -160,6 +168,15 @@ async fn metrics_are_served_with_their_names_and_labels() {
         "sluice_drops_total{reason=\"NoEndpoints\"} 9",
         "sluice_table_entries{table=\"FLOWS\"} 5",
         "sluice_table_limit{table=\"FLOWS\"} 10",
+        "sluice_table_nearly_full{table=\"FLOWS\"} 0",
+        "sluice_table_nearly_full{table=\"FLOWS_NEW\"} 1",
+        "sluice_programming_duration_seconds_bucket{le=\"0.002\"} 0",
+        "sluice_programming_duration_seconds_bucket{le=\"0.004\"} 1",
+        "kubeproxy_network_programming_duration_seconds_bucket{le=\"0.25\",ip_family=\"IPv6\"} 0",
+        "kubeproxy_network_programming_duration_seconds_bucket{le=\"0.5\",ip_family=\"IPv6\"} 1",
+        "kubeproxy_network_programming_duration_seconds_bucket{le=\"300.0\",ip_family=\"IPv6\"} 1",
+        "kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"internal\",ip_family=\"IPv4\"} 1",
+        "kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"external\",ip_family=\"IPv4\"} 2",
         "sluice_manifest_errors 2",
         "sluice_agent_info{node=\"node1\",mode=\"ebpf\",socket_lb=\"on\"} 1",
         "kubeproxy_sync_proxy_rules_duration_seconds_bucket{le=\"0.002\",ip_family=\"IPv4\"} 0",

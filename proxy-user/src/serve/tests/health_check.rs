@@ -28,7 +28,7 @@ fn node(addresses: &[IpAddr], retry: Duration) -> Node {
 
 impl Node {
     fn set(&self, checks: &HealthChecks) {
-        self.servers.set(checks, &self.addresses);
+        self.servers.set(&Arc::new(checks.clone()), &self.addresses);
     }
 }
 
