@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use proxy_common::addr::Family;
 use proxy_common::tables::{ADDRESSES, BACKENDS, DEVICES, MEMBERS, SERVICE_NAMES, SERVICES, SOURCE_RANGES};
 
 use super::services::Services;
 use crate::config::Config;
+use crate::dataplane::Fill;
 use crate::dataplane::ebpf::Dataplane;
 use crate::explain::explain;
 use crate::node::{NodeState, Role};
-use crate::serve::Metrics;
+use crate::serve::{Failures, Metrics};
 use crate::status::{AgentStatus, DeviceStatus, Publisher, StatusError};
 
 /// The status as it was last written.
@@ -22,6 +24,15 @@ pub(super) struct Report {
     writes: u64,
 }
 
+/// What was tried and failed.
+#[derive(Clone, Copy)]
+pub(super) struct Failed<'a> {
+    /// What the kernel doesn't have.
+    pub(super) kernel: &'a [String],
+    /// Where the servers don't listen.
+    pub(super) servers: &'a Failures,
+}
+
 impl Report {
     /// Takes the hold on the `--bpffs` directory that one agent can have at a time, and puts the status of an agent that
     /// starts in the place of an earlier one's.
@@ -31,25 +42,25 @@ impl Report {
         Ok(Self { publisher, status, errors: Default::default(), writes: 0 })
     }
 
-    /// Brings status and metrics up to date, at no cost that grows with the cluster. `failures` is what the kernel doesn't
-    /// have although it was tried.
+    /// Brings status and metrics up to date, at no cost that grows with the cluster.
     pub(super) fn publish(
         &mut self,
         services: &mut Services,
         node: &NodeState,
         dataplane: &Dataplane,
         metrics: &Metrics,
-        failures: &[String],
+        Failed { kernel, servers }: Failed<'_>,
     ) {
         let wrote = dataplane.writes() != self.writes || self.status.last_synced_at.is_none();
-        let synced = wrote && failures.is_empty();
+        let synced = wrote && kernel.is_empty();
         let errors = services.errors();
         metrics.manifest_errors.set(errors.len().cast_signed() as i64);
+        let failures: Vec<String> = kernel.iter().cloned().chain(servers.list()).collect();
         metrics.refused_services.set(services.refused().count().cast_signed() as i64);
         let mut is_old = !self.status.ready;
         if !Arc::ptr_eq(&errors, &self.errors.0) || failures != self.errors.1 {
-            self.status.errors = errors.iter().chain(failures).cloned().collect();
-            self.errors = (errors, failures.to_vec());
+            self.status.errors = errors.iter().chain(&failures).cloned().collect();
+            self.errors = (errors, failures);
             is_old = true;
         }
         let devices = devices(node);
@@ -78,7 +89,11 @@ impl Report {
             (SOURCE_RANGES, image.source_ranges.len()),
         ];
         for (table, entries) in held {
-            metrics.set_table(table.name, entries as u64, table.max_entries);
+            metrics.set_table(&Fill { table, entries: entries as u64, evicts: false });
+        }
+        for of in [Family::V4, Family::V6] {
+            let (internal, external) = services.told().no_local_endpoints(of);
+            metrics.set_no_local_endpoints(of, internal, external);
         }
         match dataplane.drops() {
             Ok(drops) => drops.iter().for_each(|count| metrics.set_drops(count.reason, count.packets)),

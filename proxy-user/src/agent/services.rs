@@ -9,6 +9,8 @@ use anyhow::Context as _;
 use proxy_common::addr::{Addr, Family};
 use proxy_common::tables::Address;
 
+use super::latency::{Latency, Trigger};
+use super::told::Told;
 use crate::config::Config;
 use crate::dataplane::ebpf::Dataplane;
 use crate::model::{Change, Cluster, Eligible, Kind, NodePortAddresses, Object, ServiceRef};
@@ -30,6 +32,10 @@ pub struct Services {
     /// The addresses of type `InternalIP` that its Node object has.
     internal_ips: Vec<IpAddr>,
     /// What the node's addresses are to the programs.
+    /// Services that were last written, or tried to be, and that the kernel isn't known to have yet.
+    written: BTreeSet<ServiceRef>,
+    told: Told,
+    latency: Latency,
     node_addresses: BTreeMap<Addr, Address>,
     /// The source has told everything there was at the start.
     complete: bool,
@@ -54,6 +60,9 @@ impl Services {
             node_ports: NodePorts { addresses: NodePortAddresses::All, localhost: true },
             interfaces: BTreeSet::new(),
             internal_ips: Vec::new(),
+            written: BTreeSet::new(),
+            told: Told::default(),
+            latency: Latency::new(),
             node_addresses: BTreeMap::new(),
             complete: false,
             from_scratch: true,
@@ -78,7 +87,10 @@ impl Services {
             match event {
                 ObjectEvent::Change(change) => {
                     count(&change, metrics);
-                    self.pending.extend(self.cluster.apply(change));
+                    let trigger = Trigger::from(&change);
+                    let affected = self.cluster.apply(change);
+                    self.latency.changed(trigger, &affected);
+                    self.pending.extend(affected);
                 }
                 ObjectEvent::Synced => self.complete = true,
                 ObjectEvent::Problem(problem) => tracing::error!("{}", problem.error),
@@ -131,7 +143,20 @@ impl Services {
         let started = Instant::now();
         let done = self.write(dataplane);
         metrics.synced(started.elapsed(), done.is_ok());
+        if done.is_ok() {
+            self.confirm(metrics);
+        }
         done
+    }
+
+    /// The kernel has all that was written. A Service that a table has no room for is served as it was before, so that is
+    /// what is told of it: no load balancer is sent to a node that doesn't know the Service.
+    fn confirm(&mut self, metrics: &Metrics) {
+        let refused: BTreeSet<&ServiceRef> = self.plan.refused().map(|refused| &refused.service).collect();
+        for service in std::mem::take(&mut self.written).iter().filter(|service| !refused.contains(service)) {
+            self.told.update(&self.cluster, service);
+        }
+        self.latency.applied(metrics);
     }
 
     fn write(&mut self, dataplane: &mut Dataplane) -> anyhow::Result<()> {
@@ -153,6 +178,7 @@ impl Services {
         // Until the kernel has all of it.
         self.from_scratch = true;
         let refused_before: BTreeSet<ServiceRef> = self.plan.refused().map(|refused| refused.service.clone()).collect();
+        self.written.extend(self.pending.iter().chain(&refused_before).cloned());
         let services = std::mem::take(&mut self.pending).into_iter();
         let desired = services.map(|service| (service.clone(), self.cluster.service_ports(&service)));
         self.errors_are_old |= !refused_before.is_empty();
@@ -181,6 +207,16 @@ impl Services {
         dataplane.apply(writes).context("the tables of Services")?;
         self.from_scratch = false;
         Ok(())
+    }
+
+    /// What is told of Services that the kernel has.
+    pub(super) const fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// What is known of the cluster.
+    pub(super) const fn cluster(&self) -> &Cluster {
+        &self.cluster
     }
 
     /// Services that are served.

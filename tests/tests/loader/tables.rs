@@ -149,7 +149,10 @@ fn the_sweep_removes_what_is_over_and_asks_the_kernel_last() {
     }
     let sweeper = dataplane.sweeper().unwrap();
     let over = |_: &FlowKey, record: &FlowRecord, now: u32| now - record.last_seen >= IDLE;
-    assert_eq!(sweeper.sweep(over).unwrap(), Swept { examined: 300, candidates: 200, removed: 200 });
+    assert_eq!(sweeper.sweep(over).unwrap(), Swept { established: 300, half_open: 0, candidates: 200, removed: 200 });
     let everything = |_: &FlowKey, _: &FlowRecord, _| true;
-    assert_eq!(sweeper.sweep(everything).unwrap(), Swept { examined: 100, candidates: 100, removed: 0 });
+    assert_eq!(
+        sweeper.sweep(everything).unwrap(),
+        Swept { established: 100, half_open: 0, candidates: 100, removed: 0 }
+    );
 }

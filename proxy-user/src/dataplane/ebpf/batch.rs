@@ -64,6 +64,16 @@ pub(super) fn entries<K: Pod, V: Pod>(map: BorrowedFd<'_>) -> io::Result<Vec<(K,
     Ok(entries)
 }
 
+/// Number of entries of a hash of `K` and `V`, whose sizes the caller has checked.
+pub(super) fn count<K: Pod, V: Pod>(map: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut batches = Batches::<K, V>::new(map);
+    let mut count = 0;
+    while let Some((keys, _)) = batches.next()? {
+        count += keys.len() as u64;
+    }
+    Ok(count)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -88,6 +98,7 @@ mod tests {
         let map = object_get(&path).unwrap();
         let seen = entries::<u32, u64>(map.as_fd()).unwrap();
         assert_eq!(seen.len(), expected.len());
+        assert_eq!(count::<u32, u64>(map.as_fd()).unwrap(), 20_000);
         assert_eq!(seen.into_iter().collect::<BTreeMap<_, _>>(), expected);
     }
 
