@@ -9,6 +9,7 @@
 
 pub mod addr;
 pub mod checksum;
+pub mod crc32c;
 pub mod drop;
 pub mod flow;
 pub mod nat;
@@ -17,6 +18,7 @@ pub mod packet;
 pub mod plain;
 #[cfg(feature = "user")]
 mod pod;
+pub mod sctp;
 pub mod service;
 pub mod socket;
 pub mod sweep;

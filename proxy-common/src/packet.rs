@@ -2,8 +2,9 @@
 
 use crate::addr::{Addr, Family, Port, protocol};
 use crate::drop::Reason;
+use crate::sctp;
 use crate::tables::FlowKey;
-use crate::wire::{Bytes, Icmp, Ipv4, Ipv6, Ipv6Extension, Ports, Tcp};
+use crate::wire::{Bytes, Icmp, Ipv4, Ipv6, Ipv6Extension, Ports, Sctp, SctpChunk, Tcp};
 
 /// `EtherType` of IPv4, as it lies in memory.
 pub const ETH_P_IP: u16 = 0x0800_u16.to_be();
@@ -23,7 +24,7 @@ pub struct Packet {
     pub family: Family,
     /// What it is.
     pub kind: Kind,
-    /// TCP flags; 0 otherwise.
+    /// TCP flags, or those that stand for an SCTP packet ([`sctp::flags`]); 0 otherwise.
     pub tcp_flags: u8,
     /// Time to live or hop limit.
     pub ttl: u8,
@@ -31,23 +32,23 @@ pub struct Packet {
     pub l3: u32,
     /// Offset of the header after IP's.
     pub l4: u32,
-    /// For an ICMP error, offset of the quoted TCP or UDP header; 0 otherwise.
+    /// For an ICMP error, offset of the quoted transport header; 0 otherwise.
     pub inner_l4: u32,
 }
 
 /// Kind of packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// TCP segment or UDP datagram.
+    /// TCP segment, UDP datagram or SCTP packet.
     Transport,
-    /// ICMP or ICMPv6 error about a TCP segment or UDP datagram.
+    /// ICMP or ICMPv6 error about one.
     IcmpError,
     /// Neither: of no flow, but it may be meant for an address that only a Service has.
     Other,
 }
 
 impl Packet {
-    /// Opens a TCP connection.
+    /// Opens a TCP connection or an SCTP association.
     #[inline(always)]
     #[must_use]
     pub const fn is_syn(&self) -> bool {
@@ -58,7 +59,7 @@ impl Packet {
     #[inline(always)]
     #[must_use]
     pub fn opens(&self) -> bool {
-        matches!(self.kind, Kind::Transport) && (self.key.protocol != u32::from(protocol::TCP) || self.is_syn())
+        matches!(self.kind, Kind::Transport) && (self.key.protocol == u32::from(protocol::UDP) || self.is_syn())
     }
 }
 
@@ -95,6 +96,11 @@ pub fn parse(bytes: &(impl Bytes + ?Sized), ethertype: u16, l3: u32) -> Result<O
         protocol::UDP => {
             let ports: Ports = bytes.header(l4).ok_or(Reason::Malformed)?;
             Ok(Some(transport(&network, ports, 0, l3, l4)))
+        }
+        protocol::SCTP => {
+            let ports: Ports = bytes.header(l4).ok_or(Reason::Malformed)?;
+            let chunk: SctpChunk = bytes.header(l4 + Sctp::LEN).ok_or(Reason::Malformed)?;
+            Ok(Some(transport(&network, ports, sctp::flags(chunk.kind), l3, l4)))
         }
         protocol::ICMP | protocol::ICMPV6 => icmp(bytes, &network, ethertype, l3, l4),
         _ => Ok(Some(other(&network, l3, l4))),
@@ -149,7 +155,7 @@ fn icmp(
     let inner_l3 = l4 + Icmp::LEN;
     // What is quoted badly is no error of a flow of ours, and no reason to drop it.
     let Ok(Some(inner)) = network(bytes, ethertype, inner_l3) else { return Ok(None) };
-    if inner.later_fragment || (inner.protocol != protocol::TCP && inner.protocol != protocol::UDP) {
+    if inner.later_fragment || !matches!(inner.protocol, protocol::TCP | protocol::UDP | protocol::SCTP) {
         return Ok(None);
     }
     let inner_l4 = inner_l3 + inner.length;

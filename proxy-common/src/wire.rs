@@ -1,4 +1,4 @@
-//! Headers as they lie in a packet (RFC 791, 8200, 9293, 768, 792, 4443), every field in network order.
+//! Headers as they lie in a packet (RFC 791, 8200, 9293, 768, 9260, 792, 4443), every field in network order.
 
 /// A header that any bytes of its length make up.
 ///
@@ -164,7 +164,45 @@ impl Udp {
     pub const CHECKSUM: u32 = 6;
 }
 
-/// Start of a TCP or UDP header: what an ICMP error surely quotes of one.
+/// SCTP common header.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Sctp {
+    /// Source port.
+    pub src_port: u16,
+    /// Destination port.
+    pub dst_port: u16,
+    /// Verification tag: the receiver's, 0 in an INIT.
+    pub tag: u32,
+    /// CRC32C over header and chunks, this field as 0; not over addresses.
+    pub checksum: u32,
+}
+
+impl Sctp {
+    /// Offset of `checksum`.
+    pub const CHECKSUM: u32 = 8;
+    /// Length; chunks follow.
+    pub const LEN: u32 = 12;
+}
+
+/// Header of an SCTP chunk.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct SctpChunk {
+    /// Type.
+    pub kind: u8,
+    /// Meaning depends on the type.
+    pub flags: u8,
+    /// Length with this header.
+    pub length: u16,
+}
+
+impl SctpChunk {
+    /// Length.
+    pub const LEN: u32 = 4;
+}
+
+/// Start of a TCP, UDP or SCTP header: what an ICMP error surely quotes of one.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Ports {
@@ -172,6 +210,16 @@ pub struct Ports {
     pub src: u16,
     /// Destination port.
     pub dst: u16,
+}
+
+impl Ports {
+    /// The four bytes as they lie in memory.
+    #[inline(always)]
+    #[must_use]
+    pub const fn word(self) -> u32 {
+        let ([a, b], [c, d]) = (self.src.to_ne_bytes(), self.dst.to_ne_bytes());
+        u32::from_ne_bytes([a, b, c, d])
+    }
 }
 
 /// ICMP or ICMPv6 header of an error message.
@@ -205,6 +253,10 @@ unsafe impl Header for Ipv6Extension {}
 unsafe impl Header for Tcp {}
 // SAFETY: integers only, repr(C), no padding: four of 2.
 unsafe impl Header for Udp {}
+// SAFETY: integers only, repr(C), no padding: 2 + 2 + 4 + 4.
+unsafe impl Header for Sctp {}
+// SAFETY: integers only, repr(C), no padding: 1 + 1 + 2.
+unsafe impl Header for SctpChunk {}
 // SAFETY: integers only, repr(C), no padding: two of 2.
 unsafe impl Header for Ports {}
 // SAFETY: integers only, repr(C), no padding: 1 + 1 + 2 + 4.
@@ -213,6 +265,8 @@ unsafe impl Header for Icmp {}
 const _: () = assert!(size_of::<Ipv4>() == Ipv4::LEN as usize);
 const _: () = assert!(size_of::<Ipv6>() == Ipv6::LEN as usize);
 const _: () = assert!(size_of::<Tcp>() == Tcp::LEN as usize);
+const _: () = assert!(size_of::<Sctp>() == Sctp::LEN as usize);
+const _: () = assert!(size_of::<SctpChunk>() == SctpChunk::LEN as usize);
 const _: () = assert!(size_of::<Icmp>() == Icmp::LEN as usize);
 
 impl Bytes for [u8] {

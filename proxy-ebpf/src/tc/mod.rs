@@ -1,5 +1,6 @@
 //! Per packet: the programs on the interfaces of pods and on uplinks.
 
+mod abort;
 mod answer;
 mod hooks;
 mod log;

@@ -79,17 +79,18 @@ pub(crate) fn look_up(skb: Skb, key: &FlowKey, length: u32, route: &mut Route) -
     }
 }
 
-/// Bytes of IP that the packet takes on the link: of one segment, when it will be cut.
+/// Bytes of IP that the packet takes on the link: of one segment, when it will be cut. 0 when that is not known.
 #[inline(always)]
 pub(crate) fn length_on_link(skb: Skb, packet: &Packet) -> u32 {
     let payload = skb.segment_size();
     if payload == 0 {
         return skb.length().saturating_sub(packet.l3);
     }
-    let header = if packet.key.protocol == u32::from(protocol::TCP) {
-        skb.header::<Tcp>(packet.l4).map_or(Tcp::LEN, |tcp| u32::from(tcp.offset >> 4) * 4)
-    } else {
-        8
+    let header = match packet.key.protocol as u8 {
+        protocol::TCP => skb.header::<Tcp>(packet.l4).map_or(Tcp::LEN, |tcp| u32::from(tcp.offset >> 4) * 4),
+        // SCTP's segments are packets of their own, made to fit the way; their size is not to be had.
+        protocol::SCTP => return 0,
+        _ => 8,
     };
     packet.l4.saturating_sub(packet.l3) + header + payload
 }
@@ -194,10 +195,11 @@ fn device(ifindex: u32) -> Option<&'static Device> {
 fn is_found(skb: *mut __sk_buff, tuple: &mut SockTuple, size: u32, number: u32, netns: u64) -> bool {
     // SAFETY: `tuple` is readable for `size` bytes.
     let socket = unsafe {
-        if number == u32::from(protocol::TCP) {
-            bpf_skc_lookup_tcp(skb.cast(), tuple, size, netns, 0)
-        } else {
-            bpf_sk_lookup_udp(skb.cast(), tuple, size, netns, 0)
+        match number as u8 {
+            protocol::TCP => bpf_skc_lookup_tcp(skb.cast(), tuple, size, netns, 0),
+            protocol::UDP => bpf_sk_lookup_udp(skb.cast(), tuple, size, netns, 0),
+            // The kernel finds no others.
+            _ => return false,
         }
     };
     if socket.is_null() {

@@ -4,8 +4,10 @@ use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::{__sk_buff, BPF_F_RECOMPUTE_CSUM};
 use aya_ebpf::helpers::generated::{bpf_skb_change_head, bpf_skb_load_bytes, bpf_skb_store_bytes};
 use aya_ebpf::programs::TcContext;
+use proxy_common::addr::Family;
 use proxy_common::drop::Reason;
-use proxy_common::wire::{Bytes, Header};
+use proxy_common::packet::Packet;
+use proxy_common::wire::{Bytes, Header, Ipv4, Ipv6};
 
 const TRANSLATED: u32 = 0x51c3;
 
@@ -87,6 +89,18 @@ impl Skb {
     pub(crate) fn segment_size(self) -> u32 {
         // SAFETY: as above.
         unsafe { (*self.0).gso_size }
+    }
+
+    /// Where the packet ends by its IP header; a short frame is padded behind it.
+    #[inline(always)]
+    pub(crate) fn ip_end(self, packet: &Packet) -> Result<u32, Reason> {
+        let length = match packet.family {
+            Family::V4 => self.header::<Ipv4>(packet.l3).map(|ip| u32::from(u16::from_be(ip.total_length))),
+            Family::V6 => {
+                self.header::<Ipv6>(packet.l3).map(|ip| Ipv6::LEN + u32::from(u16::from_be(ip.payload_length)))
+            }
+        };
+        Ok(packet.l3 + length.ok_or(Reason::Malformed)?)
     }
 
     /// Writes `bytes` at `offset`; checksums are the caller's.

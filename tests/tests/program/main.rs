@@ -8,6 +8,7 @@ mod budget;
 mod icmp;
 mod model;
 mod packet;
+mod sctp;
 mod service;
 mod sweep;
 mod tunnel;

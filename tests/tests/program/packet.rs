@@ -40,6 +40,30 @@ pub(crate) fn udp_ttl(src: &str, dst: &str, payload: &[u8], ttl: u8) -> Vec<u8> 
     bytes
 }
 
+/// An SCTP packet of one chunk, whose verification tag is 0 in an INIT (type 1), which asks for [`ASKED_TAG`], else
+/// [`TAG`].
+pub(crate) fn sctp(src: &str, dst: &str, chunk: u8, payload: &[u8]) -> Vec<u8> {
+    let (src, dst) = sockets(src, dst);
+    let (tag, payload) =
+        if chunk == 1 { (0, [&ASKED_TAG.to_be_bytes(), payload].concat()) } else { (TAG, payload.to_vec()) };
+    let mut segment = [src.port().to_be_bytes(), dst.port().to_be_bytes()].concat();
+    segment.extend(tag.to_be_bytes());
+    segment.extend([0; 4]);
+    segment.extend([chunk, 0]);
+    segment.extend((4 + payload.len() as u16).to_be_bytes());
+    segment.extend(payload);
+    let checksum = crc32c::crc32c(&segment);
+    segment[8..12].copy_from_slice(&checksum.to_le_bytes());
+    let mut bytes = Vec::new();
+    ip(src.ip(), dst.ip(), 64).write(&mut bytes, etherparse::IpNumber(132), &segment).unwrap();
+    bytes
+}
+
+/// Verification tag of [`sctp`]'s packets, but an INIT's.
+pub(crate) const TAG: u32 = 0x5eed_1234;
+/// Tag that an INIT asks for.
+pub(crate) const ASKED_TAG: u32 = 0xa5ed_4321;
+
 /// An ICMP error from `src` to `dst` of a type, code and last word, quoting `about` (a whole frame).
 pub(crate) fn icmp_error(src: &str, dst: &str, kind: u8, code: u8, rest: u32, about: &[u8]) -> Vec<u8> {
     let (src, dst): (IpAddr, IpAddr) = (src.parse().unwrap(), dst.parse().unwrap());
@@ -88,6 +112,13 @@ pub(crate) enum What {
     Udp {
         payload: Vec<u8>,
     },
+    /// Type and flags of the first chunk, verification tag, and what follows the chunk's header.
+    Sctp {
+        chunk: u8,
+        flags: u8,
+        tag: u32,
+        payload: Vec<u8>,
+    },
     /// Type, code, last word, and source and destination of the quoted packet.
     Icmp {
         kind: u8,
@@ -102,7 +133,8 @@ pub(crate) enum What {
 pub(crate) fn see(frame: &[u8]) -> Seen {
     let packet = SlicedPacket::from_ethernet(frame).unwrap();
     let (src, dst, ttl) = addresses(&packet);
-    let (what, ports) = match packet.transport.as_ref().unwrap() {
+    let Some(transport) = packet.transport.as_ref() else { return see_sctp(&packet, src, dst, ttl) };
+    let (what, ports) = match transport {
         TransportSlice::Tcp(tcp) => {
             let header = tcp.to_header();
             let sum = match packet.net.as_ref().unwrap() {
@@ -146,6 +178,18 @@ pub(crate) fn see(frame: &[u8]) -> Seen {
         None => (src.to_string(), dst.to_string()),
     };
     Seen { src, dst, ttl, what }
+}
+
+fn see_sctp(packet: &SlicedPacket<'_>, src: IpAddr, dst: IpAddr, ttl: u8) -> Seen {
+    let payload = packet.ip_payload().unwrap();
+    assert_eq!(payload.ip_number.0, 132, "neither TCP, UDP, ICMP nor SCTP");
+    let segment = payload.payload;
+    let word = |at: usize| u32::from_be_bytes(segment[at..at + 4].try_into().unwrap());
+    let sum = crc32c::crc32c_append(crc32c::crc32c(&[&segment[..8], &[0; 4]].concat()), &segment[12..]);
+    assert_eq!(word(8), sum.swap_bytes(), "SCTP checksum");
+    let what = What::Sctp { chunk: segment[12], flags: segment[13], tag: word(4), payload: segment[16..].to_vec() };
+    let end = |ip: IpAddr, port: u32| SocketAddr::new(ip, port as u16).to_string();
+    Seen { src: end(src, word(0) >> 16), dst: end(dst, word(0) & 0xffff), ttl, what }
 }
 
 fn addresses(packet: &SlicedPacket<'_>) -> (IpAddr, IpAddr, u8) {
