@@ -26,6 +26,8 @@ pub enum Reason {
     RewriteFailed = 10,
     /// An IPv6 packet with an IPv4-mapped address, which must not be on a wire (RFC 4942, 2.2).
     MappedAddress = 11,
+    /// A fragment that came before the first of its datagram, and found no place to wait for it.
+    UnknownFragment = 14,
 }
 
 /// Why a packet is not translated.
@@ -35,6 +37,8 @@ pub enum Reason {
 pub enum Stop {
     /// It is none of ours, here.
     NotOurs,
+    /// It is a fragment, and was put by until the first of its datagram comes.
+    Held,
     /// It must not pass.
     Drop(Reason),
 }
@@ -50,7 +54,7 @@ const _: () = assert!(size_of::<Result<(), Stop>>() == 4);
 
 impl Reason {
     /// Every reason, in the order of the numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NoEndpoints,
         Self::NoLocalEndpoints,
         Self::NoConnection,
@@ -62,6 +66,7 @@ impl Reason {
         Self::Malformed,
         Self::RewriteFailed,
         Self::MappedAddress,
+        Self::UnknownFragment,
     ];
 
     /// One more than the highest number: the size of the `DROPS` table.
@@ -89,6 +94,7 @@ impl Reason {
             Self::Malformed => "Malformed",
             Self::RewriteFailed => "RewriteFailed",
             Self::MappedAddress => "MappedAddress",
+            Self::UnknownFragment => "UnknownFragment",
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod checksum;
 pub mod crc32c;
 pub mod drop;
 pub mod flow;
+pub mod fragment;
 pub mod nat;
 pub mod packet;
 #[cfg(any(test, feature = "plain"))]

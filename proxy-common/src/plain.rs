@@ -9,9 +9,12 @@ use std::rc::Rc;
 use crate::addr::Addr;
 use crate::drop::Reason;
 use crate::flow::State;
+use crate::fragment::FragmentTables;
 use crate::nat::{Added, FlowEntry, FlowTables, Routes, Sockets};
 use crate::service::ServiceTables;
-use crate::tables::{Backend, BackendKey, FlowKey, FlowRecord, MemberKey, NodeAddress, Service, ServiceKey};
+use crate::tables::{
+    Backend, BackendKey, FlowKey, FlowRecord, Fragment, FragmentKey, MemberKey, NodeAddress, Service, ServiceKey,
+};
 
 /// Every table that a decision looks at. What a look-up misses in the kernel is a public field here, to be set up.
 #[derive(Default)]
@@ -30,6 +33,8 @@ pub struct PlainTables {
     pub flows: RefCell<BTreeMap<FlowKey, PlainEntry>>,
     /// `FLOWS_NEW`.
     pub flows_new: RefCell<BTreeMap<FlowKey, PlainEntry>>,
+    /// `FRAGMENTS`.
+    pub fragments: RefCell<BTreeMap<FragmentKey, Fragment>>,
     /// Most entries of `FLOWS`, and of `FLOWS_NEW`.
     pub room: Option<usize>,
     /// Address that source translation finds; `None`: no route.
@@ -129,6 +134,15 @@ impl FlowTables for PlainTables {
     }
     fn remove_half_open(&self, key: &FlowKey) {
         self.flows_new.borrow_mut().remove(key);
+    }
+}
+
+impl FragmentTables for PlainTables {
+    fn fragment(&self, key: &FragmentKey) -> Option<Fragment> {
+        self.fragments.borrow().get(key).copied()
+    }
+    fn put_fragment(&self, key: &FragmentKey, fragment: &Fragment) {
+        self.fragments.borrow_mut().insert(*key, *fragment);
     }
 }
 

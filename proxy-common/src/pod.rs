@@ -2,8 +2,8 @@
 
 use crate::addr::Addr;
 use crate::tables::{
-    Backend, BackendKey, Device, FlowKey, FlowRecord, MemberKey, NodeAddress, Service, ServiceKey, ServiceName,
-    SocketKey, SocketPeer,
+    Backend, BackendKey, Device, FlowKey, FlowRecord, Fragment, FragmentKey, MemberKey, NodeAddress, Service,
+    ServiceKey, ServiceName, SocketKey, SocketPeer,
 };
 
 macro_rules! pod {
@@ -21,6 +21,8 @@ pod!(
     Device,
     FlowKey,
     FlowRecord,
+    Fragment,
+    FragmentKey,
     MemberKey,
     NodeAddress,
     Service,

@@ -63,6 +63,20 @@ impl Ipv4 {
     pub const fn fragment_offset(&self) -> u16 {
         u16::from_be(self.fragment) & 0x1fff
     }
+
+    /// It is a fragment, and not the last.
+    #[inline(always)]
+    #[must_use]
+    pub const fn more_fragments(&self) -> bool {
+        u16::from_be(self.fragment) & 0x2000 != 0
+    }
+
+    /// No router may cut it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn dont_fragment(&self) -> bool {
+        u16::from_be(self.fragment) & 0x4000 != 0
+    }
 }
 
 /// IPv6 header without extensions.
@@ -102,8 +116,39 @@ pub struct Ipv6Extension {
     pub next_header: u8,
     /// Length beyond the first eight bytes, in units of eight bytes (of four, plus one, in an authentication header).
     pub length: u8,
-    /// In a fragment header: offset in units of eight bytes (upper 13 bits) and flags.
+}
+
+/// IPv6 fragment header.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Ipv6Fragment {
+    /// Protocol number of the next header.
+    pub next_header: u8,
+    /// Nothing.
+    pub reserved: u8,
+    /// Offset in units of eight bytes (upper 13 bits) and flags.
     pub fragment: u16,
+    /// Identification.
+    pub id: u32,
+}
+
+impl Ipv6Fragment {
+    /// Length.
+    pub const LEN: u32 = 8;
+
+    /// Offset of this fragment in units of eight bytes; 0 in a first fragment.
+    #[inline(always)]
+    #[must_use]
+    pub const fn offset(&self) -> u16 {
+        u16::from_be(self.fragment) >> 3
+    }
+
+    /// It is not the last.
+    #[inline(always)]
+    #[must_use]
+    pub const fn more(&self) -> bool {
+        u16::from_be(self.fragment) & 1 != 0
+    }
 }
 
 /// TCP header without options.
@@ -247,8 +292,10 @@ impl Icmp {
 unsafe impl Header for Ipv4 {}
 // SAFETY: integers only, repr(C), no padding: 4 + 2 + 1 + 1 + 16 + 16.
 unsafe impl Header for Ipv6 {}
-// SAFETY: integers only, repr(C), no padding: 1 + 1 + 2.
+// SAFETY: integers only, repr(C), no padding: 1 + 1.
 unsafe impl Header for Ipv6Extension {}
+// SAFETY: integers only, repr(C), no padding: 1 + 1 + 2 + 4.
+unsafe impl Header for Ipv6Fragment {}
 // SAFETY: integers only, repr(C), no padding: 2 + 2 + 4 + 4 + 1 + 1 + 2 + 2 + 2.
 unsafe impl Header for Tcp {}
 // SAFETY: integers only, repr(C), no padding: four of 2.

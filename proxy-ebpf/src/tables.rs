@@ -5,11 +5,14 @@ use aya_ebpf::helpers::bpf_get_prandom_u32;
 use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
 use proxy_common::flow::State;
+use proxy_common::fragment::FragmentTables;
 use proxy_common::nat::{Added, FlowEntry, FlowTables};
 use proxy_common::service::ServiceTables;
-use proxy_common::tables::{Backend, BackendKey, FlowKey, FlowRecord, MemberKey, NodeAddress, Service, ServiceKey};
+use proxy_common::tables::{
+    Backend, BackendKey, FlowKey, FlowRecord, Fragment, FragmentKey, MemberKey, NodeAddress, Service, ServiceKey,
+};
 
-use crate::maps::{BACKENDS, EPOCH, FLOWS, FLOWS_NEW, MEMBERS, NODE_ADDRESSES, SERVICES};
+use crate::maps::{BACKENDS, EPOCH, FLOWS, FLOWS_NEW, FRAGMENTS, MEMBERS, NODE_ADDRESSES, SERVICES};
 
 /// The pinned maps.
 #[derive(Clone, Copy)]
@@ -118,6 +121,20 @@ impl FlowTables for Maps {
     #[inline(always)]
     fn remove_half_open(&self, key: &FlowKey) {
         let _ = FLOWS_NEW.remove(key);
+    }
+}
+
+impl FragmentTables for Maps {
+    #[inline(always)]
+    fn fragment(&self, key: &FragmentKey) -> Option<Fragment> {
+        // SAFETY: the kernel keeps the element's memory readable until the program ends, and it is copied at once.
+        unsafe { FRAGMENTS.get(key) }.copied()
+    }
+
+    #[inline(always)]
+    fn put_fragment(&self, key: &FragmentKey, fragment: &Fragment) {
+        // An LRU table makes room. Where even that fails, the datagram's other fragments pass as nobody's.
+        let _ = FRAGMENTS.insert(key, fragment, u64::from(BPF_ANY));
     }
 }
 

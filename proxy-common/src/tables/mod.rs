@@ -4,11 +4,13 @@
 //! else in the machine's. [`VERSION`] changes with any change here: the agent pins under it and never reads another.
 
 mod flow;
+mod fragment;
 mod node;
 mod service;
 mod socket;
 
 pub use flow::{FlowKey, FlowRecord, flow_flags};
+pub use fragment::{Fragment, FragmentKey};
 pub use node::{Device, NodeAddress, device_flags, node_address_flags};
 pub use service::{
     Backend, BackendKey, EndpointSet, MemberKey, Service, ServiceKey, ServiceName, backend_flags, service_flags,
@@ -43,6 +45,8 @@ pub const FLOWS_NEW: Table = Table { name: "FLOWS_NEW", max_entries: 131_072 };
 pub const SOCK_BACKEND: Table = Table { name: "SOCK_BACKEND", max_entries: 32_768 };
 /// `SocketKey` (socket, backend) -> `SocketPeer` (the Service address it asked for). LRU.
 pub const SOCK_ORIGIN: Table = Table { name: "SOCK_ORIGIN", max_entries: 65_536 };
+/// `FragmentKey` -> `Fragment`: the ports of datagrams in fragments. LRU.
+pub const FRAGMENTS: Table = Table { name: "FRAGMENTS", max_entries: 8_192 };
 /// `Addr` -> `NodeAddress`: the addresses of this node.
 pub const NODE_ADDRESSES: Table = Table { name: "NODE_ADDRESSES", max_entries: 4_096 };
 /// Interface index -> `Device`.
@@ -53,7 +57,7 @@ pub const EPOCH: Table = Table { name: "EPOCH", max_entries: 1 };
 pub const DROPS: Table = Table { name: "DROPS", max_entries: crate::drop::Reason::SLOTS };
 
 /// Every table, in the order of this page.
-pub const ALL: [Table; 12] = [
+pub const ALL: [Table; 13] = [
     SERVICES,
     BACKENDS,
     MEMBERS,
@@ -62,6 +66,7 @@ pub const ALL: [Table; 12] = [
     FLOWS_NEW,
     SOCK_BACKEND,
     SOCK_ORIGIN,
+    FRAGMENTS,
     NODE_ADDRESSES,
     DEVICES,
     EPOCH,

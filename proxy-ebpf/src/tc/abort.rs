@@ -6,7 +6,7 @@ use proxy_common::packet::Packet;
 use proxy_common::sctp::chunk;
 use proxy_common::wire::{Bytes as _, Header, Ports, Sctp, SctpChunk};
 
-use super::answer::{truncate, turn_ip};
+use super::answer::turn_ip;
 use super::skb::Skb;
 
 /// An ABORT without a cause, and nothing else.
@@ -38,7 +38,7 @@ pub(super) fn abort(skb: Skb, packet: &Packet) -> Result<(), Reason> {
     if header.checksum != 0 {
         answer.header.checksum = sum(&answer);
     }
-    truncate(skb, packet.l4 + size_of::<Abort>() as u32)?;
+    skb.resize(packet.l4 + size_of::<Abort>() as u32)?;
     skb.store(packet.l4, &answer)?;
     turn_ip(skb, packet, size_of::<Abort>() as u32)
 }

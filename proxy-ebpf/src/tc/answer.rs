@@ -1,7 +1,6 @@
 //! Turns a packet into the answer to itself: a TCP reset, an SCTP ABORT, or an ICMP error.
 
 use aya_ebpf::bindings::{TC_ACT_REDIRECT, TC_ACT_SHOT};
-use aya_ebpf::helpers::generated::bpf_skb_change_tail;
 use proxy_common::addr::{Family, protocol};
 use proxy_common::checksum::Sum;
 use proxy_common::drop::Reason;
@@ -11,7 +10,7 @@ use proxy_common::wire::{Bytes as _, Header, Icmp, Ipv4, Ipv6, Tcp};
 
 use super::abort::abort;
 use super::route::{deliver_to_node, redirect};
-use super::skb::{Skb, done};
+use super::skb::Skb;
 
 /// What to tell the sender: one word, as a function of a program takes five at the most.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,7 +57,8 @@ pub(crate) fn answer(skb: Skb, packet: &Packet, hook: Hook, answer: Answer, link
 
 #[inline(always)]
 fn send_back(skb: Skb, packet: &Packet, hook: Hook, answer: Answer, link_layer: u32) -> Result<(), Reason> {
-    if matches!(packet.kind, Kind::IcmpError) || packet.tcp_flags & Tcp::RST != 0 {
+    // Nor is a fragment without its start (RFC 1122, 3.2.2).
+    if matches!(packet.kind, Kind::IcmpError | Kind::Fragment) || packet.tcp_flags & Tcp::RST != 0 {
         return Err(Reason::NoConnection);
     }
     match packet.key.protocol as u8 {
@@ -100,7 +100,7 @@ fn reset(skb: Skb, packet: &Packet) -> Result<(), Reason> {
         (0, u32::from_be(tcp.sequence).wrapping_add(segment).to_be(), Tcp::RST | Tcp::ACK)
     };
     let begun = tcp.checksum == !pseudo_header(packet, skb.length().saturating_sub(packet.l4)).checksum();
-    truncate(skb, packet.l4 + Tcp::LEN)?;
+    skb.resize(packet.l4 + Tcp::LEN)?;
     let mut header = Tcp {
         src_port: tcp.dst_port,
         dst_port: tcp.src_port,
@@ -251,14 +251,7 @@ fn quote_in<const WORDS: usize>(
     quote: &Quote<WORDS>,
 ) -> Result<(), Reason> {
     header.checksum = quoted.word(u32::from_ne_bytes([header.kind, header.code, 0, 0])).word(header.rest).checksum();
-    truncate(skb, at + Icmp::LEN + size_of::<Quote<WORDS>>() as u32)?;
+    skb.resize(at + Icmp::LEN + size_of::<Quote<WORDS>>() as u32)?;
     skb.store(at, &header)?;
     skb.store(at + Icmp::LEN, quote)
-}
-
-/// Cuts or lengthens the packet; it is one packet after that, whatever it would have been cut into.
-#[inline(always)]
-pub(super) fn truncate(skb: Skb, length: u32) -> Result<(), Reason> {
-    // SAFETY: the helper takes numbers only; no pointer into the packet is kept.
-    done(unsafe { bpf_skb_change_tail(skb.0, length, 0) })
 }

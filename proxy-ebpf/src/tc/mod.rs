@@ -2,6 +2,7 @@
 
 mod abort;
 mod answer;
+mod fragment;
 mod hooks;
 mod log;
 mod path;

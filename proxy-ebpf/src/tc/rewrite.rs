@@ -6,7 +6,7 @@ use proxy_common::addr::{Addr, Family, protocol};
 use proxy_common::checksum::Delta;
 use proxy_common::crc32c;
 use proxy_common::drop::Reason;
-use proxy_common::packet::{Kind, Packet};
+use proxy_common::packet::{Kind, Packet, Part};
 use proxy_common::tables::FlowRecord;
 use proxy_common::wire::{Bytes as _, Icmp, Ipv4, Ipv6, Ports, Sctp, Tcp, Udp};
 
@@ -19,7 +19,8 @@ pub(crate) fn translate(skb: Skb, packet: &Packet, record: &FlowRecord) -> Resul
         Kind::Transport if packet.key.protocol == u32::from(protocol::SCTP) => sctp(skb, packet, record),
         Kind::Transport => transport(skb, packet, record),
         Kind::IcmpError => icmp_error(skb, packet, record),
-        Kind::Other => addresses(skb, packet, record),
+        // The transport's checksum is in the first fragment, and its change made there; what is of no flow has no record.
+        Kind::Fragment | Kind::Other => addresses(skb, packet, record),
     }
 }
 
@@ -43,13 +44,16 @@ fn transport(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reaso
     set_addresses(skb, packet.family, packet.l3, &record.src, &record.dst, delta)
 }
 
-/// SCTP's checksum doesn't cover addresses.
+/// SCTP's checksum doesn't cover addresses. A first fragment doesn't tell how long the packet is that it does cover.
 #[inline(never)]
 fn sctp(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reason> {
     let key = &packet.key;
     let old = Ports { src: key.src_port.wire(), dst: key.dst_port.wire() };
     let new = Ports { src: record.src_port.wire(), dst: record.dst_port.wire() };
     if old.src != new.src || old.dst != new.dst {
+        if !matches!(packet.part, Part::Whole) {
+            return Err(Reason::RewriteFailed);
+        }
         let header: Sctp = skb.header(packet.l4).ok_or(Reason::Malformed)?;
         let length = skb.ip_end(packet)?.saturating_sub(packet.l4) as u16;
         let checksum = updated_crc32c(header.checksum, old.word(), new.word(), u32::from(length));

@@ -188,6 +188,12 @@ impl Bench {
         drops.get(&reason.number(), 0).unwrap().iter().sum()
     }
 
+    /// Fragments that wait for the first of their datagram.
+    pub(crate) fn held(&mut self) -> usize {
+        let held: HashMap<_, [u8; 44], [u8; 1_608]> = HashMap::try_from(self.ebpf.map("HELD").unwrap()).unwrap();
+        held.keys().count()
+    }
+
     /// Entries of `FLOWS` and `FLOWS_NEW`.
     pub(crate) fn flows(&mut self) -> (usize, usize) {
         let count = |map: HashMap<&mut MapData, FlowKey, FlowRecord>| map.keys().count();

@@ -5,6 +5,7 @@
 mod answer;
 mod bench;
 mod budget;
+mod fragment;
 mod icmp;
 mod model;
 mod packet;
