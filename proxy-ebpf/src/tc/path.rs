@@ -152,10 +152,23 @@ fn by_route(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Res
     let mut route = Route::default();
     let found = route::look_up(skb, &translated(&packet.key, record), length, &mut route);
     *mtu = route.mtu;
-    found?;
+    let to_cut = matches!(found, Err(Reason::TooBig)) && route::may_be_cut(skb, packet);
+    if !to_cut {
+        found?;
+    }
     rewrite::translate(skb, packet, record)?;
+    if to_cut {
+        return cut(skb, link_layer, !forwarded || record.src != packet.key.src);
+    }
     if forwarded {
         rewrite::decrement_ttl(skb, packet)?;
     }
     Ok(route::send(skb, link_layer, &route)?)
+}
+
+/// Has the node's stack cut a translated packet into fragments: the kernel lends programs no helper for that. A source of
+/// the node's own passes as such by the loopback interface.
+#[inline(always)]
+fn cut(skb: Skb, link_layer: u32, source_is_ours: bool) -> Result<(), Stop> {
+    if source_is_ours { Ok(route::deliver_to_node(skb, link_layer)?) } else { Err(Stop::NotOurs) }
 }

@@ -9,7 +9,7 @@ use proxy_common::drop::Reason;
 use proxy_common::nat::{Routes, Sockets};
 use proxy_common::packet::Packet;
 use proxy_common::tables::{Device, FlowKey, device_flags};
-use proxy_common::wire::{Bytes as _, Tcp};
+use proxy_common::wire::{Bytes as _, Ipv4, Tcp};
 
 use super::skb::Skb;
 use crate::maps::DEVICES;
@@ -93,6 +93,14 @@ pub(crate) fn length_on_link(skb: Skb, packet: &Packet) -> u32 {
         _ => 8,
     };
     packet.l4.saturating_sub(packet.l3) + header + payload
+}
+
+/// Whether a router may cut the packet into fragments where it is too large (RFC 791, 2.3; none may in IPv6).
+#[inline(always)]
+pub(crate) fn may_be_cut(skb: Skb, packet: &Packet) -> bool {
+    matches!(packet.family, Family::V4)
+        && skb.segment_size() == 0
+        && skb.header::<Ipv4>(packet.l3).is_some_and(|ip| !ip.dont_fragment())
 }
 
 /// Sends the packet, which begins with `link_layer` bytes of link-layer header, out by a route, past the node's own
