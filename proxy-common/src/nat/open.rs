@@ -33,6 +33,13 @@ pub fn open<T: ServiceTables + FlowTables>(
         Kind::Transport => {}
         Kind::IcmpError => return Err(Stop::NotOurs),
         Kind::Other => return Err(find_no_port(tables, client, key.dst)),
+        // The first of its datagram opened no flow, and where that was refused the others have nowhere to go.
+        Kind::Fragment => {
+            return Err(match find_no_port(tables, client, key.dst) {
+                Stop::Drop(_) => Stop::Drop(Reason::UnknownFragment),
+                stop => stop,
+            });
+        }
     }
     match select(tables, packet, client, now, record) {
         Err(Stop::NotOurs) => part(tables, packet, client, now, record)?,
