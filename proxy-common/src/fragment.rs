@@ -60,6 +60,6 @@ pub fn waits(tables: &impl ServiceTables, packet: &Packet, hook: Hook) -> bool {
     match (packet.part, hook) {
         (Part::Whole | Part::First, _) | (_, Hook::FromNode | Hook::FromNodeToPod) => false,
         (Part::Later, Hook::FromPod | Hook::ToPod) => true,
-        (Part::Later, Hook::FromUplink) => tables.node_address(&packet.key.dst).is_some(),
+        (Part::Later, Hook::FromUplink) => tables.address(&packet.key.dst).is_some(),
     }
 }

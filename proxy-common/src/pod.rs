@@ -2,8 +2,8 @@
 
 use crate::addr::Addr;
 use crate::tables::{
-    Backend, BackendKey, Device, FlowKey, FlowRecord, Fragment, FragmentKey, MemberKey, NodeAddress, Service,
-    ServiceKey, ServiceName, SocketKey, SocketPeer,
+    Address, Affinity, AffinityKey, Backend, BackendKey, Device, FlowKey, FlowRecord, Fragment, FragmentKey, Member,
+    MemberKey, Service, ServiceKey, ServiceName, SocketKey, SocketPeer, SourceRange,
 };
 
 macro_rules! pod {
@@ -16,6 +16,9 @@ macro_rules! pod {
 
 pod!(
     Addr,
+    Address,
+    Affinity,
+    AffinityKey,
     Backend,
     BackendKey,
     Device,
@@ -23,11 +26,12 @@ pod!(
     FlowRecord,
     Fragment,
     FragmentKey,
+    Member,
     MemberKey,
-    NodeAddress,
     Service,
     ServiceKey,
     ServiceName,
     SocketKey,
     SocketPeer,
+    SourceRange,
 );

@@ -6,6 +6,7 @@ mod ebpf;
 mod lab;
 mod lint;
 mod process;
+mod scale;
 mod setup;
 mod tally;
 mod test;
@@ -27,6 +28,8 @@ enum Verb {
     Demo(demo::DemoArgs),
     /// Look around in labs, and remove them
     Lab(lab::LabArgs),
+    /// Measure what a cluster's size costs: first full state, restart, one endpoint's change
+    Scale(scale::Scale),
     /// Check formatting, lints, documentation, licences
     Lint,
     /// Build, lint, and run every test
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Verb::Build(build) => build.run(),
         Verb::Demo(args) => demo::run(args),
         Verb::Lab(args) => lab::run(args),
+        Verb::Scale(scale) => scale.run(),
         Verb::Lint => lint::run(),
         Verb::Test(test) => test.run(),
     };

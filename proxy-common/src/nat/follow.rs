@@ -107,7 +107,7 @@ fn begins_anew<T: ServiceTables + FlowTables>(
     }
     // What goes through no Service loses no endpoint.
     let through_service = record.service != 0;
-    if through_service && !tables.is_member(&MemberKey::new(record.service, record.dst, record.dst_port)) {
+    if through_service && tables.member(&MemberKey::new(record.service, record.dst, record.dst_port)).is_none() {
         return true;
     }
     entry.set_epoch(epoch);

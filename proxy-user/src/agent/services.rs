@@ -1,49 +1,62 @@
 //! From events about objects to the tables of Services.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use proxy_common::addr::Addr;
+use proxy_common::tables::Address;
 
 use crate::dataplane::ebpf::Dataplane;
-use crate::model::{Change, Cluster, Kind, ServiceRef};
+use crate::model::{Change, Cluster, Kind, Object, ServiceRef};
 use crate::objects::{ObjectEvent, Problems};
 use crate::plan::{Image, Limits, Plan, TableFull, Write};
 use crate::serve::Metrics;
 
 /// What is known of the cluster, and what the tables hold of it.
-pub(super) struct Services {
+#[derive(Debug)]
+pub struct Services {
     cluster: Cluster,
     plan: Plan,
     problems: Problems,
     /// Services that changed and are not in the tables yet.
     pending: BTreeSet<ServiceRef>,
+    node_addresses: BTreeMap<Addr, Address>,
     /// The source has told everything there was at the start.
     complete: bool,
     /// The tables are to be read and compared as a whole: at the start, and after the kernel took a plan in part.
     from_scratch: bool,
     /// What was found in the tables and nobody has asked for since may still be there.
     leftovers: bool,
+    /// What is wrong with objects, for people, and whether that may have changed since it was put together.
+    errors: Arc<[String]>,
+    errors_are_old: bool,
 }
 
 impl Services {
-    /// Knows nothing yet, of the cluster nor of the tables.
-    pub(super) fn new(node_name: &str) -> Self {
+    /// Knows nothing yet, of the cluster nor of the tables; `node_name` is the Node whose endpoints are local.
+    #[must_use]
+    pub fn new(node_name: &str) -> Self {
         Self {
             cluster: Cluster::new(node_name),
             plan: Plan::adopt(Image::default(), Limits::default()),
             problems: Problems::default(),
             pending: BTreeSet::new(),
+            node_addresses: BTreeMap::new(),
             complete: false,
             from_scratch: true,
             leftovers: true,
+            errors: Arc::default(),
+            errors_are_old: false,
         }
     }
 
-    /// Takes events in; whether the tables are to be changed for them.
-    pub(super) fn take(&mut self, events: Vec<ObjectEvent>, metrics: &Metrics) -> bool {
+    /// Takes events in; returns whether the tables are to be changed for them.
+    pub fn take(&mut self, events: Vec<ObjectEvent>, metrics: &Metrics) -> bool {
         for event in events {
             self.problems.record(&event);
+            self.errors_are_old |= can_alter_errors(&event);
             match event {
                 ObjectEvent::Change(change) => {
                     count(&change, metrics);
@@ -57,9 +70,19 @@ impl Services {
         self.is_due()
     }
 
+    /// The node's addresses are these now.
+    pub(super) fn set_node_addresses(&mut self, addresses: BTreeMap<Addr, Address>) {
+        self.node_addresses = addresses;
+    }
+
     /// Nothing is before the first full list: what isn't known yet would look as if it were gone.
     fn is_due(&self) -> bool {
-        self.complete && (self.from_scratch || !self.pending.is_empty() || self.may_clear_leftovers())
+        self.complete
+            && (self.from_scratch || self.node_changed() || !self.pending.is_empty() || self.may_clear_leftovers())
+    }
+
+    fn node_changed(&self) -> bool {
+        *self.plan.node_addresses() != self.node_addresses
     }
 
     /// What a manifest that can't be read asks for isn't known, so nothing found in the tables is known to be a leftover.
@@ -68,7 +91,10 @@ impl Services {
     }
 
     /// Brings the tables to what the objects ask for.
-    pub(super) fn sync(&mut self, dataplane: &mut Dataplane, metrics: &Metrics) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// Not all of it is in the kernel; the next sync reads the tables and compares all.
+    pub fn sync(&mut self, dataplane: &mut Dataplane, metrics: &Metrics) -> anyhow::Result<()> {
         if !self.is_due() {
             return Ok(());
         }
@@ -79,6 +105,15 @@ impl Services {
     }
 
     fn write(&mut self, dataplane: &mut Dataplane) -> anyhow::Result<()> {
+        let writes = self.writes(dataplane)?;
+        self.carry_out(dataplane, &writes)
+    }
+
+    /// First half of a sync: what leads the tables to what the objects ask for.
+    ///
+    /// # Errors
+    /// The tables are to be read and can't be.
+    pub fn writes(&mut self, dataplane: &Dataplane) -> anyhow::Result<Vec<Write>> {
         let whole = self.from_scratch;
         if whole {
             self.plan = Plan::adopt(dataplane.read_image()?, Limits::default());
@@ -90,7 +125,9 @@ impl Services {
         let refused_before: BTreeSet<ServiceRef> = self.plan.refused().map(|refused| refused.service.clone()).collect();
         let services = std::mem::take(&mut self.pending).into_iter();
         let desired = services.map(|service| (service.clone(), self.cluster.service_ports(&service)));
-        let mut writes = self.plan.update(&desired.collect());
+        self.errors_are_old |= !refused_before.is_empty();
+        let mut writes = self.plan.set_node_addresses(self.node_addresses.clone());
+        writes.extend(self.plan.update(&desired.collect()));
         if self.may_clear_leftovers() {
             writes.extend(self.plan.finish_first_sync());
             self.leftovers = false;
@@ -98,11 +135,20 @@ impl Services {
         for refused in self.plan.refused().filter(|refused| !refused_before.contains(&refused.service)) {
             tracing::error!("{refused}");
         }
+        self.errors_are_old |= self.plan.refused().next().is_some();
         if whole {
             // Whoever wrote last may have ended between taking an endpoint out and saying so.
             writes.push(Write::AdvanceEpoch);
         }
-        dataplane.apply(&writes).context("the tables of Services")?;
+        Ok(writes)
+    }
+
+    /// Second half: has the kernel take them.
+    ///
+    /// # Errors
+    /// The kernel refused one; the next sync reads the tables and compares all.
+    pub fn carry_out(&mut self, dataplane: &mut Dataplane, writes: &[Write]) -> anyhow::Result<()> {
+        dataplane.apply(writes).context("the tables of Services")?;
         self.from_scratch = false;
         Ok(())
     }
@@ -122,12 +168,25 @@ impl Services {
         self.plan.refused()
     }
 
-    /// What is wrong with objects at present, for people.
-    pub(super) fn errors(&self) -> Vec<String> {
-        let problems = self.problems.iter().map(|(_, error)| error.to_string());
-        let conflicts = self.cluster.conflicts().map(|conflict| conflict.to_string());
-        let refused = self.refused().map(ToString::to_string);
-        problems.chain(conflicts).chain(refused).collect()
+    /// What is wrong with objects at present, for people; the same list, not only an equal one, while nothing changed.
+    pub(super) fn errors(&mut self) -> Arc<[String]> {
+        if std::mem::take(&mut self.errors_are_old) {
+            let problems = self.problems.iter().map(|(_, error)| error.to_string());
+            let conflicts = self.cluster.conflicts().map(|conflict| conflict.to_string());
+            let refused = self.plan.refused().map(ToString::to_string);
+            self.errors = problems.chain(conflicts).chain(refused).collect();
+        }
+        self.errors.clone()
+    }
+}
+
+/// Conflicts come of Services. What has no room is known after the plan only.
+const fn can_alter_errors(event: &ObjectEvent) -> bool {
+    match event {
+        ObjectEvent::Change(Change::Apply(object)) => matches!(object, Object::Service(_)),
+        ObjectEvent::Change(Change::Delete(object)) => matches!(object.kind, Kind::Service),
+        ObjectEvent::Problem(_) | ObjectEvent::Resolved(_) => true,
+        ObjectEvent::Synced => false,
     }
 }
 

@@ -4,9 +4,12 @@
 //! that lead from there to the desired state, in an order in which no reader sees half a change. Work is proportional
 //! to the changed Service: in writes to what changed of it, in memory to its endpoints.
 
+mod addresses;
+mod affinity;
 mod journal;
 mod limits;
 pub(crate) mod name;
+mod node;
 mod port;
 mod service;
 mod slots;
@@ -14,6 +17,7 @@ mod update;
 mod write;
 
 pub use limits::{Limits, TableFull};
+pub use node::NodePorts;
 pub use service::Desired;
 pub use update::Plan;
-pub use write::{Image, Write};
+pub use write::{Image, SourcePrefix, Write};

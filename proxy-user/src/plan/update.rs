@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use proxy_common::addr::Family;
-use proxy_common::tables::{BackendKey, ServiceKey};
+use proxy_common::addr::{Addr, Family};
+use proxy_common::tables::{Address, BackendKey, ServiceKey};
 
 use super::journal::Journal;
 use super::limits::{Growth, Limits, TableFull};
@@ -61,6 +61,18 @@ impl Plan {
         self.finish()
     }
 
+    /// The node's addresses, with their [`address_flags`](proxy_common::tables::address_flags).
+    pub fn set_node_addresses(&mut self, addresses: BTreeMap<Addr, Address>) -> Vec<Write> {
+        self.journal.set_node_addresses(addresses);
+        self.finish()
+    }
+
+    /// The node's addresses as they were last given, or found.
+    #[must_use]
+    pub fn node_addresses(&self) -> &BTreeMap<Addr, Address> {
+        self.journal.node_addresses()
+    }
+
     /// Takes out what was found at the start and nobody has asked for: to be called after the [`Plan::update`] with the
     /// first full list.
     pub fn finish_first_sync(&mut self) -> Vec<Write> {
@@ -105,6 +117,7 @@ impl Plan {
                 }
             }
         }
+        self.journal.write_addresses();
         for (_, ports) in &accepted {
             for (port, desired) in ports {
                 if let Some(planned) = self.ports.get_mut(&port.name) {
@@ -133,7 +146,7 @@ impl Plan {
         for (port, desired) in ports {
             let id = if self.ports.contains_key(&port.name) { 0 } else { self.next_id() };
             let planned = self.ports.entry(port.name.clone()).or_insert_with(|| {
-                self.journal.push(Write::PutName(id, name::to_table(&port.name)));
+                self.journal.push(Write::PutName(id, Box::new(name::to_table(&port.name))));
                 PlannedPort::new(id)
             });
             planned.put(desired, &mut self.journal);
@@ -156,17 +169,20 @@ impl Plan {
         let slots = |key: &BackendKey| ports.get(&key.service).map_or(0, |port| port.slots(key.set));
         let services = image.services.iter().filter(|(_, service)| !ports.contains_key(&service.id));
         let backends = image.backends.keys().filter(|key| key.slot as usize >= slots(key));
-        let members = image.members.iter().filter(|key| !ports.contains_key(&key.service));
+        let members = image.members.keys().filter(|key| !ports.contains_key(&key.service));
+        let ranges = image.source_ranges.iter().filter(|key| !ports.contains_key(&key.range.service));
         let names = image.names.keys().filter(|id| !ports.contains_key(id));
         let strays: Vec<Write> = services
             .map(|(key, _)| Write::DeleteService(*key))
             .chain(backends.map(|key| Write::DeleteBackend(*key)))
             .chain(members.map(|key| Write::DeleteMember(*key)))
+            .chain(ranges.map(|key| Write::DeleteSourceRange(*key)))
             .chain(names.map(|id| Write::DeleteName(*id)))
             .collect();
         for write in strays {
             self.journal.push(write);
         }
+        self.journal.remove_stray_addresses();
     }
 
     /// Ends a list of writes; what was refused is tried again as long as entries become free.
@@ -199,7 +215,8 @@ fn highest_id(image: &Image) -> u32 {
     let ids = image.names.keys().copied();
     let ids = ids.chain(image.services.values().map(|service| service.id));
     let ids = ids.chain(image.backends.keys().map(|key| key.service));
-    ids.chain(image.members.iter().map(|key| key.service)).max().unwrap_or(0)
+    let ids = ids.chain(image.source_ranges.iter().map(|key| key.range.service));
+    ids.chain(image.members.keys().map(|key| key.service)).max().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
+use ipnetwork::IpNetwork;
 use proptest::prelude::*;
 
 use proxy_common::addr::{Addr, Port};
-use proxy_common::tables::{Backend, EndpointSet, MemberKey, Service};
+use proxy_common::tables::{Address, Backend, EndpointSet, Member, MemberKey, Service, address_flags, member_flags};
 
 use super::*;
-use crate::model::fixtures::{endpoint, service_port};
-use crate::model::{Endpoint, Frontend, TrafficPolicy};
+use crate::model::fixtures::{endpoint, ip, service_port};
+use crate::model::{Endpoint, Frontend, FrontendKind, TrafficPolicy};
 
+mod addresses;
+mod clients;
 mod reader;
 
 use reader::{View, check_every_step};
@@ -27,6 +30,17 @@ fn update(plan: &mut Plan, service: &ServiceRef, ports: &[ServicePort]) -> Vec<W
 /// The Service `web` with these endpoints.
 fn web_port(endpoints: &[&str]) -> ServicePort {
     service_port("web", "", "10.96.0.1", endpoints.iter().map(|text| endpoint(text)).collect())
+}
+
+/// The same with an external IP that only these may use.
+fn restricted(mut port: ServicePort, ranges: &[&str]) -> ServicePort {
+    port.frontends.push(external("203.0.113.1", 80));
+    port.source_ranges = Some(ranges.iter().map(|text| text.parse().unwrap()).collect());
+    port
+}
+
+fn external(text: &str, port: u16) -> Frontend {
+    Frontend { kind: FrontendKind::ExternalIp, addr: ip(text), port, protocol: Protocol::Tcp }
 }
 
 fn planned(ports: &[ServicePort]) -> Plan {
@@ -53,12 +67,16 @@ fn member(text: &str) -> MemberKey {
     MemberKey::new(1, addr(text), Port::new(8080))
 }
 
+fn put_member(text: &str) -> Write {
+    Write::PutMember(member(text), Member { flags: member_flags::CLUSTER })
+}
+
 fn web_key() -> ServiceKey {
     ServiceKey::new(addr("10.96.0.1"), Port::new(80), 6)
 }
 
 fn web_with(count: u32) -> Service {
-    Service { id: 1, cluster: count, local: 0, flags: 0 }
+    Service { id: 1, cluster: count, ..Service::default() }
 }
 
 fn is_deletion(write: &Write) -> bool {
@@ -72,10 +90,14 @@ fn a_new_service_is_written_from_its_name_to_its_frontend() {
     assert_eq!(
         writes,
         [
-            Write::PutName(1, name),
-            Write::PutMember(member("10.0.0.1")),
+            Write::PutName(1, Box::new(name)),
+            put_member("10.0.0.1"),
             Write::PutBackend(slot(0), backend("10.0.0.1")),
             Write::PutService(web_key(), web_with(1)),
+            Write::PutAddress(
+                addr("10.96.0.1"),
+                Address { flags: address_flags::FRONTEND | address_flags::CLUSTER_IP }
+            ),
         ]
     );
 }
@@ -86,7 +108,7 @@ fn an_added_endpoint_costs_three_writes() {
     assert_eq!(
         update(&mut plan, &web(), &[web_port(&["10.0.0.1", "10.0.0.2"])]),
         [
-            Write::PutMember(member("10.0.0.2")),
+            put_member("10.0.0.2"),
             Write::PutBackend(slot(1), backend("10.0.0.2")),
             Write::PutService(web_key(), web_with(2)),
         ]
@@ -114,7 +136,7 @@ fn a_replaced_endpoint_leaves_its_slot_to_the_new_one() {
     assert_eq!(
         update(&mut plan, &web(), &[web_port(&["10.0.0.2", "10.0.0.9"])]),
         [
-            Write::PutMember(member("10.0.0.9")),
+            put_member("10.0.0.9"),
             Write::PutBackend(slot(0), backend("10.0.0.9")),
             Write::DeleteMember(member("10.0.0.1")),
             Write::AdvanceEpoch,
@@ -202,7 +224,7 @@ fn entries_without_a_name_are_cleared_away() {
     image.services.insert(ServiceKey::new(addr("10.96.0.7"), Port::new(80), 6), Service { id: 9, ..web_with(1) });
     image.backends.insert(BackendKey::new(9, EndpointSet::Local, 3), backend("10.0.0.9"));
     image.backends.insert(slot(7), backend("10.0.0.9"));
-    image.members.insert(MemberKey::new(9, addr("10.0.0.9"), Port::new(8080)));
+    image.members.insert(MemberKey::new(9, addr("10.0.0.9"), Port::new(8080)), Member::default());
     let mut plan = Plan::adopt(image, Limits::default());
     update(&mut plan, &web(), &[web_port(&["10.0.0.1"])]);
     plan.finish_first_sync();
@@ -214,7 +236,7 @@ fn a_service_that_has_no_room_is_refused_and_the_others_go_on() {
     let mut plan = Plan::adopt(Image::default(), Limits { backends: 2, ..Limits::default() });
     assert_eq!(update(&mut plan, &web(), &[web_port(&["10.0.0.1", "10.0.0.2", "10.0.0.3"])]), []);
     let small = service_port("small", "", "10.96.0.2", vec![endpoint("10.0.0.4")]);
-    assert_eq!(update(&mut plan, &small.name.service, std::slice::from_ref(&small)).len(), 4);
+    assert_eq!(update(&mut plan, &small.name.service, std::slice::from_ref(&small)).len(), 5);
     let message = plan.refused().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(message.len(), 1);
     assert!(message[0].contains("default/web") && message[0].contains("BACKENDS"), "{message:?}");
@@ -236,15 +258,17 @@ fn a_service_is_refused_whole_although_one_of_its_ports_has_room() {
 
 #[test]
 fn each_table_has_its_limit() {
-    let none = Limits { services: 9, backends: 9, members: 9, names: 9 };
+    let none = Limits { services: 9, backends: 9, members: 9, names: 9, source_ranges: 9 };
     for (limits, table) in [
         (Limits { services: 0, ..none }, "SERVICES"),
         (Limits { backends: 0, ..none }, "BACKENDS"),
         (Limits { members: 0, ..none }, "MEMBERS"),
         (Limits { names: 0, ..none }, "SERVICE_NAMES"),
+        (Limits { source_ranges: 0, ..none }, "SOURCE_RANGES"),
     ] {
         let mut plan = Plan::adopt(Image::default(), limits);
-        assert_eq!(update(&mut plan, &web(), &[web_port(&["10.0.0.1"])]), []);
+        let port = restricted(web_port(&["10.0.0.1"]), &["192.0.2.0/24"]);
+        assert_eq!(update(&mut plan, &web(), &[port]), []);
         assert_eq!(plan.refused().map(|error| error.table).collect::<Vec<_>>(), [table]);
     }
 }
@@ -294,23 +318,76 @@ fn any_endpoints() -> impl Strategy<Value = Vec<Endpoint>> {
     })
 }
 
-/// States of one Service: ports come, go and are renamed, and frontends move between them.
+/// What a Service port is to its clients: sessions and sources.
+fn any_clients() -> impl Strategy<Value = (Option<u32>, Option<BTreeSet<IpNetwork>>)> {
+    let ranges = proptest::collection::btree_set(proptest::sample::select(reader::RANGES.to_vec()), 0..3);
+    let ranges = ranges.prop_map(|texts| texts.into_iter().map(|text| text.parse().unwrap()).collect());
+    (proptest::option::of(1_u32..3), proptest::option::of(ranges))
+}
+
+/// States of one Service: ports come, go and are renamed, and frontends move between them. Each has an address of its own,
+/// a port of an address they share, and an external IP.
 fn any_ports() -> impl Strategy<Value = Vec<ServicePort>> {
-    let port = (any::<bool>(), any::<[bool; 2]>(), any_endpoints());
-    proptest::collection::btree_map(0_usize..3, port, 0..3).prop_map(|ports| {
-        let mut free_frontends = vec!["10.96.0.1", "10.96.0.2", "10.96.0.3"];
-        let build = |(which, (has_node_port, [internal, external], endpoints)): (usize, (bool, [bool; 2], _))| {
+    let port = (any::<[bool; 4]>(), any_clients(), any_endpoints());
+    proptest::collection::btree_map(0_u16..3, port, 0..3).prop_map(|ports| {
+        let build = |(place, (which, (flags, clients, endpoints))): (usize, (u16, (_, _, _)))| {
+            let [has_node_port, has_shared, internal, external_local]: [bool; 4] = flags;
             let policy = |local| if local { TrafficPolicy::Local } else { TrafficPolicy::Cluster };
-            let mut port = service_port("web", ["a", "b", "c"][which], free_frontends.remove(0), endpoints);
+            let name = ["a", "b", "c"][usize::from(which)];
+            let mut port = service_port("web", name, ["10.96.0.1", "10.96.0.2", "10.96.0.3"][place], endpoints);
             port.internal_traffic_policy = policy(internal);
-            port.external_traffic_policy = policy(external);
+            port.external_traffic_policy = policy(external_local);
+            (port.session_affinity, port.source_ranges) = clients;
+            port.frontends.push(external("203.0.113.1", 80 + place as u16));
+            if has_shared {
+                let shared = Frontend { port: 8000 + which, addr: ip("10.96.0.9"), ..port.frontends[0] };
+                port.frontends.push(shared);
+            }
             if has_node_port {
-                port.frontends.push(Frontend::node_port(Family::V4, 30000 + which as u16, Protocol::Tcp));
+                port.frontends.push(Frontend::node_port(Family::V4, 30000 + which, Protocol::Tcp));
             }
             port
         };
-        ports.into_iter().map(build).collect()
+        ports.into_iter().enumerate().map(build).collect()
     })
+}
+
+/// A Service that no other shares an address or an endpoint with.
+fn nth(number: u32, endpoints: u32) -> ServicePort {
+    let endpoint = |which: u32| endpoint(&format!("10.{}.{}.{which}", number >> 8, number & 255));
+    let cluster_ip = format!("172.16.{}.{}", number >> 8, number & 255);
+    service_port(&format!("s{number}"), "", &cluster_ip, (1..=endpoints).map(endpoint).collect())
+}
+
+#[test]
+fn one_endpoints_change_among_ten_thousand_services_is_a_handful_of_writes_about_that_service() {
+    let service = |port: ServicePort| (port.name.service.clone(), vec![port]);
+    let mut plan = empty();
+    let first = plan.update(&(0..10_000).map(|number| service(nth(number, 10))).collect());
+    assert_eq!(first.len(), 10_000 * (1 + 10 + 10 + 1 + 1), "name, members, slots, frontend, its address");
+    let id = plan.image().services[&ServiceKey::new(addr("172.16.17.92"), Port::new(80), 6)].id;
+    let before = plan.image().clone();
+    let writes = plan.update(&[service(nth(17 << 8 | 92, 9))].into());
+    assert_eq!(
+        writes,
+        [
+            Write::PutService(ServiceKey::new(addr("172.16.17.92"), Port::new(80), 6), Service { id, ..web_with(9) }),
+            Write::DeleteBackend(BackendKey::new(id, EndpointSet::Cluster, 9)),
+            Write::DeleteMember(MemberKey::new(id, addr("10.17.92.10"), Port::new(8080))),
+            Write::AdvanceEpoch,
+        ]
+    );
+    assert_eq!(plan.update(&[service(nth(17 << 8 | 92, 10))].into()).len(), 3, "member, slot, frontend");
+    assert_eq!(*plan.image(), before);
+}
+
+#[test]
+fn puts_of_many_services_are_brought_together_by_table() {
+    let ports = [nth(1, 2), nth(2, 2), nth(3, 2)];
+    let writes = empty().update(&ports.map(|port| (port.name.service.clone(), vec![port])).into());
+    let runs: Vec<usize> = writes.chunk_by(|a, b| a.stage() == b.stage()).map(<[_]>::len).collect();
+    assert_eq!(runs, [3, 6, 6, 3, 3], "{writes:?}");
+    check_every_step(&Image::default(), &writes);
 }
 
 proptest! {
