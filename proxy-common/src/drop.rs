@@ -30,7 +30,7 @@ pub enum Reason {
     NoSuchPort = 12,
     /// The source isn't in the Service's `loadBalancerSourceRanges`: dropped silently, as kube-proxy does.
     SourceRange = 13,
-    /// A fragment that came before the first of its datagram, and found no place to wait for it.
+    /// A fragment of a datagram whose first was refused, or has not come and there was no place to wait for it.
     UnknownFragment = 14,
 }
 

@@ -175,6 +175,15 @@ impl FlowTables for PlainTables {
     }
 }
 
+impl FragmentTables for PlainTables {
+    fn fragment(&self, key: &FragmentKey) -> Option<Fragment> {
+        self.fragments.borrow().get(key).copied()
+    }
+    fn put_fragment(&self, key: &FragmentKey, fragment: &Fragment) {
+        self.fragments.borrow_mut().insert(*key, *fragment);
+    }
+}
+
 impl SourcePorts for PlainTables {
     fn next_port(&self, key: &SourcePortKey) -> Option<u32> {
         self.source_ports.borrow().get(key).copied()
@@ -188,15 +197,6 @@ impl SourcePorts for PlainTables {
                 break;
             }
         }
-    }
-}
-
-impl FragmentTables for PlainTables {
-    fn fragment(&self, key: &FragmentKey) -> Option<Fragment> {
-        self.fragments.borrow().get(key).copied()
-    }
-    fn put_fragment(&self, key: &FragmentKey, fragment: &Fragment) {
-        self.fragments.borrow_mut().insert(*key, *fragment);
     }
 }
 

@@ -43,6 +43,13 @@ pub(crate) static SOCK_BACKEND: LruHashMap<SocketKey, SocketPeer> =
 pub(crate) static SOCK_ORIGIN: LruHashMap<SocketKey, SocketPeer> =
     LruHashMap::with_max_entries(tables::SOCK_ORIGIN.max_entries, 0);
 #[map]
+pub(crate) static FRAGMENTS: LruHashMap<FragmentKey, Fragment> =
+    LruHashMap::with_max_entries(tables::FRAGMENTS.max_entries, 0);
+/// Fragments that came before the first of their datagram. Nobody else reads it, and what is in it is worth nothing in a
+/// second: it isn't pinned.
+#[map]
+pub(crate) static HELD: LruHashMap<HeldKey, Held> = LruHashMap::with_max_entries(512, 0);
+#[map]
 pub(crate) static ADDRESSES: HashMap<Addr, Address> =
     HashMap::with_max_entries(tables::ADDRESSES.max_entries, BPF_F_NO_PREALLOC);
 #[map]
@@ -51,13 +58,6 @@ pub(crate) static AFFINITY: LruHashMap<AffinityKey, Affinity> =
 #[map]
 pub(crate) static SOURCE_RANGES: LpmTrie<SourceRange, u32> =
     LpmTrie::with_max_entries(tables::SOURCE_RANGES.max_entries, BPF_F_NO_PREALLOC);
-#[map]
-pub(crate) static FRAGMENTS: LruHashMap<FragmentKey, Fragment> =
-    LruHashMap::with_max_entries(tables::FRAGMENTS.max_entries, 0);
-/// Fragments that came before the first of their datagram. Nobody else reads it, and what is in it is worth nothing in a
-/// second: it isn't pinned.
-#[map]
-pub(crate) static HELD: LruHashMap<HeldKey, Held> = LruHashMap::with_max_entries(512, 0);
 #[map]
 pub(crate) static DEVICES: HashMap<u32, Device> =
     HashMap::with_max_entries(tables::DEVICES.max_entries, BPF_F_NO_PREALLOC);

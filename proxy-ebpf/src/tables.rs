@@ -155,6 +155,20 @@ impl FlowTables for Maps {
     }
 }
 
+impl FragmentTables for Maps {
+    #[inline(always)]
+    fn fragment(&self, key: &FragmentKey) -> Option<Fragment> {
+        // SAFETY: the kernel keeps the element's memory readable until the program ends, and it is copied at once.
+        unsafe { FRAGMENTS.get(key) }.copied()
+    }
+
+    #[inline(always)]
+    fn put_fragment(&self, key: &FragmentKey, fragment: &Fragment) {
+        // An LRU table makes room. Where even that fails, the datagram's other fragments pass as nobody's.
+        let _ = FRAGMENTS.insert(key, fragment, u64::from(BPF_ANY));
+    }
+}
+
 impl SourcePorts for Maps {
     #[inline(always)]
     fn next_port(&self, key: &SourcePortKey) -> Option<u32> {
@@ -179,20 +193,6 @@ impl SourcePorts for Maps {
 unsafe extern "C" fn once<F: FnMut() -> bool>(_round: u32, step: *mut c_void) -> i64 {
     // SAFETY: the caller's `step`, which nothing else uses meanwhile.
     i64::from(unsafe { (*step.cast::<F>())() })
-}
-
-impl FragmentTables for Maps {
-    #[inline(always)]
-    fn fragment(&self, key: &FragmentKey) -> Option<Fragment> {
-        // SAFETY: the kernel keeps the element's memory readable until the program ends, and it is copied at once.
-        unsafe { FRAGMENTS.get(key) }.copied()
-    }
-
-    #[inline(always)]
-    fn put_fragment(&self, key: &FragmentKey, fragment: &Fragment) {
-        // An LRU table makes room. Where even that fails, the datagram's other fragments pass as nobody's.
-        let _ = FRAGMENTS.insert(key, fragment, u64::from(BPF_ANY));
-    }
 }
 
 const EEXIST: i32 = -17;
