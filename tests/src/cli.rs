@@ -1,9 +1,15 @@
 //! The `sluice` command line, as an administrator of a node types it.
 
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
 use std::process::{Output, Stdio};
 
-use crate::error::{Doing, Result};
+use serde::Deserialize;
+
+use crate::error::{Doing, Error, Result};
 use crate::host::Host;
+use crate::netns;
 use crate::programs;
 
 /// How long a command may take until it is ended with exit code 124, in seconds.
@@ -24,4 +30,38 @@ impl Host {
         }
         command.output().doing(|| format!("run `sluice {}` on {self}", arguments.join(" ")))
     }
+    /// Every endpoint of a Service in the tables of a node, whatever its port and family.
+    pub fn endpoints(&self, service: &str) -> Result<BTreeSet<SocketAddr>> {
+        let arguments = ["get", "endpoints", service, "-o", "json"];
+        let command = || format!("sluice {}", arguments.join(" "));
+        let output = self.sluice(&arguments)?;
+        if !output.status.success() {
+            let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(Error::Command {
+                command: command(),
+                place: netns::place(&self.netns()),
+                status: output.status,
+                stderr,
+            });
+        }
+        let list: EndpointsList = serde_json::from_slice(&output.stdout)
+            .map_err(io::Error::from)
+            .doing(|| format!("read what `{}` printed", command()))?;
+        Ok(list.items.into_iter().flat_map(|item| item.endpoints).map(|endpoint| endpoint.address).collect())
+    }
+}
+
+#[derive(Deserialize)]
+struct EndpointsList {
+    items: Vec<Endpoints>,
+}
+
+#[derive(Deserialize)]
+struct Endpoints {
+    endpoints: Vec<Endpoint>,
+}
+
+#[derive(Deserialize)]
+struct Endpoint {
+    address: SocketAddr,
 }

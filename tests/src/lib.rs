@@ -28,6 +28,7 @@ mod programs;
 mod teardown;
 pub mod topology;
 pub mod traffic;
+mod wait;
 
 pub use agent::{Agent, AgentOptions, SocketLb};
 pub use cluster::Cluster;
@@ -41,3 +42,4 @@ pub use node::Node;
 pub use options::{Attachment, Builder};
 pub use pod::Pod;
 pub use process::Process;
+pub use wait::{LIMIT, eventually};

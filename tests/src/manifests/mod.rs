@@ -60,6 +60,11 @@ impl Manifests {
         self.of_kind("Pod")
     }
 
+    /// A Pod by its name.
+    pub fn pod(&self, name: &str) -> Result<PodManifest> {
+        named("Pod", name, self.pods()?, PodManifest::name)
+    }
+
     /// The Services.
     pub fn services(&self) -> Result<Vec<ServiceManifest>> {
         self.of_kind("Service")
@@ -67,13 +72,7 @@ impl Manifests {
 
     /// A Service by its name.
     pub fn service(&self, name: &str) -> Result<ServiceManifest> {
-        let services = self.services()?;
-        let names: Vec<_> = services.iter().map(|service| service.name().to_owned()).collect();
-        services.into_iter().find(|service| service.name() == name).ok_or_else(|| Error::Unknown {
-            what: "Service",
-            name: name.into(),
-            have: format!("are {}", names.join(", ")),
-        })
+        named("Service", name, self.services()?, ServiceManifest::name)
     }
 
     /// Sets a Pod's Ready condition.
@@ -115,6 +114,16 @@ impl Manifests {
         }
         Ok(found)
     }
+}
+
+/// The one of that name.
+fn named<T>(kind: &'static str, name: &str, all: Vec<T>, name_of: impl Fn(&T) -> &str) -> Result<T> {
+    let names: Vec<_> = all.iter().map(|object| name_of(object).to_owned()).collect();
+    all.into_iter().find(|object| name_of(object) == name).ok_or_else(|| Error::Unknown {
+        what: kind,
+        name: name.into(),
+        have: format!("are {}", names.join(", ")),
+    })
 }
 
 /// The YAML files of a directory, sorted.

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use socket2::Type;
 
@@ -14,13 +15,21 @@ use super::socket::{connect, open, plain};
 const HEADERS_MAX: usize = 32;
 
 /// A client's connection.
-pub(super) struct Connection(BufReader<TcpStream>);
+pub(super) struct Connection {
+    stream: BufReader<TcpStream>,
+    closing: bool,
+}
 
 impl Connection {
     pub(super) fn open(ask: &Ask) -> Result<Self, Failure> {
         let socket = open(ask, Type::STREAM)?;
         connect(&socket, ask)?;
-        Ok(Self(BufReader::new(socket.into())))
+        Ok(Self { stream: BufReader::new(socket.into()), closing: false })
+    }
+
+    /// Whether the server takes further requests on it.
+    pub(super) const fn is_kept(&self) -> bool {
+        !self.closing
     }
 
     /// One request and its answer.
@@ -30,27 +39,28 @@ impl Connection {
             format!("POST /{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n", ask.receive, ask.to, ask.send);
         self.send(&[request.as_bytes(), &body]).map_err(|error| Failure::new("send", &error))?;
         let reply = self.receive().map_err(|error| Failure::new("receive", &error))?;
-        let names = || Ok((plain(self.0.get_ref().local_addr()?), plain(self.0.get_ref().peer_addr()?)));
+        let names = || Ok((plain(self.stream.get_ref().local_addr()?), plain(self.stream.get_ref().peer_addr()?)));
         let (sockname, peername) = names().map_err(|error: io::Error| Failure::new("getpeername", &error))?;
         Ok(reply.seen_from(sockname, peername))
     }
 
     fn send(&mut self, parts: &[&[u8]]) -> io::Result<()> {
-        self.0.get_mut().write_all(&parts.concat())
+        self.stream.get_mut().write_all(&parts.concat())
     }
 
     fn receive(&mut self) -> io::Result<Reply> {
-        let head = read_head(&mut self.0)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let head = read_head(&mut self.stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut response = httparse::Response::new(&mut headers);
         response.parse(&head).map_err(io::Error::other)?;
-        let body = read_body(&mut self.0, response.headers)?;
+        self.closing = is_closing(response.headers);
+        let body = read_body(&mut self.stream, response.headers)?;
         Ok(serde_json::from_slice(&body)?)
     }
 }
 
-/// Answers a connection's requests until it ends or asks to be closed.
-pub(super) fn answer(stream: TcpStream, name: &str) -> io::Result<()> {
+/// Answers a connection's requests until it ends or asks to be closed, or the server drains.
+pub(super) fn answer(stream: TcpStream, name: &str, draining: &AtomicBool) -> io::Result<()> {
     let (client, local) = (plain(stream.peer_addr()?), plain(stream.local_addr()?));
     let mut stream = BufReader::new(stream);
     while let Some(head) = read_head(&mut stream)? {
@@ -61,7 +71,7 @@ pub(super) fn answer(stream: TcpStream, name: &str) -> io::Result<()> {
         read_body(&mut stream, request.headers)?;
         let reply = Reply { pod: name.to_owned(), client, local: Some(local) };
         let body = reply.to_json(least)?;
-        let close = header(request.headers, "connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
+        let close = is_closing(request.headers) || draining.load(Ordering::Relaxed);
         let connection = if close { "close" } else { "keep-alive" };
         let head = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: {connection}\r\n\r\n",
@@ -102,6 +112,11 @@ fn read_body(stream: &mut BufReader<TcpStream>, headers: &[httparse::Header<'_>]
     let mut body = vec![0; length.unwrap_or(0)];
     stream.read_exact(&mut body)?;
     Ok(body)
+}
+
+/// Whether the message is the last of its direction.
+fn is_closing(headers: &[httparse::Header<'_>]) -> bool {
+    header(headers, "connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"))
 }
 
 fn header<'a>(headers: &[httparse::Header<'a>], name: &str) -> Option<&'a [u8]> {

@@ -7,17 +7,12 @@ pub(crate) mod status;
 
 use std::path::Path;
 use std::process::Output;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use lab::Node;
+pub(crate) use lab::LIMIT;
 use serde_json::Value;
-
-/// How long a condition is waited for; it comes about in milliseconds, unless the machine is busy.
-pub(crate) const LIMIT: Duration = Duration::from_secs(10);
-/// Time between two looks at a condition.
-const POLL: Duration = Duration::from_millis(20);
 
 /// Waits until `look` sees `expected`, and returns how long that took; what it saw last is the error.
 pub(crate) fn eventually<T: PartialEq + std::fmt::Debug>(
@@ -25,15 +20,7 @@ pub(crate) fn eventually<T: PartialEq + std::fmt::Debug>(
     expected: &T,
     look: impl Fn() -> Result<T>,
 ) -> Result<Duration> {
-    let started = Instant::now();
-    loop {
-        let seen = look()?;
-        if seen == *expected {
-            return Ok(started.elapsed());
-        }
-        ensure!(started.elapsed() < LIMIT, "{what}: {seen:?} after {LIMIT:?}, expected {expected:?}");
-        sleep(POLL);
-    }
+    lab::eventually(what, expected, look)
 }
 
 /// The JSON that a command prints; an error unless it succeeds.
@@ -53,10 +40,7 @@ pub(crate) fn stderr(output: &Output) -> String {
 
 /// `IP:port` of the endpoints of a Service in the tables of a node, sorted.
 pub(crate) fn endpoints(node: &Node, service: &str) -> Result<Vec<String>> {
-    let list = json(node, &["get", "endpoints", service])?;
-    let all = list["items"].as_array().into_iter().flatten().filter_map(|item| item["endpoints"].as_array());
-    let mut addresses: Vec<_> =
-        all.flatten().filter_map(|endpoint| endpoint["address"].as_str()).map(ToOwned::to_owned).collect();
+    let mut addresses: Vec<_> = node.endpoints(service)?.iter().map(ToString::to_string).collect();
     addresses.sort();
     Ok(addresses)
 }
