@@ -30,9 +30,9 @@ impl Host {
         }
         command.output().doing(|| format!("run `sluice {}` on {self}", arguments.join(" ")))
     }
-    /// Every endpoint of a Service in the tables of a node, whatever its port and family.
-    pub fn endpoints(&self, service: &str) -> Result<BTreeSet<SocketAddr>> {
-        let arguments = ["get", "endpoints", service, "-o", "json"];
+    /// The endpoints of a Service in one of the sets that a node's tables have, of all its ports and families.
+    pub fn backends(&self, service: &str, set: EndpointSet) -> Result<BTreeSet<SocketAddr>> {
+        let arguments = ["get", "backends", service, "-o", "json"];
         let command = || format!("sluice {}", arguments.join(" "));
         let output = self.sluice(&arguments)?;
         if !output.status.success() {
@@ -44,24 +44,29 @@ impl Host {
                 stderr,
             });
         }
-        let list: EndpointsList = serde_json::from_slice(&output.stdout)
+        let list: BackendList = serde_json::from_slice(&output.stdout)
             .map_err(io::Error::from)
             .doing(|| format!("read what `{}` printed", command()))?;
-        Ok(list.items.into_iter().flat_map(|item| item.endpoints).map(|endpoint| endpoint.address).collect())
+        Ok(list.items.into_iter().filter(|backend| backend.set == set).map(|backend| backend.address).collect())
     }
 }
 
-#[derive(Deserialize)]
-struct EndpointsList {
-    items: Vec<Endpoints>,
+/// A set of endpoints that a Service port chooses from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+pub enum EndpointSet {
+    /// Those of the cluster.
+    Cluster,
+    /// Those of the node.
+    Local,
 }
 
 #[derive(Deserialize)]
-struct Endpoints {
-    endpoints: Vec<Endpoint>,
+struct BackendList {
+    items: Vec<Backend>,
 }
 
 #[derive(Deserialize)]
-struct Endpoint {
+struct Backend {
+    set: EndpointSet,
     address: SocketAddr,
 }

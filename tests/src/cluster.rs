@@ -1,10 +1,12 @@
 //! A lab with the pods that its manifests describe, and an agent on each node: what most suites start from.
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 
 use rustix::process::Signal;
 
 use crate::agent::{Agent, AgentOptions};
+use crate::cli::EndpointSet;
 use crate::error::{Error, Result};
 use crate::family::Family;
 use crate::lab::Lab;
@@ -12,6 +14,7 @@ use crate::manifests::PodManifest;
 use crate::pod::Pod;
 use crate::process::Process;
 use crate::traffic::Serve;
+use crate::wait::eventually;
 
 /// A running cluster. Fields are in the order in which they end.
 pub struct Cluster {
@@ -85,6 +88,20 @@ impl Cluster {
         let Running { servers, pod } = self.pods.remove(self.position(name)?);
         drop(servers);
         pod.remove()
+    }
+
+    /// Waits until a Service's Cluster set is these pods and no others, in the tables of every node.
+    pub fn wait_endpoints(&self, service: &str, pods: &[&str]) -> Result<()> {
+        let addresses = |name: &&str| Ok(self.pod(name)?.addresses().iter().collect::<Vec<_>>());
+        let expected: Vec<Vec<IpAddr>> = pods.iter().map(addresses).collect::<Result<_>>()?;
+        let expected: BTreeSet<IpAddr> = expected.into_iter().flatten().collect();
+        for node in self.lab.nodes() {
+            let ips = || {
+                Ok(node.backends(service, EndpointSet::Cluster)?.iter().map(SocketAddr::ip).collect::<BTreeSet<_>>())
+            };
+            eventually::<_, Error>(&format!("endpoints of {service} on {node}", node = node.name()), &expected, ips)?;
+        }
+        Ok(())
     }
 
     /// Cluster address and first port of a Service.

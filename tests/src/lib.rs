@@ -31,6 +31,7 @@ pub mod traffic;
 mod wait;
 
 pub use agent::{Agent, AgentOptions, SocketLb};
+pub use cli::EndpointSet;
 pub use cluster::Cluster;
 pub use error::{Error, Result};
 pub use family::{Addresses, Family};

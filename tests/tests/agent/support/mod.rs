@@ -2,7 +2,6 @@
 
 pub(crate) mod health;
 pub(crate) mod kernel;
-pub(crate) mod objects;
 pub(crate) mod status;
 
 use std::path::Path;
@@ -10,8 +9,9 @@ use std::process::Output;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use lab::Node;
 pub(crate) use lab::LIMIT;
+use lab::Node;
+pub(crate) use lab::manifests::build as objects;
 use serde_json::Value;
 
 /// Waits until `look` sees `expected`, and returns how long that took; what it saw last is the error.
@@ -40,7 +40,10 @@ pub(crate) fn stderr(output: &Output) -> String {
 
 /// `IP:port` of the endpoints of a Service in the tables of a node, sorted.
 pub(crate) fn endpoints(node: &Node, service: &str) -> Result<Vec<String>> {
-    let mut addresses: Vec<_> = node.endpoints(service)?.iter().map(ToString::to_string).collect();
+    let list = json(node, &["get", "endpoints", service])?;
+    let all = list["items"].as_array().into_iter().flatten().filter_map(|item| item["endpoints"].as_array());
+    let mut addresses: Vec<_> =
+        all.flatten().filter_map(|endpoint| endpoint["address"].as_str()).map(ToOwned::to_owned).collect();
     addresses.sort();
     Ok(addresses)
 }
