@@ -7,7 +7,7 @@ use lab::Host;
 use lab::traffic::{Answer, Ask, Background};
 
 /// Pause between requests of one client.
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Clients under way.
 #[derive(Default)]

@@ -6,5 +6,6 @@ mod checksums;
 mod guestbook;
 mod load;
 mod replace;
+mod rolling_update;
 mod story;
 mod zookeeper;
