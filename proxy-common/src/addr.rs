@@ -95,6 +95,16 @@ impl Family {
             Self::V6 => Addr::UNSPECIFIED,
         }
     }
+
+    /// The loopback address that stands for all of its family.
+    #[inline(always)]
+    #[must_use]
+    pub const fn loopback(self) -> Addr {
+        match self {
+            Self::V4 => Addr::from_v4_word(u32::from_ne_bytes([127, 0, 0, 1])),
+            Self::V6 => Addr::from_words([0, 0, 0, u32::from_ne_bytes([0, 0, 0, 1])]),
+        }
+    }
 }
 
 impl From<IpAddr> for Addr {

@@ -26,6 +26,10 @@ pub enum Reason {
     RewriteFailed = 10,
     /// An IPv6 packet with an IPv4-mapped address, which must not be on a wire (RFC 4942, 2.2).
     MappedAddress = 11,
+    /// A ClusterIP, and a port on it that no Service port has: refused.
+    NoSuchPort = 12,
+    /// The source isn't in the Service's `loadBalancerSourceRanges`: dropped silently, as kube-proxy does.
+    SourceRange = 13,
 }
 
 /// Why a packet is not translated.
@@ -50,7 +54,7 @@ const _: () = assert!(size_of::<Result<(), Stop>>() == 4);
 
 impl Reason {
     /// Every reason, in the order of the numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::NoEndpoints,
         Self::NoLocalEndpoints,
         Self::NoConnection,
@@ -62,6 +66,8 @@ impl Reason {
         Self::Malformed,
         Self::RewriteFailed,
         Self::MappedAddress,
+        Self::NoSuchPort,
+        Self::SourceRange,
     ];
 
     /// One more than the highest number: the size of the `DROPS` table.
@@ -72,6 +78,13 @@ impl Reason {
     #[must_use]
     pub const fn number(self) -> u32 {
         self as u32
+    }
+
+    /// The sender is told that nobody serves it (TCP reset, ICMP port unreachable, `ECONNREFUSED`).
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_refusal(self) -> bool {
+        matches!(self, Self::NoEndpoints | Self::NoConnection | Self::NoSuchPort)
     }
 
     /// The name in metrics and in the CLI.
@@ -89,6 +102,8 @@ impl Reason {
             Self::Malformed => "Malformed",
             Self::RewriteFailed => "RewriteFailed",
             Self::MappedAddress => "MappedAddress",
+            Self::NoSuchPort => "NoSuchPort",
+            Self::SourceRange => "SourceRange",
         }
     }
 }

@@ -8,6 +8,7 @@
 #![forbid(unsafe_op_in_unsafe_fn)]
 
 pub mod addr;
+pub mod affinity;
 pub mod checksum;
 pub mod drop;
 pub mod flow;

@@ -3,15 +3,22 @@
 extern crate std;
 
 use core::cell::{Cell, RefCell};
+use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::vec::Vec;
+
+use ipnetwork::IpNetwork;
 
 use crate::addr::Addr;
 use crate::drop::Reason;
 use crate::flow::State;
-use crate::nat::{Added, FlowEntry, FlowTables, Routes, Sockets};
+use crate::nat::{Added, FlowEntry, FlowTables, Routes, Sockets, SourcePorts};
 use crate::service::ServiceTables;
-use crate::tables::{Backend, BackendKey, FlowKey, FlowRecord, MemberKey, NodeAddress, Service, ServiceKey};
+use crate::tables::{
+    Address, Affinity, AffinityKey, Backend, BackendKey, FlowKey, FlowRecord, Member, MemberKey, Service, ServiceKey,
+    SourcePortKey, address_flags, service_flags,
+};
 
 /// Every table that a decision looks at. What a look-up misses in the kernel is a public field here, to be set up.
 #[derive(Default)]
@@ -21,9 +28,13 @@ pub struct PlainTables {
     /// `BACKENDS`.
     pub backends: BTreeMap<BackendKey, Backend>,
     /// `MEMBERS`.
-    pub members: BTreeSet<MemberKey>,
-    /// `NODE_ADDRESSES`.
-    pub node_addresses: BTreeMap<Addr, NodeAddress>,
+    pub members: BTreeMap<MemberKey, Member>,
+    /// `ADDRESSES`.
+    pub addresses: BTreeMap<Addr, Address>,
+    /// `SOURCE_RANGES`: Service port number, network. Families don't mix, also not by a prefix of 0.
+    pub source_ranges: Vec<(u32, IpNetwork)>,
+    /// `AFFINITY`.
+    pub affinity: RefCell<BTreeMap<AffinityKey, Affinity>>,
     /// `EPOCH`.
     pub epoch: u32,
     /// `FLOWS`.
@@ -32,6 +43,8 @@ pub struct PlainTables {
     pub flows_new: RefCell<BTreeMap<FlowKey, PlainEntry>>,
     /// Most entries of `FLOWS`, and of `FLOWS_NEW`.
     pub room: Option<usize>,
+    /// `SOURCE_PORTS`.
+    pub source_ports: RefCell<BTreeMap<SourcePortKey, u32>>,
     /// Address that source translation finds; `None`: no route.
     pub source: Option<Addr>,
     /// Packets that a socket waits for, the node's or the client's.
@@ -74,11 +87,29 @@ impl ServiceTables for PlainTables {
     fn backend(&self, key: &BackendKey) -> Option<Backend> {
         self.backends.get(key).copied()
     }
-    fn is_member(&self, key: &MemberKey) -> bool {
-        self.members.contains(key)
+    fn member(&self, key: &MemberKey) -> Option<Member> {
+        self.members.get(key).copied()
     }
-    fn node_address(&self, addr: &Addr) -> Option<NodeAddress> {
-        self.node_addresses.get(addr).copied()
+    fn address(&self, addr: &Addr) -> Option<Address> {
+        self.addresses.get(addr).copied()
+    }
+    fn in_source_range(&self, service: u32, source: &Addr) -> bool {
+        let source = IpAddr::from(*source);
+        self.source_ranges.iter().any(|(id, range)| *id == service && range.contains(source))
+    }
+    fn affinity(&self, key: &AffinityKey) -> Option<Affinity> {
+        self.affinity.borrow().get(key).copied()
+    }
+    fn bind_first(&self, key: &AffinityKey, affinity: &Affinity) -> bool {
+        let mut bound = self.affinity.borrow_mut();
+        let is_first = !bound.contains_key(key);
+        if is_first {
+            bound.insert(*key, *affinity);
+        }
+        is_first
+    }
+    fn bind(&self, key: &AffinityKey, affinity: &Affinity) {
+        self.affinity.borrow_mut().insert(*key, *affinity);
     }
     fn epoch(&self) -> u32 {
         self.epoch
@@ -91,6 +122,15 @@ impl ServiceTables for PlainTables {
 }
 
 impl PlainTables {
+    /// Adds a frontend, and what it makes of its address.
+    pub fn serve(&mut self, key: ServiceKey, service: Service) {
+        self.services.insert(key, service);
+        if service.flags & service_flags::NODE_PORT == 0 {
+            let cluster_ip = if service.flags & service_flags::EXTERNAL == 0 { address_flags::CLUSTER_IP } else { 0 };
+            self.addresses.entry(key.addr).or_default().flags |= address_flags::FRONTEND | cluster_ip;
+        }
+    }
+
     fn has_room(&self, flows: &BTreeMap<FlowKey, PlainEntry>) -> bool {
         self.room.is_none_or(|room| flows.len() < room)
     }
@@ -129,6 +169,22 @@ impl FlowTables for PlainTables {
     }
     fn remove_half_open(&self, key: &FlowKey) {
         self.flows_new.borrow_mut().remove(key);
+    }
+}
+
+impl SourcePorts for PlainTables {
+    fn next_port(&self, key: &SourcePortKey) -> Option<u32> {
+        self.source_ports.borrow().get(key).copied()
+    }
+    fn set_next_port(&self, key: &SourcePortKey, next: u32) {
+        self.source_ports.borrow_mut().insert(*key, next);
+    }
+    fn repeat<F: FnMut() -> bool>(&self, most: u32, mut step: F) {
+        for _ in 0..most {
+            if step() {
+                break;
+            }
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::addr::Addr;
 use crate::tables::{
-    Backend, BackendKey, Device, FlowKey, FlowRecord, MemberKey, NodeAddress, Service, ServiceKey, ServiceName,
-    SocketKey, SocketPeer,
+    Address, Affinity, AffinityKey, Backend, BackendKey, Device, FlowKey, FlowRecord, Member, MemberKey, Service,
+    ServiceKey, ServiceName, SocketKey, SocketPeer, SourceRange,
 };
 
 macro_rules! pod {
@@ -16,16 +16,20 @@ macro_rules! pod {
 
 pod!(
     Addr,
+    Address,
+    Affinity,
+    AffinityKey,
     Backend,
     BackendKey,
     Device,
     FlowKey,
     FlowRecord,
+    Member,
     MemberKey,
-    NodeAddress,
     Service,
     ServiceKey,
     ServiceName,
     SocketKey,
     SocketPeer,
+    SourceRange,
 );

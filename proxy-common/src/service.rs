@@ -1,9 +1,11 @@
 //! Which Service an address means, and which endpoint serves it.
 
 use crate::addr::{Addr, Port};
-use crate::drop::Reason;
+use crate::affinity::Asking;
+use crate::drop::{Reason, Stop};
 use crate::tables::{
-    Backend, BackendKey, EndpointSet, MemberKey, NodeAddress, Service, ServiceKey, node_address_flags, service_flags,
+    Address, Affinity, AffinityKey, Backend, BackendKey, EndpointSet, Member, MemberKey, Service, ServiceKey,
+    address_flags, service_flags,
 };
 
 /// Look-ups the choice of an endpoint needs.
@@ -12,10 +14,18 @@ pub trait ServiceTables {
     fn service(&self, key: &ServiceKey) -> Option<Service>;
     /// Entry of `BACKENDS`.
     fn backend(&self, key: &BackendKey) -> Option<Backend>;
-    /// Whether `MEMBERS` has it.
-    fn is_member(&self, key: &MemberKey) -> bool;
-    /// Entry of `NODE_ADDRESSES`.
-    fn node_address(&self, addr: &Addr) -> Option<NodeAddress>;
+    /// Entry of `MEMBERS`.
+    fn member(&self, key: &MemberKey) -> Option<Member>;
+    /// Entry of `ADDRESSES`.
+    fn address(&self, addr: &Addr) -> Option<Address>;
+    /// Whether `SOURCE_RANGES` lets `source` use the Service port `service`.
+    fn in_source_range(&self, service: u32, source: &Addr) -> bool;
+    /// Entry of `AFFINITY`.
+    fn affinity(&self, key: &AffinityKey) -> Option<Affinity>;
+    /// Adds to `AFFINITY`; false where the client is bound already.
+    fn bind_first(&self, key: &AffinityKey, affinity: &Affinity) -> bool;
+    /// Adds to `AFFINITY`, or replaces what stands there.
+    fn bind(&self, key: &AffinityKey, affinity: &Affinity);
     /// Value of `EPOCH`.
     fn epoch(&self) -> u32;
     /// A fresh random number.
@@ -36,19 +46,62 @@ pub enum Client {
 /// Times a choice begins again because the set shrank under it.
 const RETRIES: u32 = 3;
 
-/// The frontend at an address: exact first, then a node port on any of the node's addresses (kube-proxy's order:
-/// node ports come last).
+/// The frontend at an address: exact first, then a node port on any of the node's addresses (kube-proxy's order: node
+/// ports come last).
+///
+/// # Errors
+/// [`Stop::NotOurs`] for an address of no Service, and for a port of the node's own that is no node port;
+/// [`Reason::NoSuchPort`] for a ClusterIP without this port.
 #[inline(always)]
-pub fn find(tables: &impl ServiceTables, addr: Addr, port: Port, protocol: u8) -> Option<(ServiceKey, Service)> {
-    let exact = ServiceKey::new(addr, port, protocol);
-    if let Some(service) = tables.service(&exact) {
-        return Some((exact, service));
+pub fn find(
+    tables: &impl ServiceTables,
+    client: Client,
+    addr: Addr,
+    port: Port,
+    protocol: u8,
+) -> Result<(ServiceKey, Service), Stop> {
+    let Some(address) = address(tables, client, addr) else { return Err(Stop::NotOurs) };
+    if address.is(address_flags::FRONTEND) {
+        let exact = ServiceKey::new(addr, port, protocol);
+        if let Some(service) = tables.service(&exact) {
+            return Ok((exact, service));
+        }
     }
-    if tables.node_address(&addr)?.flags & node_address_flags::NODE_PORT == 0 {
-        return None;
+    if address.is(address_flags::NODE_PORT) {
+        let node_port = ServiceKey::new(addr.family().any(), port, protocol);
+        if let Some(service) = tables.service(&node_port) {
+            return Ok((node_port, service));
+        }
     }
-    let node_port = ServiceKey::new(addr.family().any(), port, protocol);
-    Some((node_port, tables.service(&node_port)?))
+    Err(if is_nobodys(address) { Stop::Drop(Reason::NoSuchPort) } else { Stop::NotOurs })
+}
+
+/// Decides about a packet that no frontend can have: of another protocol.
+///
+/// # Errors
+/// [`Reason::NoSuchPort`] for one to a ClusterIP, else [`Stop::NotOurs`].
+#[inline(always)]
+pub fn find_no_port(tables: &impl ServiceTables, client: Client, addr: Addr) -> Stop {
+    match address(tables, client, addr) {
+        Some(address) if is_nobodys(address) => Stop::Drop(Reason::NoSuchPort),
+        _ => Stop::NotOurs,
+    }
+}
+
+/// What `addr` is to a client. A loopback address is the client's own: the node's only to the node.
+#[inline(always)]
+fn address(tables: &impl ServiceTables, client: Client, addr: Addr) -> Option<Address> {
+    if !addr.is_loopback() {
+        return tables.address(&addr);
+    }
+    if matches!(client, Client::Node) { tables.address(&addr.family().loopback()) } else { None }
+}
+
+/// A ClusterIP, of which nothing but Service ports is to be expected. One that an interface of the node has (as
+/// kube-proxy's IPVS mode gives it) may be listened on.
+#[inline(always)]
+fn is_nobodys(address: Address) -> bool {
+    address.is(address_flags::CLUSTER_IP) && !address.is(address_flags::NODE)
 }
 
 /// The set of endpoints that serves a client. Under `externalTrafficPolicy: Local` the node and its pods still reach
@@ -60,6 +113,46 @@ pub fn endpoint_set(service: &Service, client: Client) -> EndpointSet {
     let external = service.flags & service_flags::EXTERNAL != 0;
     let inside_the_cluster = !matches!(client, Client::Outside);
     if local_only && !(external && inside_the_cluster) { EndpointSet::Local } else { EndpointSet::Cluster }
+}
+
+/// Whom an endpoint is chosen for.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// Where the client is.
+    pub client: Client,
+    /// Its own address, before any translation.
+    pub source: Addr,
+    /// Whole seconds of the kernel's monotonic clock.
+    pub now: u32,
+}
+
+/// Chooses the endpoint for a client whose address is known: if `loadBalancerSourceRanges` let it, and the one that
+/// session affinity binds it to.
+///
+/// # Errors
+/// [`Reason::SourceRange`], and those of [`choose`]. A source that may not is told nothing of endpoints (kube-proxy's rule
+/// 2.29, as nftables mode has it).
+#[inline(always)]
+pub fn choose_for(
+    tables: &impl ServiceTables,
+    key: &ServiceKey,
+    found: Service,
+    request: &Request,
+) -> Result<(Service, Backend), Reason> {
+    if found.flags & service_flags::SOURCE_RANGES != 0 && !tables.in_source_range(found.id, &request.source) {
+        return Err(Reason::SourceRange);
+    }
+    if found.affinity_timeout == 0 {
+        return choose(tables, key, found, request.client);
+    }
+    let asking = Asking::new(&found, request);
+    let mut bound = Backend::default();
+    if asking.bound(tables, &mut bound) {
+        return Ok((found, bound));
+    }
+    let (service, mut backend) = choose(tables, key, found, request.client)?;
+    asking.bind(tables, &mut backend);
+    Ok((service, backend))
 }
 
 /// Chooses an endpoint at random, each of the set as likely as the other.
@@ -98,3 +191,6 @@ pub fn choose(
     }
     Err(Reason::NoEndpoints)
 }
+
+#[cfg(test)]
+mod tests;

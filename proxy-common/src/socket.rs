@@ -10,5 +10,5 @@ use crate::tables::{MemberKey, Service, SocketPeer};
 pub fn keeps_backend(tables: &impl ServiceTables, peer: &SocketPeer, service: &Service, now: u32) -> bool {
     peer.service == service.id
         && !idle_longer_than(UDP_TIMEOUT, peer.last_seen, now)
-        && tables.is_member(&MemberKey::new(peer.service, peer.addr, peer.port))
+        && tables.member(&MemberKey::new(peer.service, peer.addr, peer.port)).is_some()
 }

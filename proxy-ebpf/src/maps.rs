@@ -3,13 +3,13 @@
 use aya_ebpf::Global;
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray};
 use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
 use proxy_common::packet::Packet;
 use proxy_common::tables::{
-    self, Backend, BackendKey, Device, FlowKey, FlowRecord, MemberKey, NodeAddress, Service, ServiceKey, ServiceName,
-    SocketKey, SocketPeer,
+    self, Address, Affinity, AffinityKey, Backend, BackendKey, Device, FlowKey, FlowRecord, Member, MemberKey, Service,
+    ServiceKey, ServiceName, SocketKey, SocketPeer, SourcePortKey, SourceRange,
 };
 
 // Without preallocation a hash costs memory for what it holds. An element that is removed under a reader stays readable,
@@ -21,7 +21,7 @@ pub(crate) static SERVICES: HashMap<ServiceKey, Service> =
 pub(crate) static BACKENDS: HashMap<BackendKey, Backend> =
     HashMap::with_max_entries(tables::BACKENDS.max_entries, BPF_F_NO_PREALLOC);
 #[map]
-pub(crate) static MEMBERS: HashMap<MemberKey, u32> =
+pub(crate) static MEMBERS: HashMap<MemberKey, Member> =
     HashMap::with_max_entries(tables::MEMBERS.max_entries, BPF_F_NO_PREALLOC);
 // No program reads it: the map lives here so that all are made in one place.
 #[map]
@@ -34,14 +34,23 @@ pub(crate) static FLOWS: HashMap<FlowKey, FlowRecord> =
 pub(crate) static FLOWS_NEW: LruHashMap<FlowKey, FlowRecord> =
     LruHashMap::with_max_entries(tables::FLOWS_NEW.max_entries, 0);
 #[map]
+pub(crate) static SOURCE_PORTS: LruHashMap<SourcePortKey, u32> =
+    LruHashMap::with_max_entries(tables::SOURCE_PORTS.max_entries, 0);
+#[map]
 pub(crate) static SOCK_BACKEND: LruHashMap<SocketKey, SocketPeer> =
     LruHashMap::with_max_entries(tables::SOCK_BACKEND.max_entries, 0);
 #[map]
 pub(crate) static SOCK_ORIGIN: LruHashMap<SocketKey, SocketPeer> =
     LruHashMap::with_max_entries(tables::SOCK_ORIGIN.max_entries, 0);
 #[map]
-pub(crate) static NODE_ADDRESSES: HashMap<Addr, NodeAddress> =
-    HashMap::with_max_entries(tables::NODE_ADDRESSES.max_entries, BPF_F_NO_PREALLOC);
+pub(crate) static ADDRESSES: HashMap<Addr, Address> =
+    HashMap::with_max_entries(tables::ADDRESSES.max_entries, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static AFFINITY: LruHashMap<AffinityKey, Affinity> =
+    LruHashMap::with_max_entries(tables::AFFINITY.max_entries, 0);
+#[map]
+pub(crate) static SOURCE_RANGES: LpmTrie<SourceRange, u32> =
+    LpmTrie::with_max_entries(tables::SOURCE_RANGES.max_entries, BPF_F_NO_PREALLOC);
 #[map]
 pub(crate) static DEVICES: HashMap<u32, Device> =
     HashMap::with_max_entries(tables::DEVICES.max_entries, BPF_F_NO_PREALLOC);

@@ -26,6 +26,9 @@ pub fn follow<T: ServiceTables + FlowTables>(
     now: u32,
     record: &mut FlowRecord,
 ) -> Followed {
+    if matches!(packet.kind, Kind::Other) {
+        return Followed::Unknown;
+    }
     let (entry, place) = match tables.established(&packet.key) {
         Some(entry) => (entry, Place::Established),
         None => match tables.half_open(&packet.key) {
@@ -104,7 +107,7 @@ fn begins_anew<T: ServiceTables + FlowTables>(
     }
     // What goes through no Service loses no endpoint.
     let through_service = record.service != 0;
-    if through_service && !tables.is_member(&MemberKey::new(record.service, record.dst, record.dst_port)) {
+    if through_service && tables.member(&MemberKey::new(record.service, record.dst, record.dst_port)).is_none() {
         return true;
     }
     entry.set_epoch(epoch);

@@ -2,12 +2,12 @@
 
 use super::source_port::reserve;
 use super::{FlowEntry, FlowTables, Hook, Routes, forget, is_over, translated};
-use crate::addr::protocol;
+use crate::addr::{Addr, protocol};
 use crate::drop::{Reason, Stop};
 use crate::flow::{State, is_reply};
 use crate::packet::{Kind, Packet};
-use crate::service::{Client, ServiceTables, choose, find};
-use crate::tables::{Backend, FlowKey, FlowRecord, Service, backend_flags, flow_flags};
+use crate::service::{Client, Request, ServiceTables, choose_for, find};
+use crate::tables::{Backend, FlowKey, FlowRecord, Service, address_flags, backend_flags, flow_flags};
 
 /// Opens a flow when the packet is addressed to a Service, and writes its record to `record`.
 ///
@@ -28,7 +28,7 @@ pub fn open<T: ServiceTables + FlowTables>(
         Hook::FromUplink => Client::Outside,
         Hook::ToPod => return Err(Stop::NotOurs),
     };
-    if matches!(packet.kind, Kind::IcmpError) {
+    if !matches!(packet.kind, Kind::Transport) {
         return Err(Stop::NotOurs);
     }
     let key = &packet.key;
@@ -81,14 +81,20 @@ fn sockets_to_ask(key: &FlowKey, client: Client, source_translated: bool) -> Soc
 /// A connection of the node itself, not through a Service.
 #[inline(always)]
 fn is_nodes_own(tables: &impl ServiceTables, routes: &impl Routes, key: &FlowKey) -> bool {
-    tables.node_address(&key.dst).is_some() && routes.has_socket(key, Sockets::Nodes)
+    is_node(tables, &key.dst) && routes.has_socket(key, Sockets::Nodes)
+}
+
+/// An address of the node's own.
+#[inline(always)]
+fn is_node(tables: &impl ServiceTables, addr: &Addr) -> bool {
+    tables.address(addr).is_some_and(|address| address.is(address_flags::NODE))
 }
 
 /// Comes from outside under an address that only the node itself has. The node's stack drops such a packet as a martian;
 /// a flow of it would take the replies to the node's own connections.
 #[inline(always)]
 fn is_forged(tables: &impl ServiceTables, key: &FlowKey) -> bool {
-    key.src.is_loopback() || tables.node_address(&key.src).is_some()
+    key.src.is_loopback() || is_node(tables, &key.src)
 }
 
 /// Writes to `record` the flow to the endpoint that is to serve a packet. A function of its own, as [`reserve`] is,
@@ -102,13 +108,12 @@ fn select<T: ServiceTables>(
     record: &mut FlowRecord,
 ) -> Result<(), Stop> {
     let key = &packet.key;
-    let Some((frontend, service)) = find(tables, key.dst, key.dst_port, key.protocol as u8) else {
-        return Err(Stop::NotOurs);
-    };
+    let (frontend, service) = find(tables, client, key.dst, key.dst_port, key.protocol as u8)?;
     if !packet.opens() {
         return Err(Stop::Drop(Reason::NoConnection));
     }
-    let (service, backend) = choose(tables, &frontend, service, client)?;
+    let request = Request { client, source: key.src, now };
+    let (service, backend) = choose_for(tables, &frontend, service, &request)?;
     *record = new_record(key, &service, &backend, client, now);
     finish(tables, record);
     Ok(())
@@ -152,7 +157,7 @@ fn part<T: ServiceTables + FlowTables>(
 #[inline(always)]
 fn finish(tables: &impl ServiceTables, record: &mut FlowRecord) {
     record.epoch = tables.epoch();
-    if tables.node_address(&record.dst).is_some() {
+    if is_node(tables, &record.dst) {
         record.flags |= flow_flags::BACKEND_IS_NODE;
     }
 }
@@ -182,11 +187,13 @@ fn new_record(key: &FlowKey, service: &Service, backend: &Backend, client: Clien
 /// Whether replies come back to this node only if the client's address is replaced by one of its own.
 ///
 /// A client outside is kept where the backend is here, even if no `nodeName` says so: it answers through us. The node itself gets the address of the
-/// interface it leaves by, as a direct connection would. A pod of ours is always answered through us; one that reaches
+/// interface it leaves by, as a direct connection would; so it does where its own is a loopback address, which is nobody's
+/// beyond it. A pod of ours is always answered through us; one that reaches
 /// itself must not see its own address as the peer's.
 #[inline(always)]
 fn translates_source(key: &FlowKey, record: &FlowRecord, client: Client) -> bool {
     match client {
+        Client::Node if key.src.is_loopback() => record.flags & flow_flags::BACKEND_IS_NODE == 0,
         Client::Outside | Client::Node => record.flags & (flow_flags::BACKEND_LOCAL | flow_flags::BACKEND_IS_NODE) == 0,
         Client::Pod => record.dst == key.src,
     }

@@ -5,8 +5,8 @@ use crate::addr::{Family, Port, protocol};
 use crate::packet::Kind;
 use crate::plain::PlainTables;
 use crate::tables::{
-    Backend, BackendKey, EndpointSet, MemberKey, NodeAddress, Service, ServiceKey, backend_flags, node_address_flags,
-    service_flags,
+    Address, Backend, BackendKey, EndpointSet, Member, MemberKey, Service, ServiceKey, address_flags, backend_flags,
+    member_flags, service_flags,
 };
 use crate::wire::Tcp;
 use core::net::IpAddr;
@@ -46,14 +46,15 @@ fn answer_to(record: &FlowRecord, number: u8, tcp_flags: u8) -> Packet {
 /// A Service `10.96.0.1:80` with node port 30080 and one endpoint, on the node 192.0.2.11.
 fn tables(backend: &str, local: bool, flags: u32) -> PlainTables {
     let mut tables = PlainTables { source: Some(addr("192.0.2.11")), ..PlainTables::default() };
-    tables.node_addresses.insert(addr("192.0.2.11"), NodeAddress { flags: node_address_flags::NODE_PORT });
+    let node = Address { flags: address_flags::NODE | address_flags::NODE_PORT };
+    for address in ["192.0.2.11", "127.0.0.1"] {
+        tables.addresses.insert(addr(address), node);
+    }
     for number in [TCP, UDP] {
         let id = u32::from(number);
-        let service = Service { id, cluster: 1, local: u32::from(local), flags };
-        tables
-            .services
-            .insert(ServiceKey::new(addr("10.96.0.1"), Port::new(80), number), Service { flags: 0, ..service });
-        tables.services.insert(
+        let service = Service { id, cluster: 1, local: u32::from(local), flags, ..Service::default() };
+        tables.serve(ServiceKey::new(addr("10.96.0.1"), Port::new(80), number), Service { flags: 0, ..service });
+        tables.serve(
             ServiceKey::new(Family::V4.any(), Port::new(30080), number),
             Service { flags: flags | service_flags::EXTERNAL | service_flags::NODE_PORT, ..service },
         );
@@ -63,7 +64,8 @@ fn tables(backend: &str, local: bool, flags: u32) -> PlainTables {
         if local {
             tables.backends.insert(BackendKey::new(id, EndpointSet::Local, 0), backend);
         }
-        tables.members.insert(MemberKey::new(id, backend.addr, backend.port));
+        let flags = member_flags::CLUSTER | if local { member_flags::LOCAL | member_flags::ON_NODE } else { 0 };
+        tables.members.insert(MemberKey::new(id, backend.addr, backend.port), Member { flags });
     }
     tables
 }
@@ -151,7 +153,7 @@ fn a_segment_of_no_known_connection_is_refused_and_opens_nothing() {
 #[test]
 fn what_is_no_service_is_left_alone() {
     let tables = tables("10.244.2.10", false, 0);
-    let elsewhere = packet(TCP, POD, ("10.96.0.1", 81), Tcp::SYN);
+    let elsewhere = packet(TCP, POD, ("10.96.0.2", 80), Tcp::SYN);
     assert_eq!(run(&tables, &elsewhere, Hook::FromPod, NOW), Err(Stop::NotOurs));
     // A node port exists on the node's addresses only.
     let other_node = packet(TCP, POD, ("192.0.2.12", 30_080), Tcp::SYN);
@@ -217,7 +219,9 @@ fn a_removed_backend_keeps_its_connection_and_loses_its_datagrams() {
     tables.members.clear();
     for number in [TCP, UDP] {
         tables.backends.insert(BackendKey::new(u32::from(number), EndpointSet::Cluster, 0), fresh);
-        tables.members.insert(MemberKey::new(u32::from(number), fresh.addr, fresh.port));
+        tables
+            .members
+            .insert(MemberKey::new(u32::from(number), fresh.addr, fresh.port), Member { flags: member_flags::CLUSTER });
     }
     tables.epoch += 1;
     let segment = run(&tables, &packet(TCP, POD, CLUSTER_IP, Tcp::ACK), Hook::FromPod, NOW).unwrap();
@@ -252,7 +256,7 @@ fn two_flows_to_one_backend_are_told_apart_by_their_source_port() {
     let mut tables = tables("10.244.2.10", false, 0);
     let second = ServiceKey::new(addr("10.96.0.2"), Port::new(80), TCP);
     let service = tables.services[&ServiceKey::new(addr(CLUSTER_IP.0), Port::new(80), TCP)];
-    tables.services.insert(second, service);
+    tables.serve(second, service);
     let first = run(&tables, &packet(TCP, POD, CLUSTER_IP, Tcp::SYN), Hook::FromPod, NOW).unwrap();
     let other = run(&tables, &packet(TCP, POD, ("10.96.0.2", 80), Tcp::SYN), Hook::FromPod, NOW).unwrap();
     assert_eq!((first.dst, first.src, first.src_port), (other.dst, other.src, Port::new(POD.1)));
@@ -413,4 +417,17 @@ fn a_connection_of_the_nodes_own_from_a_node_port_is_left_to_it() {
     assert_eq!(run(&tables, &answer, Hook::FromUplink, NOW), Err(Stop::Drop(Reason::NoConnection)));
     tables.sockets.insert(answer.key);
     assert_eq!(run(&tables, &answer, Hook::FromUplink, NOW), Err(Stop::NotOurs));
+}
+
+#[test]
+fn a_node_port_on_loopback_is_served_under_an_address_that_others_know() {
+    for (backend, local) in [("10.244.2.10", false), ("10.244.1.10", true)] {
+        let tables = tables(backend, local, 0);
+        let syn = packet(TCP, ("127.0.0.1", 40_000), ("127.0.0.1", 30_080), Tcp::SYN);
+        let there = run(&tables, &syn, Hook::FromNode, NOW).unwrap();
+        assert_eq!((there.src, there.dst), (addr("192.0.2.11"), addr(backend)));
+        let hook = if local { Hook::FromPod } else { Hook::FromUplink };
+        let back = run(&tables, &answer_to(&there, TCP, Tcp::SYN | Tcp::ACK), hook, NOW).unwrap();
+        assert_eq!((back.src, back.dst, back.src_port), (syn.key.dst, syn.key.src, syn.key.dst_port));
+    }
 }

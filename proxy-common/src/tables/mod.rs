@@ -3,20 +3,27 @@
 //! Every layout is `repr(C)` without padding and holds integers only, addresses and ports in network order, everything
 //! else in the machine's. [`VERSION`] changes with any change here: the agent pins under it and never reads another.
 
+mod address;
+mod affinity;
 mod flow;
 mod node;
 mod service;
 mod socket;
+mod source_range;
 
-pub use flow::{FlowKey, FlowRecord, flow_flags};
-pub use node::{Device, NodeAddress, device_flags, node_address_flags};
+pub use address::{Address, address_flags};
+pub use affinity::{Affinity, AffinityKey};
+pub use flow::{FlowKey, FlowRecord, SourcePortKey, flow_flags};
+pub use node::{Device, device_flags};
 pub use service::{
-    Backend, BackendKey, EndpointSet, MemberKey, Service, ServiceKey, ServiceName, backend_flags, service_flags,
+    Backend, BackendKey, EndpointSet, Member, MemberKey, Service, ServiceKey, ServiceName, Topology, backend_flags,
+    member_flags, service_flags,
 };
 pub use socket::{SocketKey, SocketPeer};
+pub use source_range::SourceRange;
 
 /// Version of every layout here.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Name, and most entries, of a table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,7 +38,7 @@ pub struct Table {
 pub const SERVICES: Table = Table { name: "SERVICES", max_entries: 262_144 };
 /// `BackendKey` -> `Backend`: the endpoints of a Service port, numbered from 0 in each set.
 pub const BACKENDS: Table = Table { name: "BACKENDS", max_entries: 524_288 };
-/// `MemberKey` -> `u32` (unused): which endpoints may still serve flows of a Service port.
+/// `MemberKey` -> `Member`: which endpoints may still serve flows of a Service port.
 pub const MEMBERS: Table = Table { name: "MEMBERS", max_entries: 524_288 };
 /// Service port number -> `ServiceName`. Read by the CLI and by a starting agent, never by a program.
 pub const SERVICE_NAMES: Table = Table { name: "SERVICE_NAMES", max_entries: 131_072 };
@@ -39,12 +46,19 @@ pub const SERVICE_NAMES: Table = Table { name: "SERVICE_NAMES", max_entries: 131
 pub const FLOWS: Table = Table { name: "FLOWS", max_entries: 524_288 };
 /// `FlowKey` -> `FlowRecord`: flows that did not yet. LRU: a flood evicts only its like.
 pub const FLOWS_NEW: Table = Table { name: "FLOWS_NEW", max_entries: 131_072 };
+/// `SourcePortKey` -> `u32`: where the next search for a source port goes on. LRU.
+pub const SOURCE_PORTS: Table = Table { name: "SOURCE_PORTS", max_entries: 4_096 };
 /// `SocketKey` (socket, Service address) -> `SocketPeer` (the backend chosen for its datagrams). LRU.
 pub const SOCK_BACKEND: Table = Table { name: "SOCK_BACKEND", max_entries: 32_768 };
 /// `SocketKey` (socket, backend) -> `SocketPeer` (the Service address it asked for). LRU.
 pub const SOCK_ORIGIN: Table = Table { name: "SOCK_ORIGIN", max_entries: 65_536 };
-/// `Addr` -> `NodeAddress`: the addresses of this node.
-pub const NODE_ADDRESSES: Table = Table { name: "NODE_ADDRESSES", max_entries: 4_096 };
+/// `Addr` -> `Address`: the addresses of frontends and of this node. Larger than `SERVICES`, which has no more addresses
+/// than entries, by 4,096 of the node's, so it never overflows before that.
+pub const ADDRESSES: Table = Table { name: "ADDRESSES", max_entries: SERVICES.max_entries + 4_096 };
+/// `AffinityKey` -> `Affinity`: which endpoint a client is bound to. LRU: it remembers the clients that come.
+pub const AFFINITY: Table = Table { name: "AFFINITY", max_entries: 65_536 };
+/// Prefix of a `SourceRange` -> `u32` (unused): who may use a load balancer's address.
+pub const SOURCE_RANGES: Table = Table { name: "SOURCE_RANGES", max_entries: 131_072 };
 /// Interface index -> `Device`.
 pub const DEVICES: Table = Table { name: "DEVICES", max_entries: 8_192 };
 /// One `u32`: grows whenever an endpoint leaves a Service, so that flows look once whether theirs is still there.
@@ -53,16 +67,19 @@ pub const EPOCH: Table = Table { name: "EPOCH", max_entries: 1 };
 pub const DROPS: Table = Table { name: "DROPS", max_entries: crate::drop::Reason::SLOTS };
 
 /// Every table, in the order of this page.
-pub const ALL: [Table; 12] = [
+pub const ALL: [Table; 15] = [
     SERVICES,
     BACKENDS,
     MEMBERS,
     SERVICE_NAMES,
     FLOWS,
     FLOWS_NEW,
+    SOURCE_PORTS,
     SOCK_BACKEND,
     SOCK_ORIGIN,
-    NODE_ADDRESSES,
+    ADDRESSES,
+    AFFINITY,
+    SOURCE_RANGES,
     DEVICES,
     EPOCH,
     DROPS,

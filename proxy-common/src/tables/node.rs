@@ -1,20 +1,6 @@
-//! The node itself: its addresses and its interfaces.
+//! The node's interfaces.
 
 use crate::addr::Addr;
-
-/// An address of this node.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-#[repr(C)]
-pub struct NodeAddress {
-    /// [`node_address_flags`].
-    pub flags: u32,
-}
-
-/// Bits of [`NodeAddress::flags`].
-pub mod node_address_flags {
-    /// Node ports are served on it.
-    pub const NODE_PORT: u32 = 1 << 0;
-}
 
 /// An interface of this node.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]

@@ -66,6 +66,23 @@ impl Call {
         }
     }
 
+    /// The socket is bound to a loopback address.
+    #[inline(always)]
+    pub(crate) fn is_from_loopback(self) -> bool {
+        // SAFETY: the kernel's context of this program, and its socket; each word is read whole.
+        let source = unsafe {
+            let sk = (*self.context).__bindgen_anon_1.sk;
+            match self.family {
+                Family::V4 => Addr::from_v4_word(core::ptr::read_volatile(&raw const (*sk).src_ip4)),
+                Family::V6 => {
+                    let word = |i: usize| core::ptr::read_volatile((&raw const (*sk).src_ip6).cast::<u32>().add(i));
+                    Addr::from_words([word(0), word(1), word(2), word(3)])
+                }
+            }
+        };
+        source.is_loopback()
+    }
+
     /// IP protocol number of the socket.
     #[inline(always)]
     pub(crate) fn protocol(self) -> u32 {

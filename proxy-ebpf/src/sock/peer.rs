@@ -4,7 +4,7 @@ use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::helpers::generated::bpf_set_retval;
 use aya_ebpf::maps::LruHashMap;
 use proxy_common::addr::{Addr, Port, protocol};
-use proxy_common::drop::Reason;
+use proxy_common::drop::{Reason, Stop};
 use proxy_common::service::{Client, choose, find};
 use proxy_common::socket::keeps_backend;
 use proxy_common::tables::{Service, ServiceKey, SocketKey, SocketPeer};
@@ -30,35 +30,57 @@ struct Asked {
     client: Client,
 }
 
+/// The Service that a call names, or the verdict for a call that is not to be translated.
 #[inline(always)]
-fn asked(call: Call) -> Option<Asked> {
+fn asked(call: Call) -> Result<Asked, i32> {
     let number = call.protocol();
     if number != u32::from(protocol::TCP) && number != u32::from(protocol::UDP) {
-        return None;
+        return Err(PROCEED);
     }
+    let Some(client) = call.client() else { return Err(PROCEED) };
     let (addr, port) = (call.addr(), call.port());
-    let (frontend, service) = find(&Maps, addr, port, number as u8)?;
-    Some(Asked { addr, port, protocol: number, frontend, service, client: call.client()? })
+    match find(&Maps, client, addr, port, number as u8) {
+        Ok((frontend, service)) => Ok(Asked { addr, port, protocol: number, frontend, service, client }),
+        Err(Stop::Drop(reason)) => Err(refuse(reason)),
+        Err(Stop::NotOurs) => Err(PROCEED),
+    }
+}
+
+/// The call fails with `ECONNREFUSED`.
+#[inline(always)]
+fn refuse(reason: Reason) -> i32 {
+    count_drop(reason);
+    // SAFETY: the helper takes a number only.
+    unsafe { bpf_set_retval(-ECONNREFUSED) };
+    FAIL
 }
 
 /// `connect`: the socket is connected to a backend, once for its life. Returns the program's verdict.
+///
+/// A socket of datagrams stays connected to the Service: no later call would tell that its backend has left, so its
+/// datagrams are translated in the path, where each of them asks.
 #[inline(always)]
 pub(crate) fn connect(call: Call) -> i32 {
-    let Some(asked) = asked(call) else { return PROCEED };
-    exchange(call, &asked).map_or_else(|verdict| verdict, |_| PROCEED)
+    if call.protocol() != u32::from(protocol::TCP) {
+        return PROCEED;
+    }
+    asked(call).and_then(|asked| exchange(call, &asked)).map_or_else(|verdict| verdict, |_| PROCEED)
 }
 
 /// `sendmsg` and `sendto` with an address: datagrams to one Service address stay with one backend.
 #[inline(always)]
 pub(crate) fn send(call: Call) -> i32 {
-    let Some(asked) = asked(call) else { return PROCEED };
+    let asked = match asked(call) {
+        Ok(asked) => asked,
+        Err(verdict) => return verdict,
+    };
     let key = SocketKey::new(call.cookie(), asked.addr, asked.port);
     let now = clock::seconds();
     if let Some(standing) = SOCK_BACKEND.get_ptr_mut(key) {
         // SAFETY: the kernel keeps an element it has returned readable until the program ends. An LRU map may give it
         // to another socket meanwhile; what was copied is checked to be of this Service before it is used.
         let peer = unsafe { *standing };
-        if keeps_backend(&Maps, &peer, &asked.service, now) {
+        if !asked.service.depends_on_client() && keeps_backend(&Maps, &peer, &asked.service, now) {
             // SAFETY: as above, and writable; one aligned word.
             unsafe { (*standing).last_seen = now };
             call.set(peer.addr, peer.port);
@@ -77,6 +99,11 @@ pub(crate) fn send(call: Call) -> i32 {
 /// Puts a backend in the Service's place, or gives the verdict for there being none.
 #[inline(always)]
 fn exchange(call: Call, asked: &Asked) -> Result<SocketPeer, i32> {
+    // The kernel chooses the client's address only after this call, so what depends on it is left to the path. So is a
+    // client that asks from a loopback address, which a backend elsewhere couldn't answer.
+    if asked.service.depends_on_client() || call.is_from_loopback() {
+        return Err(PROCEED);
+    }
     match choose(&Maps, &asked.frontend, asked.service, asked.client) {
         Ok((service, backend)) => {
             let now = clock::seconds();
@@ -86,12 +113,7 @@ fn exchange(call: Call, asked: &Asked) -> Result<SocketPeer, i32> {
             call.set(backend.addr, backend.port);
             Ok(peer(backend.addr, backend.port))
         }
-        Err(reason @ Reason::NoEndpoints) => {
-            count_drop(reason);
-            // SAFETY: the helper takes a number only.
-            unsafe { bpf_set_retval(-ECONNREFUSED) };
-            Err(FAIL)
-        }
+        Err(reason @ Reason::NoEndpoints) => Err(refuse(reason)),
         // Dropped in silence, so by the packet path: a call can only fail.
         Err(_) => Err(PROCEED),
     }

@@ -123,6 +123,7 @@ impl Agent {
         node_tables.put(&mut dataplane, &state)?;
         let mut services = Services::new(&config.node_name);
         services.take(events, &metrics);
+        services.set_node_addresses(node_tables::addresses(&state));
         services.sync(&mut dataplane, &metrics)?;
         NodeTables::attach(&mut dataplane, &state)?;
         node_tables.trim(&mut dataplane, &state)?;
@@ -173,6 +174,7 @@ impl Agent {
         self.health.queued();
         self.metrics.queued();
         let state = self.node.borrow_and_update().clone();
+        self.services.set_node_addresses(node_tables::addresses(&state));
         // Neither waits for the other: a pod's interface is served although a table is full.
         let services = self.services.sync(&mut self.dataplane, &self.metrics);
         let node = self.node_tables.follow(&mut self.dataplane, &state);

@@ -1,11 +1,11 @@
 //! From the node's interfaces and addresses to the tables and the hooks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use anyhow::Context as _;
 use proxy_common::addr::{Addr, Family};
-use proxy_common::tables::{Device, NodeAddress, device_flags, node_address_flags};
+use proxy_common::tables::{Address, Device, address_flags, device_flags};
 
 use crate::dataplane::ebpf::{Attached, Dataplane, Hooks};
 use crate::node::{DeviceInfo, NodeState, Role, primary_address};
@@ -17,7 +17,6 @@ const NODE: u32 = 0;
 #[derive(Default)]
 pub(super) struct NodeTables {
     devices: BTreeMap<u32, Device>,
-    addresses: BTreeSet<Addr>,
     /// The state that tables and hooks are brought to; `None` while they are not.
     followed: Option<NodeState>,
 }
@@ -42,13 +41,6 @@ impl NodeTables {
                 self.devices.insert(ifindex, device);
             }
         }
-        let address = NodeAddress { flags: node_address_flags::NODE_PORT };
-        for addr in addresses(state) {
-            if !self.addresses.contains(&addr) {
-                dataplane.set_node_address(addr, address).context("the table of the node's addresses")?;
-                self.addresses.insert(addr);
-            }
-        }
         Ok(())
     }
 
@@ -70,14 +62,10 @@ impl NodeTables {
     pub(super) fn trim(&mut self, dataplane: &mut Dataplane, state: &NodeState) -> anyhow::Result<()> {
         let with_programs = state.devices.iter().filter(|(_, device)| hooks(device).is_some());
         dataplane.retain_devices(&with_programs.map(|(ifindex, _)| *ifindex).collect())?;
-        let (wanted_devices, wanted_addresses) = (devices(state), addresses(state));
-        for ifindex in dataplane.devices()?.into_keys().filter(|ifindex| !wanted_devices.contains_key(ifindex)) {
+        let wanted = devices(state);
+        for ifindex in dataplane.devices()?.into_keys().filter(|ifindex| !wanted.contains_key(ifindex)) {
             dataplane.remove_device(ifindex).context("the table of interfaces")?;
             self.devices.remove(&ifindex);
-        }
-        for addr in dataplane.node_addresses()?.into_keys().filter(|addr| !wanted_addresses.contains(addr)) {
-            dataplane.remove_node_address(addr).context("the table of the node's addresses")?;
-            self.addresses.remove(&addr);
         }
         self.followed = Some(state.clone());
         Ok(())
@@ -118,6 +106,9 @@ fn table_addr(ip: Option<IpAddr>) -> Addr {
     ip.map_or(Addr::UNSPECIFIED, Addr::from)
 }
 
-fn addresses(state: &NodeState) -> BTreeSet<Addr> {
-    state.addresses.iter().copied().map(Addr::from).collect()
+/// The node's addresses as the tables have them.
+pub(super) fn addresses(state: &NodeState) -> BTreeMap<Addr, Address> {
+    let address = Address { flags: address_flags::NODE | address_flags::NODE_PORT };
+    let loopback = [Family::V4.loopback(), Family::V6.loopback()];
+    state.addresses.iter().copied().map(Addr::from).chain(loopback).map(|addr| (addr, address)).collect()
 }

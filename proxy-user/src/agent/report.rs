@@ -1,7 +1,7 @@
 //! What the agent tells about itself: the status file and the metrics that are read off tables.
 
 use jiff::Timestamp;
-use proxy_common::tables::{BACKENDS, DEVICES, MEMBERS, NODE_ADDRESSES, SERVICE_NAMES, SERVICES};
+use proxy_common::tables::{ADDRESSES, BACKENDS, DEVICES, MEMBERS, SERVICE_NAMES, SERVICES, SOURCE_RANGES};
 
 use super::services::Services;
 use crate::config::Config;
@@ -64,7 +64,8 @@ impl Report {
             (MEMBERS, image.members.len()),
             (SERVICE_NAMES, image.names.len()),
             (DEVICES, node.devices.len() + 1),
-            (NODE_ADDRESSES, node.addresses.len()),
+            (ADDRESSES, image.addresses.len()),
+            (SOURCE_RANGES, image.source_ranges.len()),
         ];
         for (table, entries) in held {
             metrics.set_table(table.name, entries as u64, table.max_entries);

@@ -1,9 +1,11 @@
 //! From events about objects to the tables of Services.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use anyhow::Context as _;
+use proxy_common::addr::Addr;
+use proxy_common::tables::Address;
 
 use crate::dataplane::ebpf::Dataplane;
 use crate::model::{Change, Cluster, Kind, ServiceRef};
@@ -18,6 +20,7 @@ pub(super) struct Services {
     problems: Problems,
     /// Services that changed and are not in the tables yet.
     pending: BTreeSet<ServiceRef>,
+    node_addresses: BTreeMap<Addr, Address>,
     /// The source has told everything there was at the start.
     complete: bool,
     /// The tables are to be read and compared as a whole: at the start, and after the kernel took a plan in part.
@@ -34,6 +37,7 @@ impl Services {
             plan: Plan::adopt(Image::default(), Limits::default()),
             problems: Problems::default(),
             pending: BTreeSet::new(),
+            node_addresses: BTreeMap::new(),
             complete: false,
             from_scratch: true,
             leftovers: true,
@@ -57,9 +61,19 @@ impl Services {
         self.is_due()
     }
 
+    /// The node's addresses are these now.
+    pub(super) fn set_node_addresses(&mut self, addresses: BTreeMap<Addr, Address>) {
+        self.node_addresses = addresses;
+    }
+
     /// Nothing is before the first full list: what isn't known yet would look as if it were gone.
     fn is_due(&self) -> bool {
-        self.complete && (self.from_scratch || !self.pending.is_empty() || self.may_clear_leftovers())
+        self.complete
+            && (self.from_scratch || self.node_changed() || !self.pending.is_empty() || self.may_clear_leftovers())
+    }
+
+    fn node_changed(&self) -> bool {
+        *self.plan.node_addresses() != self.node_addresses
     }
 
     /// What a manifest that can't be read asks for isn't known, so nothing found in the tables is known to be a leftover.
@@ -90,7 +104,8 @@ impl Services {
         let refused_before: BTreeSet<ServiceRef> = self.plan.refused().map(|refused| refused.service.clone()).collect();
         let services = std::mem::take(&mut self.pending).into_iter();
         let desired = services.map(|service| (service.clone(), self.cluster.service_ports(&service)));
-        let mut writes = self.plan.update(&desired.collect());
+        let mut writes = self.plan.set_node_addresses(self.node_addresses.clone());
+        writes.extend(self.plan.update(&desired.collect()));
         if self.may_clear_leftovers() {
             writes.extend(self.plan.finish_first_sync());
             self.leftovers = false;

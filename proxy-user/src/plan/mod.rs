@@ -4,6 +4,7 @@
 //! that lead from there to the desired state, in an order in which no reader sees half a change. Work is proportional
 //! to the changed Service: in writes to what changed of it, in memory to its endpoints.
 
+mod addresses;
 mod journal;
 mod limits;
 pub(crate) mod name;
@@ -16,4 +17,4 @@ mod write;
 pub use limits::{Limits, TableFull};
 pub use service::Desired;
 pub use update::Plan;
-pub use write::{Image, Write};
+pub use write::{Image, SourcePrefix, Write};

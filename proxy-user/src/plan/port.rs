@@ -1,9 +1,9 @@
 //! One Service port in the tables.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use proxy_common::addr::{Addr, Port};
-use proxy_common::tables::{EndpointSet, MemberKey, Service, ServiceKey};
+use proxy_common::tables::{EndpointSet, Member, MemberKey, Service, ServiceKey};
 
 use super::journal::Journal;
 use super::limits::Growth;
@@ -16,7 +16,7 @@ pub(super) struct PlannedPort {
     /// Its number.
     pub(super) id: u32,
     frontends: BTreeSet<ServiceKey>,
-    members: HashSet<(Addr, Port)>,
+    members: HashMap<(Addr, Port), Member>,
     cluster: Slots,
     local: Slots,
 }
@@ -30,11 +30,11 @@ impl PlannedPort {
     /// What `image` holds of the number `id`, `frontends` among it.
     pub(super) fn adopt(image: &Image, id: u32, frontends: BTreeSet<ServiceKey>) -> Self {
         let first = MemberKey::new(id, Addr::UNSPECIFIED, Port::new(0));
-        let members = image.members.range(first..).take_while(|key| key.service == id);
+        let members = image.members.range(first..).take_while(|(key, _)| key.service == id);
         Self {
             id,
             frontends,
-            members: members.map(|key| (key.addr, key.port)).collect(),
+            members: members.map(|(key, member)| ((key.addr, key.port), *member)).collect(),
             cluster: Slots::adopt(image, id, EndpointSet::Cluster),
             local: Slots::adopt(image, id, EndpointSet::Local),
         }
@@ -51,7 +51,7 @@ impl PlannedPort {
         Growth {
             services: desired.frontends.keys().filter(|key| !image.services.contains_key(key)).count(),
             backends: slots(&self.cluster, &desired.cluster) + slots(&self.local, &desired.local),
-            members: desired.members.iter().filter(|member| !self.members.contains(member)).count(),
+            members: desired.members.keys().filter(|member| !self.members.contains_key(member)).count(),
             names: 0,
         }
     }
@@ -59,9 +59,9 @@ impl PlannedPort {
     /// First half of making the tables hold `desired`: members and slots, then the frontends with their counts, so that
     /// everything a reader can be led to is there before it is led there.
     pub(super) fn put(&mut self, desired: &Desired, journal: &mut Journal) {
-        for (addr, port) in &desired.members {
-            if self.members.insert((*addr, *port)) {
-                journal.push(Write::PutMember(MemberKey::new(self.id, *addr, *port)));
+        for ((addr, port), member) in &desired.members {
+            if self.members.insert((*addr, *port), *member) != Some(*member) {
+                journal.push(Write::PutMember(MemberKey::new(self.id, *addr, *port), *member));
             }
         }
         for (slots, wanted) in [(&mut self.cluster, &desired.cluster), (&mut self.local, &desired.local)] {
@@ -71,7 +71,8 @@ impl PlannedPort {
         }
         let counts = (desired.cluster.len() as u32, desired.local.len() as u32);
         for (key, flags) in &desired.frontends {
-            let service = Service { id: self.id, cluster: counts.0, local: counts.1, flags: *flags };
+            let service =
+                Service { id: self.id, cluster: counts.0, local: counts.1, flags: *flags, ..Service::default() };
             self.frontends.insert(*key);
             if journal.image().services.get(key) != Some(&service) {
                 journal.push(Write::PutService(*key, service));
@@ -100,15 +101,14 @@ impl PlannedPort {
         journal.push(Write::DeleteName(self.id));
     }
 
-    fn retain_members(&mut self, wanted: &[(Addr, Port)], journal: &mut Journal) {
+    fn retain_members(&mut self, wanted: &BTreeMap<(Addr, Port), Member>, journal: &mut Journal) {
         // Every wanted one is a member by now, so equal numbers mean that none leaves.
         if self.members.len() == wanted.len() {
             return;
         }
-        let wanted: HashSet<_> = wanted.iter().copied().collect();
-        let mut leaving: Vec<_> = self.members.difference(&wanted).copied().collect();
+        let leaving = self.members.extract_if(|member, _| !wanted.contains_key(member));
+        let mut leaving: Vec<_> = leaving.map(|(member, _)| member).collect();
         leaving.sort_unstable();
-        self.members = wanted;
         for (addr, port) in leaving {
             journal.push(Write::DeleteMember(MemberKey::new(self.id, addr, port)));
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proxy_common::addr::{Addr, Port};
-use proxy_common::tables::{Backend, ServiceKey, backend_flags, service_flags};
+use proxy_common::tables::{Backend, Member, ServiceKey, backend_flags, member_flags, service_flags};
 
 use crate::model::{Endpoint, Frontend, FrontendKind, ServicePort, TrafficPolicy};
 
@@ -17,13 +17,13 @@ pub struct Desired {
     /// Endpoints for [`proxy_common::tables::EndpointSet::Local`].
     pub local: Vec<Backend>,
     /// Endpoints that flows may stay on: those that are chosen for new ones, and those that still answer.
-    pub members: Vec<(Addr, Port)>,
+    pub members: BTreeMap<(Addr, Port), Member>,
 }
 
 impl Desired {
     /// No entries at all.
     pub(super) const fn none() -> Self {
-        Self { frontends: BTreeMap::new(), cluster: Vec::new(), local: Vec::new(), members: Vec::new() }
+        Self { frontends: BTreeMap::new(), cluster: Vec::new(), local: Vec::new(), members: BTreeMap::new() }
     }
 }
 
@@ -32,10 +32,24 @@ impl From<&ServicePort> for Desired {
         let frontends = port.frontends.iter().map(|frontend| (key(frontend), flags(port, frontend))).collect();
         let cluster = usable(&port.endpoints, |_| true);
         let local = usable(&port.endpoints, |endpoint| endpoint.is_local);
-        let members = port.endpoints.iter().filter(|it| it.ready || it.serving);
-        let members = members.map(|it| (Addr::from(it.ip), Port::new(it.port))).collect();
+        let members = members(port, &cluster, &local);
         Self { frontends, cluster, local, members }
     }
+}
+
+/// Those that may serve flows, and which of the sets they are in.
+fn members(port: &ServicePort, cluster: &[Backend], local: &[Backend]) -> BTreeMap<(Addr, Port), Member> {
+    let serving = port.endpoints.iter().filter(|it| it.ready || it.serving).map(|it| {
+        let flags = if it.is_local { member_flags::ON_NODE } else { 0 };
+        ((it.ip.into(), Port::new(it.port)), Member { flags })
+    });
+    let mut members: BTreeMap<_, _> = serving.collect();
+    for (set, flag) in [(cluster, member_flags::CLUSTER), (local, member_flags::LOCAL)] {
+        for backend in set {
+            members.entry((backend.addr, backend.port)).or_default().flags |= flag;
+        }
+    }
+    members
 }
 
 fn key(frontend: &Frontend) -> ServiceKey {
@@ -46,7 +60,9 @@ fn flags(port: &ServicePort, frontend: &Frontend) -> u32 {
     let (kind, policy) = match frontend.kind {
         FrontendKind::ClusterIp => (0, port.internal_traffic_policy),
         FrontendKind::ExternalIp | FrontendKind::LoadBalancer => {
-            (service_flags::EXTERNAL, port.external_traffic_policy)
+            let load_balancer = frontend.kind == FrontendKind::LoadBalancer;
+            let load_balancer = if load_balancer { service_flags::LOAD_BALANCER } else { 0 };
+            (service_flags::EXTERNAL | load_balancer, port.external_traffic_policy)
         }
         FrontendKind::NodePort => (service_flags::EXTERNAL | service_flags::NODE_PORT, port.external_traffic_policy),
     };
@@ -146,7 +162,7 @@ mod tests {
             ("10.0.0.4", "r"),
             ("10.0.0.5", "t"),
         ]);
-        let members: Vec<_> = desired.members.iter().map(|(addr, _)| addr.to_string()).collect();
+        let members: Vec<_> = desired.members.keys().map(|(addr, _)| addr.to_string()).collect();
         assert_eq!(members, ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"]);
     }
 
@@ -163,7 +179,7 @@ mod tests {
             ("0.0.0.0:30080", NODE_PORT),
             ("10.96.0.1:80", LOCAL_ONLY),
             ("203.0.113.1:80", EXTERNAL),
-            ("203.0.113.2:80", EXTERNAL),
+            ("203.0.113.2:80", EXTERNAL | service_flags::LOAD_BALANCER),
         ];
         assert_eq!(flags_by_address(&port), expected.map(|(text, flags)| (text.to_owned(), flags)));
     }
@@ -175,7 +191,7 @@ mod tests {
             ("0.0.0.0:30080", NODE_PORT | LOCAL_ONLY),
             ("10.96.0.1:80", 0),
             ("203.0.113.1:80", EXTERNAL | LOCAL_ONLY),
-            ("203.0.113.2:80", EXTERNAL | LOCAL_ONLY),
+            ("203.0.113.2:80", EXTERNAL | LOCAL_ONLY | service_flags::LOAD_BALANCER),
         ];
         assert_eq!(flags_by_address(&port), expected.map(|(text, flags)| (text.to_owned(), flags)));
     }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use proxy_common::addr::Family;
-use proxy_common::tables::{BackendKey, ServiceKey};
+use proxy_common::addr::{Addr, Family};
+use proxy_common::tables::{Address, BackendKey, ServiceKey};
 
 use super::journal::Journal;
 use super::limits::{Growth, Limits, TableFull};
@@ -59,6 +59,18 @@ impl Plan {
         self.refused.retain(|service, _| !services.contains_key(service));
         self.put(services);
         self.finish()
+    }
+
+    /// The node's addresses, with their [`address_flags`](proxy_common::tables::address_flags).
+    pub fn set_node_addresses(&mut self, addresses: BTreeMap<Addr, Address>) -> Vec<Write> {
+        self.journal.set_node_addresses(addresses);
+        self.finish()
+    }
+
+    /// The node's addresses as they were last given, or found.
+    #[must_use]
+    pub fn node_addresses(&self) -> &BTreeMap<Addr, Address> {
+        self.journal.node_addresses()
     }
 
     /// Takes out what was found at the start and nobody has asked for: to be called after the [`Plan::update`] with the
@@ -156,17 +168,20 @@ impl Plan {
         let slots = |key: &BackendKey| ports.get(&key.service).map_or(0, |port| port.slots(key.set));
         let services = image.services.iter().filter(|(_, service)| !ports.contains_key(&service.id));
         let backends = image.backends.keys().filter(|key| key.slot as usize >= slots(key));
-        let members = image.members.iter().filter(|key| !ports.contains_key(&key.service));
+        let members = image.members.keys().filter(|key| !ports.contains_key(&key.service));
+        let ranges = image.source_ranges.iter().filter(|key| !ports.contains_key(&key.range.service));
         let names = image.names.keys().filter(|id| !ports.contains_key(id));
         let strays: Vec<Write> = services
             .map(|(key, _)| Write::DeleteService(*key))
             .chain(backends.map(|key| Write::DeleteBackend(*key)))
             .chain(members.map(|key| Write::DeleteMember(*key)))
+            .chain(ranges.map(|key| Write::DeleteSourceRange(*key)))
             .chain(names.map(|id| Write::DeleteName(*id)))
             .collect();
         for write in strays {
             self.journal.push(write);
         }
+        self.journal.remove_stray_addresses();
     }
 
     /// Ends a list of writes; what was refused is tried again as long as entries become free.
@@ -199,7 +214,7 @@ fn highest_id(image: &Image) -> u32 {
     let ids = image.names.keys().copied();
     let ids = ids.chain(image.services.values().map(|service| service.id));
     let ids = ids.chain(image.backends.keys().map(|key| key.service));
-    ids.chain(image.members.iter().map(|key| key.service)).max().unwrap_or(0)
+    ids.chain(image.members.keys().map(|key| key.service)).max().unwrap_or(0)
 }
 
 #[cfg(test)]

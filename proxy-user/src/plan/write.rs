@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proxy_common::tables::{Backend, BackendKey, MemberKey, Service, ServiceKey, ServiceName};
+use proxy_common::addr::Addr;
+use proxy_common::tables::{
+    Address, Backend, BackendKey, Member, MemberKey, Service, ServiceKey, ServiceName, SourceRange,
+};
 
 /// One change of one table entry. A list of writes is carried out in order: after each, a reader of the tables finds
 /// either the old or the new state of a Service, and never one with endpoints and none to be found.
@@ -13,7 +16,7 @@ pub enum Write {
     /// Last of a Service port's entries to go: its number is free again after it.
     DeleteName(u32),
     /// Endpoint that may serve flows.
-    PutMember(MemberKey),
+    PutMember(MemberKey, Member),
     /// Endpoint that no longer may; an [`Write::AdvanceEpoch`] follows in the same list.
     DeleteMember(MemberKey),
     /// Endpoint in a slot.
@@ -24,6 +27,14 @@ pub enum Write {
     PutService(ServiceKey, Service),
     /// Frontend that no longer is.
     DeleteService(ServiceKey),
+    /// Address of a frontend or of the node. Follows the frontends that need it: from here on packets to it are looked up.
+    PutAddress(Addr, Address),
+    /// Address that is no frontend's any more, nor the node's.
+    DeleteAddress(Addr),
+    /// Sources that may use the frontends of a Service port; precedes those frontends.
+    PutSourceRange(SourcePrefix),
+    /// Sources that may no longer.
+    DeleteSourceRange(SourcePrefix),
     /// Makes each flow look once whether its endpoint is still a member.
     AdvanceEpoch,
 }
@@ -31,8 +42,24 @@ pub enum Write {
 impl Write {
     /// Whether a table has more room after it.
     pub(super) const fn frees_an_entry(&self) -> bool {
-        matches!(self, Self::DeleteName(_) | Self::DeleteMember(_) | Self::DeleteBackend(_) | Self::DeleteService(_))
+        matches!(
+            self,
+            Self::DeleteName(_)
+                | Self::DeleteMember(_)
+                | Self::DeleteBackend(_)
+                | Self::DeleteService(_)
+                | Self::DeleteSourceRange(_)
+        )
     }
+}
+
+/// Key of `SOURCE_RANGES`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SourcePrefix {
+    /// Service port and network.
+    pub range: SourceRange,
+    /// Length of the prefix in bits of `range`, the Service port's number and what stands before an IPv4 address included.
+    pub bits: u32,
 }
 
 /// What the tables hold: read from the kernel by a starting agent, kept in step with each write after that.
@@ -43,9 +70,13 @@ pub struct Image {
     /// `BACKENDS`.
     pub backends: BTreeMap<BackendKey, Backend>,
     /// `MEMBERS`.
-    pub members: BTreeSet<MemberKey>,
+    pub members: BTreeMap<MemberKey, Member>,
     /// `SERVICE_NAMES`.
     pub names: BTreeMap<u32, ServiceName>,
+    /// `ADDRESSES`.
+    pub addresses: BTreeMap<Addr, Address>,
+    /// `SOURCE_RANGES`.
+    pub source_ranges: BTreeSet<SourcePrefix>,
 }
 
 impl Image {
@@ -54,12 +85,16 @@ impl Image {
         match *write {
             Write::PutName(id, name) => drop(self.names.insert(id, name)),
             Write::DeleteName(id) => drop(self.names.remove(&id)),
-            Write::PutMember(key) => drop(self.members.insert(key)),
+            Write::PutMember(key, member) => drop(self.members.insert(key, member)),
             Write::DeleteMember(key) => drop(self.members.remove(&key)),
             Write::PutBackend(key, backend) => drop(self.backends.insert(key, backend)),
             Write::DeleteBackend(key) => drop(self.backends.remove(&key)),
             Write::PutService(key, service) => drop(self.services.insert(key, service)),
             Write::DeleteService(key) => drop(self.services.remove(&key)),
+            Write::PutAddress(addr, address) => drop(self.addresses.insert(addr, address)),
+            Write::DeleteAddress(addr) => drop(self.addresses.remove(&addr)),
+            Write::PutSourceRange(key) => drop(self.source_ranges.insert(key)),
+            Write::DeleteSourceRange(key) => drop(self.source_ranges.remove(&key)),
             Write::AdvanceEpoch => {}
         }
     }

@@ -140,7 +140,7 @@ fn left(bpffs: &Path) -> Result<Vec<PathBuf>> {
 fn settings(host: &Host) -> Result<BTreeMap<String, String>> {
     let mut settings = BTreeMap::new();
     for interface in interfaces(host)?.iter().map(String::as_str).chain(["all", "default"]) {
-        for name in ["rp_filter", "accept_local"] {
+        for name in ["rp_filter", "accept_local", "route_localnet"] {
             let path = format!("/proc/sys/net/ipv4/conf/{interface}/{name}");
             settings.insert(path.clone(), host.run(&["cat", &path])?.trim().to_owned());
         }

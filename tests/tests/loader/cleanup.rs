@@ -88,7 +88,7 @@ fn changed_kernel_settings_are_restored_unless_changed_again() {
     let place = Place::new();
     let (first, second) = (add_veth("eth0.1"), add_veth("eth1"));
     let setting = |path: &str| fs::read_to_string(format!("/proc/sys/net/ipv4/conf/{path}")).unwrap().trim().to_owned();
-    let settings = || ["eth0.1/rp_filter", "eth1/rp_filter", "lo/accept_local"].map(setting);
+    let settings = || ["eth0.1/rp_filter", "eth1/rp_filter", "lo/accept_local", "lo/route_localnet"].map(setting);
     for path in ["all/rp_filter", "eth0.1/rp_filter", "eth1/rp_filter"] {
         fs::write(format!("/proc/sys/net/ipv4/conf/{path}"), if path.starts_with("all") { "0" } else { "1" }).unwrap();
     }
@@ -97,9 +97,9 @@ fn changed_kernel_settings_are_restored_unless_changed_again() {
     dataplane.attach_device(second, "eth1", Hooks::Uplink).unwrap();
     dataplane.attach_device(1, "lo", Hooks::Loopback).unwrap();
     drop(dataplane);
-    assert_eq!(settings(), ["2", "2", "1"]);
+    assert_eq!(settings(), ["2", "2", "1", "1"]);
     fs::write("/proc/sys/net/ipv4/conf/eth1/rp_filter", "0").unwrap();
     place.clean_up().unwrap();
-    assert_eq!(settings(), ["1", "0", "0"]);
+    assert_eq!(settings(), ["1", "0", "0", "0"]);
     assert!(run("ip -o link").contains("eth0.1"));
 }

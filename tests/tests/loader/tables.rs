@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use aya::maps::{Array, HashMap, Map, MapData};
 use proxy_common::addr::{Addr, Port, protocol};
 use proxy_common::tables::{
-    Backend, BackendKey, EndpointSet, FlowKey, FlowRecord, MemberKey, NodeAddress, Service, ServiceKey, ServiceName,
+    self, Address, Backend, BackendKey, Device, EndpointSet, FlowKey, FlowRecord, Member, MemberKey, Service,
+    ServiceKey, ServiceName, SourceRange,
 };
 use proxy_user::dataplane::ebpf::{Swept, TcMode, WriteError};
-use proxy_user::plan::{Image, Write};
+use proxy_user::plan::{Image, SourcePrefix, Write};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::support::Place;
@@ -24,17 +25,25 @@ fn what_is_written_is_read_by_the_next_agent() {
         (ServiceKey::new(addr(1), Port::new(80), protocol::TCP), Service { id: 7, cluster: 1, ..Default::default() });
     let backend =
         (BackendKey::new(7, EndpointSet::Cluster, 0), Backend { addr: addr(2), port: Port::new(8080), flags: 1 });
-    let member = MemberKey::new(7, addr(2), Port::new(8080));
+    let member = (MemberKey::new(7, addr(2), Port::new(8080)), Member { flags: 1 });
+    let address = (addr(1), Address { flags: 4 });
+    // The families differ in how many bits stand before the address, and a prefix may end anywhere.
+    let range = |ip: IpAddr, bits| SourcePrefix { range: SourceRange { service: 7, addr: ip.into() }, bits };
+    let v4 = range(Ipv4Addr::new(198, 51, 100, 0).into(), SourceRange::BEFORE_V4 + 28);
+    let v6 = range(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0]), SourceRange::BEFORE_V6 + 33);
     let name = ServiceName { namespace: [b'a'; 64], name: [b'b'; 64], port: [0; 64], protocol: 6, family: 4 };
     let mut dataplane = place.open(TcMode::Tcx).unwrap();
     let puts = [
         Write::PutName(7, name),
-        Write::PutMember(member),
+        Write::PutMember(member.0, member.1),
         Write::PutBackend(backend.0, backend.1),
+        Write::PutSourceRange(v4),
+        Write::PutSourceRange(v6),
         Write::PutService(service.0, service.1),
+        Write::PutAddress(address.0, address.1),
     ];
     dataplane.apply(&puts).unwrap();
-    assert_eq!(dataplane.writes(), 4);
+    assert_eq!(dataplane.writes(), puts.len() as u64);
     drop(dataplane);
     let mut dataplane = place.open(TcMode::Tcx).unwrap();
     let image = Image {
@@ -42,12 +51,17 @@ fn what_is_written_is_read_by_the_next_agent() {
         backends: [backend].into(),
         members: [member].into(),
         names: [(7, name)].into(),
+        addresses: [address].into(),
+        source_ranges: [v4, v6].into(),
     };
     assert_eq!(dataplane.read_image().unwrap(), image);
     let deletes = [
         Write::DeleteService(service.0),
         Write::DeleteBackend(backend.0),
-        Write::DeleteMember(member),
+        Write::DeleteAddress(address.0),
+        Write::DeleteSourceRange(v4),
+        Write::DeleteSourceRange(v6),
+        Write::DeleteMember(member.0),
         Write::DeleteName(7),
     ];
     dataplane.apply(&deletes).unwrap();
@@ -61,7 +75,9 @@ fn the_epoch_grows_from_agent_to_agent() {
     for _ in 0..2 {
         place.open(TcMode::Tcx).unwrap().apply(&[Write::AdvanceEpoch, Write::AdvanceEpoch]).unwrap();
     }
-    let map = Map::from_map_data(MapData::from_pin(place.bpffs().join("v1/maps/EPOCH")).unwrap()).unwrap();
+    let map =
+        Map::from_map_data(MapData::from_pin(place.bpffs().join(format!("v{}/maps/EPOCH", tables::VERSION))).unwrap())
+            .unwrap();
     assert_eq!(Array::<_, u32>::try_from(map).unwrap().get(&0, 0).unwrap(), 4);
 }
 
@@ -69,15 +85,15 @@ fn the_epoch_grows_from_agent_to_agent() {
 fn a_full_table_is_named() {
     let place = Place::new();
     let mut dataplane = place.open(TcMode::Tcx).unwrap();
-    for number in 0..4_096 {
-        dataplane.set_node_address(addr(number), NodeAddress::default()).unwrap();
+    for number in 0..8_192 {
+        dataplane.set_device(number, Device::default()).unwrap();
     }
-    let error = dataplane.set_node_address(addr(4_096), NodeAddress::default()).unwrap_err();
+    let error = dataplane.set_device(8_192, Device::default()).unwrap_err();
     assert!(matches!(error, WriteError::Full { .. }), "{error}");
-    assert_eq!(error.to_string(), "table NODE_ADDRESSES is full at 4096 entries");
-    dataplane.remove_node_address(addr(17)).unwrap();
-    dataplane.set_node_address(addr(4_096), NodeAddress::default()).unwrap();
-    assert_eq!(dataplane.node_addresses().unwrap().len(), 4_096);
+    assert_eq!(error.to_string(), "table DEVICES is full at 8192 entries");
+    dataplane.remove_device(17).unwrap();
+    dataplane.set_device(8_192, Device::default()).unwrap();
+    assert_eq!(dataplane.devices().unwrap().len(), 8_192);
 }
 
 #[test]

@@ -10,8 +10,8 @@ use aya::{Ebpf, EbpfLoader, Pod};
 use proxy_common::addr::{Addr, Family, Port, protocol};
 use proxy_common::drop::Reason;
 use proxy_common::tables::{
-    self, Backend, BackendKey, Device, EndpointSet, FlowKey, FlowRecord, MemberKey, NodeAddress, Service, ServiceKey,
-    Table, backend_flags, node_address_flags, service_flags,
+    self, Address, Backend, BackendKey, Device, EndpointSet, FlowKey, FlowRecord, Member, MemberKey, Service,
+    ServiceKey, Table, address_flags, backend_flags, member_flags, service_flags,
 };
 
 use crate::packet::{Seen, see};
@@ -29,6 +29,9 @@ pub(crate) enum Verdict {
     /// Sent out of an interface.
     Redirect,
 }
+
+/// The loopback addresses of both families.
+const LOOPBACK: [&str; 2] = ["127.0.0.1", "::1"];
 
 /// A node: `eth0` with a gateway, `pod0` with the route to this node's pods, forwarding on.
 pub(crate) struct Bench {
@@ -78,8 +81,9 @@ impl Bench {
         let mut bench = Self { ebpf: open(), services: 0 };
         let source = Device { ipv4: ip(NODE[0]), ipv6: ip(NODE[1]), ..Device::default() };
         bench.put(tables::DEVICES, 0, source);
-        for address in NODE {
-            bench.put(tables::NODE_ADDRESSES, ip(address), NodeAddress { flags: node_address_flags::NODE_PORT });
+        let node = Address { flags: address_flags::NODE | address_flags::NODE_PORT };
+        for address in NODE.into_iter().chain(LOOPBACK) {
+            bench.put(tables::ADDRESSES, ip(address), node);
         }
         bench
     }
@@ -121,7 +125,9 @@ impl Bench {
             }
         }
         for backend in &parsed {
-            self.put(tables::MEMBERS, MemberKey::new(id, backend.addr, backend.port), 0_u32);
+            let local = if backend.is_local() { member_flags::LOCAL | member_flags::ON_NODE } else { 0 };
+            let member = Member { flags: member_flags::CLUSTER | local };
+            self.put(tables::MEMBERS, MemberKey::new(id, backend.addr, backend.port), member);
         }
         for frontend in frontends {
             self.frontend(id, number, frontend, backends, flags);
@@ -130,7 +136,7 @@ impl Bench {
 
     fn frontend(&mut self, id: u32, number: u8, frontend: &str, backends: &[&str], flags: u32) {
         let local = backends.iter().filter(|text| text.starts_with('@')).count() as u32;
-        let service = Service { id, cluster: backends.len() as u32, local, flags };
+        let service = Service { id, cluster: backends.len() as u32, local, flags, ..Service::default() };
         if let Some(port) = frontend.strip_prefix(':') {
             let flags = flags | service_flags::EXTERNAL | service_flags::NODE_PORT;
             for family in [Family::V4, Family::V6] {
@@ -140,6 +146,9 @@ impl Bench {
         } else {
             let (addr, port) = socket(frontend);
             self.put(tables::SERVICES, ServiceKey::new(addr, port, number), service);
+            let external = service.flags & service_flags::EXTERNAL != 0;
+            let flags = address_flags::FRONTEND | if external { 0 } else { address_flags::CLUSTER_IP };
+            self.put(tables::ADDRESSES, addr, Address { flags });
         }
     }
 

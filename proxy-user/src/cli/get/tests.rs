@@ -64,14 +64,26 @@ fn tables() -> PinnedTables {
     pinned.put(
         tables::SERVICES,
         [
-            (frontend("10.96.0.10", 80, TCP), Service { id: WEB, cluster: 4, local: 1, flags: 0 }),
+            (
+                frontend("10.96.0.10", 80, TCP),
+                Service { id: WEB, cluster: 4, local: 1, flags: 0, ..Service::default() },
+            ),
             (
                 ServiceKey::new(Family::V4.any(), Port::new(30080), TCP),
-                Service { id: WEB, cluster: 4, local: 1, flags: node_port },
+                Service { id: WEB, cluster: 4, local: 1, flags: node_port, ..Service::default() },
             ),
-            (frontend("fd00:96::a", 80, TCP), Service { id: WEB6, cluster: 1, local: 0, flags: 0 }),
-            (frontend("10.96.0.53", 53, UDP), Service { id: DNS, cluster: 1, local: 0, flags: 0 }),
-            (frontend("10.96.0.99", 80, TCP), Service { id: IDLE, cluster: 0, local: 0, flags: 0 }),
+            (
+                frontend("fd00:96::a", 80, TCP),
+                Service { id: WEB6, cluster: 1, local: 0, flags: 0, ..Service::default() },
+            ),
+            (
+                frontend("10.96.0.53", 53, UDP),
+                Service { id: DNS, cluster: 1, local: 0, flags: 0, ..Service::default() },
+            ),
+            (
+                frontend("10.96.0.99", 80, TCP),
+                Service { id: IDLE, cluster: 0, local: 0, flags: 0, ..Service::default() },
+            ),
         ],
     );
     let slot = |id, set, slot| BackendKey::new(id, set, slot);

@@ -19,6 +19,7 @@ mod log;
 mod mount;
 mod pinned_link;
 mod pins;
+mod prefixes;
 pub mod read;
 mod sweep;
 mod sys;
@@ -36,8 +37,7 @@ use std::path::Path;
 use aya::Ebpf;
 use aya::maps::{MapData, PerCpuArray};
 use aya::programs::{ProgramError, SchedClassifier, TcError};
-use proxy_common::addr::Addr;
-use proxy_common::tables::{self, Device, FlowKey, FlowRecord, NodeAddress};
+use proxy_common::tables::{self, Device, FlowKey, FlowRecord};
 
 pub use aya_log::Level;
 pub use devices::{Attached, TcMode};
@@ -111,21 +111,6 @@ impl Dataplane {
         self.tables.writes()
     }
 
-    /// The node's addresses as the programs know them.
-    pub fn node_addresses(&self) -> Result<BTreeMap<Addr, NodeAddress>, Error> {
-        self.tables.node_addresses()
-    }
-
-    /// Makes an address one of the node's.
-    pub fn set_node_address(&mut self, addr: Addr, address: NodeAddress) -> Result<(), WriteError> {
-        self.tables.set_node_address(addr, address)
-    }
-
-    /// Makes an address none of the node's.
-    pub fn remove_node_address(&mut self, addr: Addr) -> Result<(), WriteError> {
-        self.tables.remove_node_address(addr)
-    }
-
     /// The interfaces as the programs know them.
     pub fn devices(&self) -> Result<BTreeMap<u32, Device>, Error> {
         self.tables.devices()
@@ -151,7 +136,7 @@ impl Dataplane {
                 sysctl::loosen_reverse_path(&self.pins.sysctls(), ifname)?;
             }
             if hooks == Hooks::Loopback {
-                sysctl::accept_local_on_loopback(&self.pins.sysctls())?;
+                sysctl::open_loopback(&self.pins.sysctls())?;
             }
         }
         Ok(attached)

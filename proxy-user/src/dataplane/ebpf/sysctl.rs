@@ -4,6 +4,8 @@
 //!   a backend through another interface than the kernel would route to, fails the strict test (RFC 3704, 2.2).
 //! - `accept_local` on the loopback interface: what the node sends to itself is translated on the way out, and then comes
 //!   in from one of the node's own addresses.
+//! - `route_localnet` on the loopback interface: what answers a node port on `127.0.0.1` comes in there anew, and the kernel
+//!   would drop addresses of `127.0.0.0/8` for which it has to look up a route. (kube-proxy sets it for all interfaces.)
 //!
 //! A change is recorded, before it is made, as a directory `<interface>:<setting>:<old value>` beside the pins, and undone
 //! by clean-up unless someone has changed the setting since.
@@ -21,7 +23,8 @@ const RP_FILTER: &str = "rp_filter";
 const STRICT: u32 = 1;
 const LOOSE: u32 = 2;
 const ACCEPT_LOCAL: &str = "accept_local";
-const ACCEPT: u32 = 1;
+const ROUTE_LOCALNET: &str = "route_localnet";
+const ON: u32 = 1;
 
 /// Makes the reverse path test of an interface loose if it is strict. The stricter of `all` and the interface's own
 /// setting would rule, but loose is the larger number, and the larger rules.
@@ -30,10 +33,15 @@ pub(super) fn loosen_reverse_path(records: &Path, ifname: &str) -> Result<(), Er
     if all.max(own) == STRICT { change(records, ifname, RP_FILTER, own, LOOSE) } else { Ok(()) }
 }
 
-/// Lets the loopback interface take packets from the node's own addresses; either setting is enough.
-pub(super) fn accept_local_on_loopback(records: &Path) -> Result<(), Error> {
-    let (Some(all), Some(own)) = (read("all", ACCEPT_LOCAL)?, read("lo", ACCEPT_LOCAL)?) else { return Ok(()) };
-    if all.max(own) == 0 { change(records, "lo", ACCEPT_LOCAL, own, ACCEPT) } else { Ok(()) }
+/// Lets the loopback interface take packets from the node's own addresses, and from and to `127.0.0.0/8`; of each, the
+/// interface's own setting or `all` is enough.
+pub(super) fn open_loopback(records: &Path) -> Result<(), Error> {
+    for setting in [ACCEPT_LOCAL, ROUTE_LOCALNET] {
+        if let (Some(0), Some(0)) = (read("all", setting)?, read("lo", setting)?) {
+            change(records, "lo", setting, 0, ON)?;
+        }
+    }
+    Ok(())
 }
 
 fn change(records: &Path, ifname: &str, setting: &'static str, old: u32, new: u32) -> Result<(), Error> {
@@ -66,7 +74,8 @@ fn parse(record: &Path) -> Option<(String, &'static str, u32, u32)> {
     let ifname = decoded(parts.next()?)?;
     let (setting, ours) = match parts.next()? {
         RP_FILTER => (RP_FILTER, LOOSE),
-        ACCEPT_LOCAL => (ACCEPT_LOCAL, ACCEPT),
+        ACCEPT_LOCAL => (ACCEPT_LOCAL, ON),
+        ROUTE_LOCALNET => (ROUTE_LOCALNET, ON),
         _ => return None,
     };
     Some((ifname, setting, parts.next()?.parse().ok()?, ours))

@@ -6,10 +6,11 @@ use aya::Ebpf;
 use aya::maps::{Array, MapData, MapError};
 use proxy_common::addr::Addr;
 use proxy_common::tables::{
-    self, Backend, BackendKey, Device, MemberKey, NodeAddress, Service, ServiceKey, ServiceName,
+    self, Address, Backend, BackendKey, Device, Member, MemberKey, Service, ServiceKey, ServiceName,
 };
 
 use super::error::Error;
+use super::prefixes::Prefixes;
 use super::table::Table;
 use crate::plan::{Image, Write};
 
@@ -68,9 +69,10 @@ pub struct Unfinished {
 pub(super) struct Tables {
     services: Table<ServiceKey, Service>,
     backends: Table<BackendKey, Backend>,
-    members: Table<MemberKey, u32>,
+    members: Table<MemberKey, Member>,
     names: Table<u32, ServiceName>,
-    node_addresses: Table<Addr, NodeAddress>,
+    addresses: Table<Addr, Address>,
+    source_ranges: Prefixes,
     devices: Table<u32, Device>,
     epoch: Array<MapData, u32>,
     /// Entries put or deleted so far.
@@ -86,7 +88,8 @@ impl Tables {
             backends: Table::take(ebpf, tables::BACKENDS)?,
             members: Table::take(ebpf, tables::MEMBERS)?,
             names: Table::take(ebpf, tables::SERVICE_NAMES)?,
-            node_addresses: Table::take(ebpf, tables::NODE_ADDRESSES)?,
+            addresses: Table::take(ebpf, tables::ADDRESSES)?,
+            source_ranges: Prefixes::take(ebpf, tables::SOURCE_RANGES)?,
             devices: Table::take(ebpf, tables::DEVICES)?,
             epoch: epoch.try_into().map_err(|source| Error::Map { name, source })?,
             writes: 0,
@@ -94,12 +97,13 @@ impl Tables {
     }
 
     pub(super) fn image(&self) -> Result<Image, Error> {
-        let members: Vec<(MemberKey, u32)> = self.members.entries()?;
         Ok(Image {
             services: self.services.entries()?,
             backends: self.backends.entries()?,
-            members: members.into_iter().map(|(key, _)| key).collect(),
+            members: self.members.entries()?,
             names: self.names.entries()?,
+            addresses: self.addresses.entries()?,
+            source_ranges: self.source_ranges.entries()?,
         })
     }
 
@@ -115,12 +119,16 @@ impl Tables {
         match write {
             Write::PutName(id, name) => self.names.put(id, name),
             Write::DeleteName(id) => self.names.delete(id),
-            Write::PutMember(key) => self.members.put(key, &0),
+            Write::PutMember(key, member) => self.members.put(key, member),
             Write::DeleteMember(key) => self.members.delete(key),
             Write::PutBackend(key, backend) => self.backends.put(key, backend),
             Write::DeleteBackend(key) => self.backends.delete(key),
             Write::PutService(key, service) => self.services.put(key, service),
             Write::DeleteService(key) => self.services.delete(key),
+            Write::PutAddress(addr, address) => self.addresses.put(addr, address),
+            Write::DeleteAddress(addr) => self.addresses.delete(addr),
+            Write::PutSourceRange(key) => self.source_ranges.put(key),
+            Write::DeleteSourceRange(key) => self.source_ranges.delete(key),
             Write::AdvanceEpoch => self.advance_epoch(),
         }
     }
@@ -128,20 +136,6 @@ impl Tables {
     fn advance_epoch(&mut self) -> Result<(), WriteError> {
         let next = self.epoch.get(&0, 0).map(|epoch| epoch.wrapping_add(1));
         next.and_then(|epoch| self.epoch.set(0, epoch, 0)).map_err(|source| WriteError::new(tables::EPOCH, source))
-    }
-
-    pub(super) fn node_addresses(&self) -> Result<BTreeMap<Addr, NodeAddress>, Error> {
-        self.node_addresses.entries()
-    }
-
-    pub(super) fn set_node_address(&mut self, addr: Addr, address: NodeAddress) -> Result<(), WriteError> {
-        self.writes += 1;
-        self.node_addresses.put(&addr, &address)
-    }
-
-    pub(super) fn remove_node_address(&mut self, addr: Addr) -> Result<(), WriteError> {
-        self.writes += 1;
-        self.node_addresses.delete(&addr)
     }
 
     pub(super) fn devices(&self) -> Result<BTreeMap<u32, Device>, Error> {

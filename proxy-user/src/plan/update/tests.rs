@@ -1,11 +1,11 @@
 use proptest::prelude::*;
 
 use proxy_common::addr::{Addr, Port};
-use proxy_common::tables::{Backend, EndpointSet, MemberKey, Service};
+use proxy_common::tables::{Address, Backend, EndpointSet, Member, MemberKey, Service, address_flags, member_flags};
 
 use super::*;
-use crate::model::fixtures::{endpoint, service_port};
-use crate::model::{Endpoint, Frontend, TrafficPolicy};
+use crate::model::fixtures::{endpoint, ip, service_port};
+use crate::model::{Endpoint, Frontend, FrontendKind, TrafficPolicy};
 
 mod reader;
 
@@ -53,12 +53,16 @@ fn member(text: &str) -> MemberKey {
     MemberKey::new(1, addr(text), Port::new(8080))
 }
 
+fn put_member(text: &str) -> Write {
+    Write::PutMember(member(text), Member { flags: member_flags::CLUSTER })
+}
+
 fn web_key() -> ServiceKey {
     ServiceKey::new(addr("10.96.0.1"), Port::new(80), 6)
 }
 
 fn web_with(count: u32) -> Service {
-    Service { id: 1, cluster: count, local: 0, flags: 0 }
+    Service { id: 1, cluster: count, ..Service::default() }
 }
 
 fn is_deletion(write: &Write) -> bool {
@@ -73,9 +77,13 @@ fn a_new_service_is_written_from_its_name_to_its_frontend() {
         writes,
         [
             Write::PutName(1, name),
-            Write::PutMember(member("10.0.0.1")),
+            put_member("10.0.0.1"),
             Write::PutBackend(slot(0), backend("10.0.0.1")),
             Write::PutService(web_key(), web_with(1)),
+            Write::PutAddress(
+                addr("10.96.0.1"),
+                Address { flags: address_flags::FRONTEND | address_flags::CLUSTER_IP }
+            ),
         ]
     );
 }
@@ -86,7 +94,7 @@ fn an_added_endpoint_costs_three_writes() {
     assert_eq!(
         update(&mut plan, &web(), &[web_port(&["10.0.0.1", "10.0.0.2"])]),
         [
-            Write::PutMember(member("10.0.0.2")),
+            put_member("10.0.0.2"),
             Write::PutBackend(slot(1), backend("10.0.0.2")),
             Write::PutService(web_key(), web_with(2)),
         ]
@@ -114,7 +122,7 @@ fn a_replaced_endpoint_leaves_its_slot_to_the_new_one() {
     assert_eq!(
         update(&mut plan, &web(), &[web_port(&["10.0.0.2", "10.0.0.9"])]),
         [
-            Write::PutMember(member("10.0.0.9")),
+            put_member("10.0.0.9"),
             Write::PutBackend(slot(0), backend("10.0.0.9")),
             Write::DeleteMember(member("10.0.0.1")),
             Write::AdvanceEpoch,
@@ -202,7 +210,7 @@ fn entries_without_a_name_are_cleared_away() {
     image.services.insert(ServiceKey::new(addr("10.96.0.7"), Port::new(80), 6), Service { id: 9, ..web_with(1) });
     image.backends.insert(BackendKey::new(9, EndpointSet::Local, 3), backend("10.0.0.9"));
     image.backends.insert(slot(7), backend("10.0.0.9"));
-    image.members.insert(MemberKey::new(9, addr("10.0.0.9"), Port::new(8080)));
+    image.members.insert(MemberKey::new(9, addr("10.0.0.9"), Port::new(8080)), Member::default());
     let mut plan = Plan::adopt(image, Limits::default());
     update(&mut plan, &web(), &[web_port(&["10.0.0.1"])]);
     plan.finish_first_sync();
@@ -214,7 +222,7 @@ fn a_service_that_has_no_room_is_refused_and_the_others_go_on() {
     let mut plan = Plan::adopt(Image::default(), Limits { backends: 2, ..Limits::default() });
     assert_eq!(update(&mut plan, &web(), &[web_port(&["10.0.0.1", "10.0.0.2", "10.0.0.3"])]), []);
     let small = service_port("small", "", "10.96.0.2", vec![endpoint("10.0.0.4")]);
-    assert_eq!(update(&mut plan, &small.name.service, std::slice::from_ref(&small)).len(), 4);
+    assert_eq!(update(&mut plan, &small.name.service, std::slice::from_ref(&small)).len(), 5);
     let message = plan.refused().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(message.len(), 1);
     assert!(message[0].contains("default/web") && message[0].contains("BACKENDS"), "{message:?}");
@@ -346,4 +354,46 @@ proptest! {
         update(&mut from_scratch, &web(), &newest);
         prop_assert_eq!(View::of(&image), View::of(from_scratch.image()));
     }
+}
+
+#[test]
+fn an_address_is_looked_up_while_it_is_a_frontends_or_the_nodes() {
+    const NODE: u32 = address_flags::NODE | address_flags::NODE_PORT;
+    const CLUSTER_IP: u32 = address_flags::FRONTEND | address_flags::CLUSTER_IP;
+    let flags = |plan: &Plan, text| plan.image().addresses.get(&addr(text)).map(|address| address.flags);
+    let mut port = web_port(&[]);
+    let external =
+        |text| Frontend { kind: FrontendKind::ExternalIp, addr: ip(text), port: 80, protocol: Protocol::Tcp };
+    port.frontends.extend([
+        external("192.0.2.11"),
+        external("203.0.113.1"),
+        Frontend::node_port(Family::V4, 30080, Protocol::Tcp),
+    ]);
+    let mut plan = planned(&[port]);
+    plan.set_node_addresses(BTreeMap::from([(addr("192.0.2.11"), Address { flags: NODE })]));
+    assert_eq!(flags(&plan, "10.96.0.1"), Some(CLUSTER_IP));
+    assert_eq!(flags(&plan, "203.0.113.1"), Some(address_flags::FRONTEND));
+    assert_eq!(flags(&plan, "192.0.2.11"), Some(NODE | address_flags::FRONTEND));
+    assert_eq!(plan.image().addresses.len(), 3, "a node port has no address of its own");
+
+    plan.set_node_addresses(BTreeMap::new());
+    assert_eq!(flags(&plan, "192.0.2.11"), Some(address_flags::FRONTEND));
+    let second = service_port("second", "", "203.0.113.1", vec![]);
+    update(&mut plan, &second.name.service, std::slice::from_ref(&second));
+    update(&mut plan, &web(), &[]);
+    assert_eq!(flags(&plan, "203.0.113.1"), Some(CLUSTER_IP), "what another Service still has stays");
+    assert_eq!(plan.image().addresses.len(), 1);
+}
+
+#[test]
+fn a_starting_agent_keeps_the_nodes_addresses_until_it_knows_better() {
+    let mut before = planned(&[web_port(&[])]);
+    let node = |text| BTreeMap::from([(addr(text), Address { flags: address_flags::NODE })]);
+    before.set_node_addresses(node("192.0.2.11"));
+    let mut plan = Plan::adopt(before.image().clone(), Limits::default());
+    assert_eq!(update(&mut plan, &web(), &[web_port(&[])]), []);
+    assert_eq!(plan.node_addresses(), &node("192.0.2.11"));
+    plan.set_node_addresses(node("192.0.2.12"));
+    plan.finish_first_sync();
+    assert_eq!(plan.image().addresses.keys().collect::<Vec<_>>(), [&addr("10.96.0.1"), &addr("192.0.2.12")]);
 }

@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 
 use proxy_common::addr::{Addr, Family, Port, protocol};
-use proxy_common::drop::{Reason, Stop};
+use proxy_common::drop::Stop;
 use proxy_common::nat::{Hook, translate, translated};
 use proxy_common::packet;
 use proxy_common::plain::PlainTables;
 use proxy_common::tables::{
-    Backend, BackendKey, EndpointSet, FlowKey, FlowRecord, MemberKey, NodeAddress, Service, ServiceKey, backend_flags,
-    node_address_flags, service_flags,
+    Address, Backend, BackendKey, EndpointSet, FlowKey, FlowRecord, Member, MemberKey, Service, ServiceKey,
+    address_flags, backend_flags, member_flags, service_flags,
 };
 use proxy_common::wire::Tcp;
 
@@ -25,7 +25,7 @@ impl Subject for Plain {
     fn begin(story: &Story) -> Self {
         let node: Addr = node(story.ipv6).into();
         let mut tables = PlainTables { source: Some(node), ..PlainTables::default() };
-        tables.node_addresses.insert(node, NodeAddress { flags: node_address_flags::NODE_PORT });
+        tables.addresses.insert(node, Address { flags: address_flags::NODE | address_flags::NODE_PORT });
         let mut id = 0;
         for service in &story.services {
             for number in [protocol::TCP, protocol::UDP] {
@@ -52,7 +52,7 @@ impl Subject for Plain {
                 Outcome::Translated(Ends { src: socket(key.src, key.src_port), dst: socket(key.dst, key.dst_port) })
             }
             Err(Stop::NotOurs) => Outcome::Untouched,
-            Err(Stop::Drop(Reason::NoEndpoints | Reason::NoConnection)) => Outcome::Refused,
+            Err(Stop::Drop(reason)) if reason.is_refusal() => Outcome::Refused,
             Err(Stop::Drop(_)) => Outcome::Dropped,
         }
     }
@@ -72,17 +72,20 @@ fn put(tables: &mut PlainTables, id: u32, number: u8, service: &super::story::Se
     for (set, list) in [(EndpointSet::Cluster, &backends), (EndpointSet::Local, &local)] {
         for (slot, backend) in (0..).zip(list) {
             tables.backends.insert(BackendKey::new(id, set, slot), *backend);
-            tables.members.insert(MemberKey::new(id, backend.addr, backend.port));
+            let local = if backend.is_local() { member_flags::LOCAL | member_flags::ON_NODE } else { 0 };
+            let member = Member { flags: member_flags::CLUSTER | local };
+            tables.members.insert(MemberKey::new(id, backend.addr, backend.port), member);
         }
     }
-    let entry = |flags| Service { id, cluster: backends.len() as u32, local: local.len() as u32, flags };
+    let counts = (backends.len() as u32, local.len() as u32);
+    let entry = |flags| Service { id, cluster: counts.0, local: counts.1, flags, ..Service::default() };
     let only = |local_only: bool| if local_only { service_flags::LOCAL_ONLY } else { 0 };
     let cluster_ip: Addr = service.cluster_ip.ip().into();
     let key = ServiceKey::new(cluster_ip, Port::new(service.cluster_ip.port()), number);
-    tables.services.insert(key, entry(only(service.internal_local)));
+    tables.serve(key, entry(only(service.internal_local)));
     let key = ServiceKey::new(cluster_ip.family().any(), Port::new(service.node_port), number);
     let external = service_flags::EXTERNAL | service_flags::NODE_PORT | only(service.external_local);
-    tables.services.insert(key, entry(external));
+    tables.serve(key, entry(external));
 }
 
 fn parsed(packet: Packet) -> packet::Packet {

@@ -87,7 +87,11 @@ impl<'a> Reference<'a> {
         if let Some(flow) = self.flows.iter().find(|flow| flow.sent == packet.ends && flow.tcp == packet.tcp) {
             return exactly(Outcome::Translated(flow.received));
         }
-        let Some((service, external)) = self.service_at(packet) else { return exactly(Outcome::Untouched) };
+        let Some((service, external)) = self.service_at(packet) else {
+            // A ClusterIP is nobody else's: what no port of it takes is refused.
+            let refused = self.story.services.iter().any(|service| service.cluster_ip.ip() == packet.ends.dst.ip());
+            return exactly(if refused { Outcome::Refused } else { Outcome::Untouched });
+        };
         if !packet.opens {
             return exactly(Outcome::Refused);
         }

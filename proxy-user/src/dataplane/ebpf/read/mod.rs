@@ -7,15 +7,17 @@ mod error;
 mod links;
 mod table;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, Map, MapData, MapError, MapType, PerCpuArray};
 use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
 use proxy_common::tables::{
-    self, Backend, BackendKey, Device, FlowKey, FlowRecord, MemberKey, NodeAddress, Service, ServiceKey, ServiceName,
-    SocketKey, SocketPeer,
+    self, Address, Affinity, AffinityKey, Backend, BackendKey, Device, FlowKey, FlowRecord, Member, MemberKey, Service,
+    ServiceKey, ServiceName, SocketKey, SocketPeer, SourceRange,
 };
 
 pub use error::ReadError;
@@ -23,7 +25,8 @@ pub use links::{PinnedLink, links};
 pub use table::HashTable;
 
 use super::pins;
-use crate::plan::Image;
+use super::prefixes::prefixes;
+use crate::plan::{Image, SourcePrefix};
 
 /// The pinned tables of one `--bpffs` directory.
 pub struct Pinned {
@@ -31,8 +34,8 @@ pub struct Pinned {
     pub services: HashTable<ServiceKey, Service>,
     /// `BACKENDS`.
     pub backends: HashTable<BackendKey, Backend>,
-    /// `MEMBERS`; the value means nothing.
-    pub members: HashTable<MemberKey, u32>,
+    /// `MEMBERS`.
+    pub members: HashTable<MemberKey, Member>,
     /// `SERVICE_NAMES`.
     pub names: HashTable<u32, ServiceName>,
     /// `FLOWS`.
@@ -43,8 +46,12 @@ pub struct Pinned {
     pub sock_backend: HashTable<SocketKey, SocketPeer>,
     /// `SOCK_ORIGIN`.
     pub sock_origin: HashTable<SocketKey, SocketPeer>,
-    /// `NODE_ADDRESSES`.
-    pub node_addresses: HashTable<Addr, NodeAddress>,
+    /// `ADDRESSES`.
+    pub addresses: HashTable<Addr, Address>,
+    /// `AFFINITY`.
+    pub affinity: HashTable<AffinityKey, Affinity>,
+    /// `SOURCE_RANGES`.
+    pub source_ranges: LpmTrie<MapData, SourceRange, u32>,
     /// `DEVICES`, by interface index.
     pub devices: HashTable<u32, Device>,
     epoch: Array<MapData, u32>,
@@ -84,7 +91,14 @@ impl Pinned {
             flows_new: HashTable::open(&maps, tables::FLOWS_NEW, MapType::LruHash)?,
             sock_backend: HashTable::open(&maps, tables::SOCK_BACKEND, MapType::LruHash)?,
             sock_origin: HashTable::open(&maps, tables::SOCK_ORIGIN, MapType::LruHash)?,
-            node_addresses: HashTable::open(&maps, tables::NODE_ADDRESSES, MapType::Hash)?,
+            addresses: HashTable::open(&maps, tables::ADDRESSES, MapType::Hash)?,
+            affinity: HashTable::open(&maps, tables::AFFINITY, MapType::LruHash)?,
+            source_ranges: LpmTrie::try_from(Map::LpmTrie(table::checked::<Key<SourceRange>, u32>(
+                &maps,
+                tables::SOURCE_RANGES,
+                MapType::LpmTrie,
+            )?))
+            .map_err(|source| ReadError::read(tables::SOURCE_RANGES, source))?,
             devices: HashTable::open(&maps, tables::DEVICES, MapType::Hash)?,
             epoch: Array::try_from(Map::Array(table::checked::<u32, u32>(&maps, tables::EPOCH, MapType::Array)?))
                 .map_err(|source| ReadError::read(tables::EPOCH, source))?,
@@ -102,9 +116,16 @@ impl Pinned {
         Ok(Image {
             services: self.services.entries()?,
             backends: self.backends.entries()?,
-            members: self.members.keys()?,
+            members: self.members.entries()?,
             names: self.names.entries()?,
+            addresses: self.addresses.entries()?,
+            source_ranges: self.source_ranges()?,
         })
+    }
+
+    /// `SOURCE_RANGES`.
+    pub fn source_ranges(&self) -> Result<BTreeSet<SourcePrefix>, ReadError> {
+        prefixes(&self.source_ranges).map_err(|source| ReadError::read(tables::SOURCE_RANGES, source))
     }
 
     /// `EPOCH`: how often an endpoint left a Service.
@@ -128,7 +149,13 @@ impl Pinned {
             self.flows_new.fill()?,
             self.sock_backend.fill()?,
             self.sock_origin.fill()?,
-            self.node_addresses.fill()?,
+            self.addresses.fill()?,
+            self.affinity.fill()?,
+            Fill {
+                table: tables::SOURCE_RANGES.name,
+                entries: self.source_ranges()?.len() as u64,
+                limit: tables::SOURCE_RANGES.max_entries,
+            },
             self.devices.fill()?,
         ])
     }

@@ -10,7 +10,8 @@ use aya::programs::links::FdLink;
 use aya::programs::{CgroupAttachMode, CgroupSockAddr, CgroupSockAddrAttachType};
 use aya::util::nr_cpus;
 use aya_obj::generated::bpf_map_type::{
-    self, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY,
+    self, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LPM_TRIE, BPF_MAP_TYPE_LRU_HASH,
+    BPF_MAP_TYPE_PERCPU_ARRAY,
 };
 use aya_obj::generated::{bpf_attr, bpf_cmd};
 use aya_obj::maps::{LegacyMap, PinningType, bpf_map_def};
@@ -39,13 +40,15 @@ impl PinnedTables {
         fs::create_dir_all(pinned.maps()).unwrap();
         pinned.create::<ServiceKey, Service>(tables::SERVICES, BPF_MAP_TYPE_HASH);
         pinned.create::<BackendKey, Backend>(tables::BACKENDS, BPF_MAP_TYPE_HASH);
-        pinned.create::<MemberKey, u32>(tables::MEMBERS, BPF_MAP_TYPE_HASH);
+        pinned.create::<MemberKey, Member>(tables::MEMBERS, BPF_MAP_TYPE_HASH);
         pinned.create::<u32, ServiceName>(tables::SERVICE_NAMES, BPF_MAP_TYPE_HASH);
         pinned.create::<FlowKey, FlowRecord>(tables::FLOWS, BPF_MAP_TYPE_HASH);
         pinned.create::<FlowKey, FlowRecord>(tables::FLOWS_NEW, BPF_MAP_TYPE_LRU_HASH);
         pinned.create::<SocketKey, SocketPeer>(tables::SOCK_BACKEND, BPF_MAP_TYPE_LRU_HASH);
         pinned.create::<SocketKey, SocketPeer>(tables::SOCK_ORIGIN, BPF_MAP_TYPE_LRU_HASH);
-        pinned.create::<Addr, NodeAddress>(tables::NODE_ADDRESSES, BPF_MAP_TYPE_HASH);
+        pinned.create::<Addr, Address>(tables::ADDRESSES, BPF_MAP_TYPE_HASH);
+        pinned.create::<AffinityKey, Affinity>(tables::AFFINITY, BPF_MAP_TYPE_LRU_HASH);
+        pinned.create::<Key<SourceRange>, u32>(tables::SOURCE_RANGES, BPF_MAP_TYPE_LPM_TRIE);
         pinned.create::<u32, Device>(tables::DEVICES, BPF_MAP_TYPE_HASH);
         pinned.create::<u32, u32>(tables::EPOCH, BPF_MAP_TYPE_ARRAY);
         pinned.create::<u32, u64>(tables::DROPS, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -152,11 +155,11 @@ fn entries_are_read_as_they_were_written() {
     let pinned = PinnedTables::empty();
     let device = Device { ipv4: addr("10.0.0.1"), ipv6: addr("fd00::1"), flags: 1, netns: 5 };
     pinned.put(tables::DEVICES, [(7, device), (9, Device::default())]);
-    pinned.put(tables::NODE_ADDRESSES, [(addr("10.0.0.1"), NodeAddress { flags: 1 })]);
+    pinned.put(tables::ADDRESSES, [(addr("10.0.0.1"), Address { flags: 1 })]);
     pinned.put_epoch(42);
     let read = Pinned::open(pinned.bpffs()).unwrap();
     assert_eq!(read.devices.entries().unwrap().get(&7), Some(&device));
-    assert_eq!(read.node_addresses.keys().unwrap().into_iter().collect::<Vec<_>>(), [addr("10.0.0.1")]);
+    assert_eq!(read.addresses.keys().unwrap().into_iter().collect::<Vec<_>>(), [addr("10.0.0.1")]);
     assert_eq!(read.epoch().unwrap(), 42);
     assert!(read.flows_new.entries().unwrap().is_empty());
     let fill = read.fill().unwrap().into_iter().find(|fill| fill.table == "DEVICES");

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proxy_common::tables::{Backend, BackendKey, EndpointSet, MemberKey, Service, ServiceKey};
+use proxy_common::addr::Addr;
+use proxy_common::tables::{
+    Address, Backend, BackendKey, EndpointSet, Member, MemberKey, Service, ServiceKey, SourceRange,
+};
 
-use crate::plan::{Image, Write};
+use crate::plan::{Image, SourcePrefix, Write};
 
 const SETS: [EndpointSet; 2] = [EndpointSet::Cluster, EndpointSet::Local];
 
@@ -12,7 +15,9 @@ const SETS: [EndpointSet; 2] = [EndpointSet::Cluster, EndpointSet::Local];
 #[derive(PartialEq, Debug)]
 pub(super) struct View {
     frontends: BTreeMap<ServiceKey, (String, u32, [BTreeSet<Backend>; 2])>,
-    members: BTreeSet<(String, MemberKey)>,
+    members: BTreeMap<(String, MemberKey), Member>,
+    addresses: BTreeMap<Addr, Address>,
+    source_ranges: BTreeSet<(String, SourcePrefix)>,
     names: BTreeSet<String>,
     backends: usize,
 }
@@ -29,7 +34,16 @@ impl View {
                     (*key, (name(service.id), service.flags, SETS.map(|set| reach(image, service, set))))
                 })
                 .collect(),
-            members: image.members.iter().map(|key| (name(key.service), anonymous(key))).collect(),
+            members: image.members.iter().map(|(key, member)| ((name(key.service), anonymous(key)), *member)).collect(),
+            addresses: image.addresses.clone(),
+            source_ranges: image
+                .source_ranges
+                .iter()
+                .map(|key| {
+                    let range = SourceRange { service: 0, ..key.range };
+                    (name(key.range.service), SourcePrefix { range, ..*key })
+                })
+                .collect(),
             names: image.names.keys().map(|id| name(*id)).collect(),
             backends: image.backends.len(),
         }
@@ -90,7 +104,7 @@ pub(super) fn check_every_step(before: &Image, writes: &[Write]) -> Image {
         for service in now.services.values() {
             for backend in SETS.iter().flat_map(|set| reach(&now, service, *set)) {
                 let member = MemberKey::new(service.id, backend.addr, backend.port);
-                assert!(now.members.contains(&member), "{backend:?} is served but no member after {write:?}");
+                assert!(now.members.contains_key(&member), "{backend:?} is served but no member after {write:?}");
             }
         }
     }
