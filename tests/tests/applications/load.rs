@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use lab::Host;
-use lab::traffic::{Answer, Ask, Background};
+use lab::traffic::{Answer, Ask, Background, Failure};
+use lab::{Host, eventually};
 
 /// Pause between requests of one client.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -33,18 +33,45 @@ impl Load {
         first.map(|answer| answer.pod).map_err(|failure| anyhow!("{client}: {failure}"))
     }
 
+    /// Waits until the latest request of each client was answered by a pod.
+    pub(crate) fn wait_until_answered_by(&self, pod: &str) -> Result<()> {
+        for (client, background) in &self.0 {
+            let latest = || Ok(background.so_far()?.pop().map_or_else(String::new, answering));
+            eventually::<_, lab::Error>(&format!("who answers {client}"), &pod.to_owned(), latest)?;
+        }
+        Ok(())
+    }
+
+    /// Number of requests each client has made.
+    pub(crate) fn requests(&self) -> Result<Vec<usize>> {
+        self.0.iter().map(|(_, background)| Ok(background.so_far()?.len())).collect()
+    }
+
     /// The answers each client got, the first one first; an error unless every request of every client was answered.
     pub(crate) fn all_answered(self) -> Result<Vec<Vec<Answer>>> {
-        self.0.into_iter().map(|(client, background)| all_answered(&client, background)).collect()
+        let all = vec![0; self.0.len()];
+        self.all_answered_after(&all)
+    }
+
+    /// The same, but for the first requests of each client.
+    pub(crate) fn all_answered_after(self, first: &[usize]) -> Result<Vec<Vec<Answer>>> {
+        let clients = self.0.into_iter().zip(first);
+        clients.map(|((client, background), first)| all_answered(&client, background, *first)).collect()
     }
 }
 
-fn all_answered(client: &str, background: Background) -> Result<Vec<Answer>> {
+/// The pod that answered, or why none did.
+fn answering(outcome: Result<Answer, Failure>) -> String {
+    outcome.map_or_else(|failure| failure.to_string(), |answer| answer.pod)
+}
+
+fn all_answered(client: &str, background: Background, first: usize) -> Result<Vec<Answer>> {
     let outcomes = background.stop()?;
     let asked = outcomes.len();
-    let mut answers = Vec::with_capacity(asked);
+    ensure!(asked > first, "{client}: {asked} requests, none after the first {first}");
+    let mut answers = Vec::with_capacity(asked - first);
     let mut failures = Vec::new();
-    for (number, outcome) in outcomes.into_iter().enumerate() {
+    for (number, outcome) in outcomes.into_iter().enumerate().skip(first) {
         match outcome {
             Ok(answer) => answers.push(answer),
             Err(failure) => failures.push(format!("request {number}: {failure}")),

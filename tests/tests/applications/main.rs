@@ -3,6 +3,7 @@
 
 #[path = "../services/checksums.rs"]
 mod checksums;
+mod dns;
 mod guestbook;
 mod load;
 mod replace;
