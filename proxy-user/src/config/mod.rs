@@ -20,6 +20,11 @@ pub use error::ConfigError;
 pub(crate) use resolve::DEFAULT_BPFFS;
 pub use settings::Settings;
 
+use crate::model::NodePortAddresses;
+
+/// API group of the configuration.
+pub(crate) const GROUP: &str = "sluice.dev";
+
 /// What the agent works by.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
@@ -35,10 +40,18 @@ pub struct Config {
     pub devices: Vec<String>,
     /// Who gets Services translated at the socket.
     pub socket_lb: SocketLb,
+    /// Where node ports are served.
+    pub node_port_addresses: NodePortAddresses,
+    /// Node ports are served on `127.0.0.1` and `::1` too, where [`Config::node_port_addresses`] let them.
+    pub localhost_node_ports: bool,
+    /// `externalIPs` of Services are served.
+    pub allow_service_external_ips: bool,
     /// Where health is served.
     pub healthz_bind_address: BindAddress,
     /// Where metrics are served.
     pub metrics_bind_address: BindAddress,
+    /// Whether the agent ends when health or metrics can't be served there.
+    pub bind_address_hard_fail: bool,
     /// How log lines look.
     pub log_format: LogFormat,
     /// What the kernel programs log.
@@ -50,6 +63,13 @@ impl Config {
     #[must_use]
     pub fn to_yaml(&self) -> String {
         file::print(&Settings::from(self))
+    }
+
+    /// The same as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        #[expect(clippy::expect_used, reason = "strings, lists and unit variants always have a JSON form")]
+        serde_json::to_value(Settings::from(self)).expect("settings hold only strings, lists of strings and names")
     }
 }
 

@@ -71,7 +71,10 @@ impl PinnedTables {
             key_size: size_of::<K>() as u32,
             value_size: size_of::<V>() as u32,
             max_entries: table.max_entries,
-            map_flags: if map_type == BPF_MAP_TYPE_HASH { BPF_F_NO_PREALLOC } else { 0 },
+            map_flags: match map_type {
+                BPF_MAP_TYPE_HASH | BPF_MAP_TYPE_LPM_TRIE => BPF_F_NO_PREALLOC,
+                _ => 0,
+            },
             id: 0,
             pinning: PinningType::None,
         };
@@ -162,8 +165,8 @@ fn entries_are_read_as_they_were_written() {
     assert_eq!(read.addresses.keys().unwrap().into_iter().collect::<Vec<_>>(), [addr("10.0.0.1")]);
     assert_eq!(read.epoch().unwrap(), 42);
     assert!(read.flows_new.entries().unwrap().is_empty());
-    let fill = read.fill().unwrap().into_iter().find(|fill| fill.table == "DEVICES");
-    assert_eq!(fill, Some(Fill { table: "DEVICES", entries: 2, limit: 8192 }));
+    let fill = read.fill().unwrap().into_iter().find(|fill| fill.table == tables::DEVICES);
+    assert_eq!(fill, Some(Fill { table: tables::DEVICES, entries: 2, evicts: false }));
 }
 
 #[test]
