@@ -29,9 +29,8 @@ pub struct Services {
     from_scratch: bool,
     /// What was found in the tables and nobody has asked for since may still be there.
     leftovers: bool,
-    /// What is wrong with objects, for people, and whether that may have changed since it was put together.
-    errors: Arc<[String]>,
-    errors_are_old: bool,
+    /// What is wrong with objects, for people; `None` when that may have changed since it was put together.
+    errors: Option<Arc<[String]>>,
 }
 
 impl Services {
@@ -47,8 +46,7 @@ impl Services {
             complete: false,
             from_scratch: true,
             leftovers: true,
-            errors: Arc::default(),
-            errors_are_old: false,
+            errors: None,
         }
     }
 
@@ -56,7 +54,7 @@ impl Services {
     pub fn take(&mut self, events: Vec<ObjectEvent>, metrics: &Metrics) -> bool {
         for event in events {
             self.problems.record(&event);
-            self.errors_are_old |= can_alter_errors(&event);
+            self.errors.take_if(|_| can_alter_errors(&event));
             match event {
                 ObjectEvent::Change(change) => {
                     count(&change, metrics);
@@ -125,7 +123,7 @@ impl Services {
         let refused_before: BTreeSet<ServiceRef> = self.plan.refused().map(|refused| refused.service.clone()).collect();
         let services = std::mem::take(&mut self.pending).into_iter();
         let desired = services.map(|service| (service.clone(), self.cluster.service_ports(&service)));
-        self.errors_are_old |= !refused_before.is_empty();
+        self.errors.take_if(|_| !refused_before.is_empty());
         let mut writes = self.plan.set_node_addresses(self.node_addresses.clone());
         writes.extend(self.plan.update(&desired.collect()));
         if self.may_clear_leftovers() {
@@ -135,7 +133,7 @@ impl Services {
         for refused in self.plan.refused().filter(|refused| !refused_before.contains(&refused.service)) {
             tracing::error!("{refused}");
         }
-        self.errors_are_old |= self.plan.refused().next().is_some();
+        self.errors.take_if(|_| self.plan.refused().next().is_some());
         if whole {
             // Whoever wrote last may have ended between taking an endpoint out and saying so.
             writes.push(Write::AdvanceEpoch);
@@ -170,13 +168,13 @@ impl Services {
 
     /// What is wrong with objects at present, for people; the same list, not only an equal one, while nothing changed.
     pub(super) fn errors(&mut self) -> Arc<[String]> {
-        if std::mem::take(&mut self.errors_are_old) {
+        let errors = self.errors.get_or_insert_with(|| {
             let problems = self.problems.iter().map(|(_, error)| error.to_string());
             let conflicts = self.cluster.conflicts().map(|conflict| conflict.to_string());
             let refused = self.plan.refused().map(ToString::to_string);
-            self.errors = problems.chain(conflicts).chain(refused).collect();
-        }
-        self.errors.clone()
+            problems.chain(conflicts).chain(refused).collect()
+        });
+        errors.clone()
     }
 }
 
