@@ -52,17 +52,19 @@ Errors:      web.yaml: document 1: Service default/web: spec.ports: required
              b.yaml: bad
 Epoch:       0
 
-TABLE            ENTRIES   LIMIT
-SERVICES         0         262144
-BACKENDS         0         524288
-MEMBERS          0         524288
-SERVICE_NAMES    0         131072
-FLOWS            0         524288
-FLOWS_NEW        0         131072
-SOCK_BACKEND     0         32768
-SOCK_ORIGIN      0         65536
-NODE_ADDRESSES   0         4096
-DEVICES          1         8192
+TABLE           ENTRIES   LIMIT
+SERVICES        0         262144
+BACKENDS        0         524288
+MEMBERS         0         524288
+SERVICE_NAMES   0         131072
+FLOWS           0         524288
+FLOWS_NEW       0         131072
+SOCK_BACKEND    0         32768
+SOCK_ORIGIN     0         65536
+ADDRESSES       0         266240
+AFFINITY        0         65536
+SOURCE_RANGES   0         131072
+DEVICES         1         8192
 
 DROPPED       PACKETS
 NoEndpoints   {dropped}
@@ -92,4 +94,20 @@ fn where_nothing_is_pinned_the_kernel_has_no_part() {
     let status = Status { alive: false, agent: None, kernel: kernel(&bpffs).unwrap() };
     assert!(text(&status, &bpffs).unwrap().contains("nothing pinned"));
     assert_eq!(serde_json::to_value(&status).unwrap(), json!({ "alive": false }));
+}
+
+#[test]
+fn tables_that_are_nearly_full_are_warnings() {
+    let pinned = PinnedTables::empty();
+    let bpffs = Bpffs { bpffs: pinned.bpffs().into() };
+    let limit = tables::DEVICES.max_entries;
+    let four_fifths = (limit * 4).div_ceil(5);
+    pinned.put(tables::DEVICES, (1..four_fifths).map(|ifindex| (ifindex, Device::default())));
+    let status = || Status { alive: true, agent: Some(agent()), kernel: kernel(&bpffs).unwrap() };
+    assert!(!text(&status(), &bpffs).unwrap().contains("Warnings:"));
+    pinned.put(tables::DEVICES, [(four_fifths, Device::default())]);
+    let warning = format!("table DEVICES holds {four_fifths} of {limit} entries; when it is full new ones are refused");
+    let text = text(&status(), &bpffs).unwrap();
+    assert!(text.contains(&format!("Warnings:    {warning}\n")), "{text}");
+    assert_eq!(serde_json::to_value(status()).unwrap()["kernel"]["warnings"], json!([warning]));
 }
