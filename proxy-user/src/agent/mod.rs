@@ -23,7 +23,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use self::node_tables::NodeTables;
 use self::report::{Failed, Report};
-use self::services::Services;
+pub use self::services::Services;
 use crate::config::{BpfLogLevel, Config, SocketLb};
 use crate::dataplane::ebpf::read::Pinned;
 use crate::dataplane::ebpf::{Dataplane, Globals, Level, Options, TcMode};
@@ -130,10 +130,10 @@ impl Agent {
         let mut node_tables = NodeTables::default();
         let state = node.borrow().clone();
         node_tables.put(&mut dataplane, &state)?;
-        let mut services = Services::new(&config.node_name);
+        let mut services = Services::new(&config.node_name).with_config(&config);
         metrics.queued();
         services.take(events, metrics);
-        services.set_node_addresses(node_tables::addresses(&state));
+        services.set_node_addresses(&state.addresses);
         services.sync(&mut dataplane, metrics)?;
         NodeTables::attach(&mut dataplane, &state)?;
         node_tables.trim(&mut dataplane, &state)?;
@@ -208,7 +208,7 @@ impl Agent {
         self.servers.health.queued();
         self.servers.metrics.queued();
         let state = self.node.borrow_and_update().clone();
-        self.services.set_node_addresses(node_tables::addresses(&state));
+        self.services.set_node_addresses(&state.addresses);
         // Neither waits for the other: a pod's interface is served although a table is full.
         let services = self.services.sync(&mut self.dataplane, &self.servers.metrics);
         let node = self.node_tables.follow(&mut self.dataplane, &state);

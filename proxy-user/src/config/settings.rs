@@ -43,12 +43,12 @@ pub struct Settings {
     #[arg(long, value_name = "WHO")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socket_lb: Option<SocketLb>,
-    /// Ranges (CIDR) of the node's addresses that node ports are served on, or primary: the Node's first InternalIP of each
-    /// family; may be given more than once [default: all addresses]
+    /// Range of the node's addresses that node ports are served on, or primary: the internal address of each family that
+    /// its Node object has; may be given more than once [default: all addresses]
     #[arg(long = "nodeport-addresses", value_name = "CIDR", value_delimiter = ',')]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_port_addresses: Option<Vec<String>>,
-    /// Serve node ports on 127.0.0.1 and ::1, where --nodeport-addresses let them [default: true]
+    /// Serve node ports on loopback addresses too, where --nodeport-addresses let them [default: true]
     #[arg(long = "localhost-nodeports", value_name = "BOOL")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub localhost_node_ports: Option<bool>,

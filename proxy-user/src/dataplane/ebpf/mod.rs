@@ -107,7 +107,13 @@ impl Dataplane {
 
     /// Entries written and deleted so far, of every table.
     #[must_use]
-    pub const fn writes(&self) -> u64 {
+    pub fn writes(&self) -> u64 {
+        self.writes_by_table().iter().map(|(_, writes)| writes).sum()
+    }
+
+    /// The same by the names of the tables.
+    #[must_use]
+    pub const fn writes_by_table(&self) -> [(&'static str, u64); 8] {
         self.tables.writes()
     }
 

@@ -407,7 +407,7 @@ fn a_new_address_of_the_node_affects_the_services_whose_ranges_it_enters() {
     let ranged = |name, address, range: &str| {
         let load_balancer_source_ranges = vec![range.parse().unwrap()];
         let load_balancer_ips = vec![ip("203.0.113.1")];
-        Object::Service(Service { load_balancer_source_ranges, load_balancer_ips, ..service(name, &[address]) })
+        Object::Service(Service { load_balancer_ips, load_balancer_source_ranges, ..service(name, &[address]) })
     };
     let mut cluster = cluster(vec![
         ranged("near", "10.96.0.1", "192.0.2.0/24"),

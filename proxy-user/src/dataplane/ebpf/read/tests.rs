@@ -64,18 +64,16 @@ impl PinnedTables {
     }
 
     fn create<K, V>(&self, table: Table, map_type: bpf_map_type) {
-        // What is not filled needs no memory, except in an LRU map, which takes all of its own in advance. A trie knows no
-        // other way.
+        // What is not filled needs no memory, except in an LRU map, which takes all of its own in advance.
         const BPF_F_NO_PREALLOC: u32 = 1;
         let definition = bpf_map_def {
             map_type: map_type as u32,
             key_size: size_of::<K>() as u32,
             value_size: size_of::<V>() as u32,
             max_entries: table.max_entries,
-            map_flags: if [BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LPM_TRIE].contains(&map_type) {
-                BPF_F_NO_PREALLOC
-            } else {
-                0
+            map_flags: match map_type {
+                BPF_MAP_TYPE_HASH | BPF_MAP_TYPE_LPM_TRIE => BPF_F_NO_PREALLOC,
+                _ => 0,
             },
             id: 0,
             pinning: PinningType::None,
