@@ -2,6 +2,7 @@
 
 mod cleanup;
 mod cli;
+mod health;
 mod interfaces;
 mod manifests;
 mod restart;
