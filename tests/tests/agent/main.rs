@@ -5,5 +5,6 @@ mod cli;
 mod interfaces;
 mod manifests;
 mod restart;
+mod settings;
 mod start_up;
 mod support;
