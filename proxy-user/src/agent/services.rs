@@ -2,21 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
 use proxy_common::addr::{Addr, Family};
 use proxy_common::tables::Address;
 
+use super::latency::{Latency, Trigger};
+use super::told::Told;
 use crate::config::Config;
 use crate::dataplane::ebpf::Dataplane;
-use crate::model::{Change, Cluster, Eligible, Kind, NodePortAddresses, ServiceRef};
+use crate::model::{Change, Cluster, Eligible, Kind, NodePortAddresses, Object, ServiceRef};
 use crate::objects::{ObjectEvent, Problems};
 use crate::plan::{Image, Limits, NodePorts, Plan, TableFull, Write};
 use crate::serve::Metrics;
 
 /// What is known of the cluster, and what the tables hold of it.
-pub(super) struct Services {
+#[derive(Debug)]
+pub struct Services {
     cluster: Cluster,
     plan: Plan,
     problems: Problems,
@@ -28,6 +32,10 @@ pub(super) struct Services {
     /// The addresses of type `InternalIP` that its Node object has.
     internal_ips: Vec<IpAddr>,
     /// What the node's addresses are to the programs.
+    /// Services that were last written, or tried to be, and that the kernel isn't known to have yet.
+    written: BTreeSet<ServiceRef>,
+    told: Told,
+    latency: Latency,
     node_addresses: BTreeMap<Addr, Address>,
     /// The source has told everything there was at the start.
     complete: bool,
@@ -35,11 +43,15 @@ pub(super) struct Services {
     from_scratch: bool,
     /// What was found in the tables and nobody has asked for since may still be there.
     leftovers: bool,
+    /// What is wrong with objects, for people, and whether that may have changed since it was put together.
+    errors: Arc<[String]>,
+    errors_are_old: bool,
 }
 
 impl Services {
-    /// Knows nothing yet, of the cluster nor of the tables.
-    pub(super) fn new(node_name: &str) -> Self {
+    /// Knows nothing yet, of the cluster nor of the tables; `node_name` is the Node whose endpoints are local.
+    #[must_use]
+    pub fn new(node_name: &str) -> Self {
         Self {
             cluster: Cluster::new(node_name),
             plan: Plan::adopt(Image::default(), Limits::default()),
@@ -48,10 +60,15 @@ impl Services {
             node_ports: NodePorts { addresses: NodePortAddresses::All, localhost: true },
             interfaces: BTreeSet::new(),
             internal_ips: Vec::new(),
+            written: BTreeSet::new(),
+            told: Told::default(),
+            latency: Latency::new(),
             node_addresses: BTreeMap::new(),
             complete: false,
             from_scratch: true,
             leftovers: true,
+            errors: Arc::default(),
+            errors_are_old: false,
         }
     }
 
@@ -62,14 +79,18 @@ impl Services {
         Self { cluster: self.cluster.with_external_ips(config.allow_service_external_ips), node_ports, ..self }
     }
 
-    /// Takes events in; whether the tables are to be changed for them.
-    pub(super) fn take(&mut self, events: Vec<ObjectEvent>, metrics: &Metrics) -> bool {
+    /// Takes events in; returns whether the tables are to be changed for them.
+    pub fn take(&mut self, events: Vec<ObjectEvent>, metrics: &Metrics) -> bool {
         for event in events {
             self.problems.record(&event);
+            self.errors_are_old |= can_alter_errors(&event);
             match event {
                 ObjectEvent::Change(change) => {
                     count(&change, metrics);
-                    self.pending.extend(self.cluster.apply(change));
+                    let trigger = Trigger::from(&change);
+                    let affected = self.cluster.apply(change);
+                    self.latency.changed(trigger, &affected);
+                    self.pending.extend(affected);
                 }
                 ObjectEvent::Synced => self.complete = true,
                 ObjectEvent::Problem(problem) => tracing::error!("{}", problem.error),
@@ -112,17 +133,42 @@ impl Services {
     }
 
     /// Brings the tables to what the objects ask for.
-    pub(super) fn sync(&mut self, dataplane: &mut Dataplane, metrics: &Metrics) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// Not all of it is in the kernel; the next sync reads the tables and compares all.
+    pub fn sync(&mut self, dataplane: &mut Dataplane, metrics: &Metrics) -> anyhow::Result<()> {
         if !self.is_due() {
             return Ok(());
         }
         let started = Instant::now();
         let done = self.write(dataplane);
         metrics.synced(started.elapsed(), done.is_ok());
+        if done.is_ok() {
+            self.confirm(metrics);
+        }
         done
     }
 
+    /// The kernel has all that was written. A Service that a table has no room for is served as it was before, so that is
+    /// what is told of it: no load balancer is sent to a node that doesn't know the Service.
+    fn confirm(&mut self, metrics: &Metrics) {
+        let refused: BTreeSet<&ServiceRef> = self.plan.refused().map(|refused| &refused.service).collect();
+        for service in std::mem::take(&mut self.written).iter().filter(|service| !refused.contains(service)) {
+            self.told.update(&self.cluster, service);
+        }
+        self.latency.applied(metrics);
+    }
+
     fn write(&mut self, dataplane: &mut Dataplane) -> anyhow::Result<()> {
+        let writes = self.writes(dataplane)?;
+        self.carry_out(dataplane, &writes)
+    }
+
+    /// First half of a sync: what leads the tables to what the objects ask for.
+    ///
+    /// # Errors
+    /// The tables are to be read and can't be.
+    pub fn writes(&mut self, dataplane: &Dataplane) -> anyhow::Result<Vec<Write>> {
         let whole = self.from_scratch;
         if whole {
             self.plan = Plan::adopt(dataplane.read_image()?, Limits::default());
@@ -132,8 +178,10 @@ impl Services {
         // Until the kernel has all of it.
         self.from_scratch = true;
         let refused_before: BTreeSet<ServiceRef> = self.plan.refused().map(|refused| refused.service.clone()).collect();
+        self.written.extend(self.pending.iter().chain(&refused_before).cloned());
         let services = std::mem::take(&mut self.pending).into_iter();
         let desired = services.map(|service| (service.clone(), self.cluster.service_ports(&service)));
+        self.errors_are_old |= !refused_before.is_empty();
         let mut writes = self.plan.set_node_addresses(self.node_addresses.clone());
         writes.extend(self.plan.update(&desired.collect()));
         if self.may_clear_leftovers() {
@@ -143,13 +191,32 @@ impl Services {
         for refused in self.plan.refused().filter(|refused| !refused_before.contains(&refused.service)) {
             tracing::error!("{refused}");
         }
+        self.errors_are_old |= self.plan.refused().next().is_some();
         if whole {
             // Whoever wrote last may have ended between taking an endpoint out and saying so.
             writes.push(Write::AdvanceEpoch);
         }
-        dataplane.apply(&writes).context("the tables of Services")?;
+        Ok(writes)
+    }
+
+    /// Second half: has the kernel take them.
+    ///
+    /// # Errors
+    /// The kernel refused one; the next sync reads the tables and compares all.
+    pub fn carry_out(&mut self, dataplane: &mut Dataplane, writes: &[Write]) -> anyhow::Result<()> {
+        dataplane.apply(writes).context("the tables of Services")?;
         self.from_scratch = false;
         Ok(())
+    }
+
+    /// What is told of Services that the kernel has.
+    pub(super) const fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// What is known of the cluster.
+    pub(super) const fn cluster(&self) -> &Cluster {
+        &self.cluster
     }
 
     /// Services that are served.
@@ -167,13 +234,17 @@ impl Services {
         self.plan.refused()
     }
 
-    /// What is wrong with objects at present, for people.
-    pub(super) fn errors(&self) -> Vec<String> {
-        let problems = self.problems.iter().map(|(_, error)| error.to_string());
-        let conflicts = self.cluster.conflicts().map(|conflict| conflict.to_string());
-        let remarks = self.cluster.remarks().map(|remark| remark.to_string());
-        let refused = self.refused().map(ToString::to_string);
-        problems.chain(conflicts).chain(remarks).chain(refused).chain(self.unserved_node_ports()).collect()
+    /// What is wrong with objects at present, for people; the same list, not only an equal one, while nothing changed.
+    pub(super) fn errors(&mut self) -> Arc<[String]> {
+        if std::mem::take(&mut self.errors_are_old) {
+            let problems = self.problems.iter().map(|(_, error)| error.to_string());
+            let conflicts = self.cluster.conflicts().map(|conflict| conflict.to_string());
+            let remarks = self.cluster.remarks().map(|remark| remark.to_string());
+            let refused = self.plan.refused().map(ToString::to_string);
+            let errors = problems.chain(conflicts).chain(remarks).chain(refused);
+            self.errors = errors.chain(self.unserved_node_ports()).collect();
+        }
+        self.errors.clone()
     }
 
     /// Families that have node ports and no address to serve them on, because it isn't known.
@@ -190,6 +261,20 @@ impl Services {
                 self.cluster.node_name()
             )
         })
+    }
+}
+
+/// Conflicts come of Services, remarks also of Nodes and of whether there are slices. What has no room is known after the plan only.
+const fn can_alter_errors(event: &ObjectEvent) -> bool {
+    match event {
+        ObjectEvent::Change(Change::Apply(object)) => {
+            matches!(object, Object::Service(_) | Object::Node(_) | Object::EndpointSlice(_))
+        }
+        ObjectEvent::Change(Change::Delete(object)) => {
+            matches!(object.kind, Kind::Service | Kind::Node | Kind::EndpointSlice)
+        }
+        ObjectEvent::Problem(_) | ObjectEvent::Resolved(_) => true,
+        ObjectEvent::Synced => false,
     }
 }
 

@@ -64,6 +64,10 @@ pub struct Settings {
     #[arg(long, value_name = "ADDRESS")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics_bind_address: Option<String>,
+    /// End when health or metrics can't be served there, instead of trying again [default: false]
+    #[arg(long, value_name = "BOOL")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bind_address_hard_fail: Option<bool>,
     /// How log lines look [default: text]
     #[arg(long, value_name = "FORMAT")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,6 +111,7 @@ impl Settings {
             allow_service_external_ips: self.allow_service_external_ips.or(fallback.allow_service_external_ips),
             healthz_bind_address: self.healthz_bind_address.or(fallback.healthz_bind_address),
             metrics_bind_address: self.metrics_bind_address.or(fallback.metrics_bind_address),
+            bind_address_hard_fail: self.bind_address_hard_fail.or(fallback.bind_address_hard_fail),
             log_format: self.log_format.or(fallback.log_format),
             bpf_log_level: self.bpf_log_level.or(fallback.bpf_log_level),
         }
@@ -129,6 +134,7 @@ impl From<&Config> for Settings {
             allow_service_external_ips: Some(config.allow_service_external_ips),
             healthz_bind_address: Some(config.healthz_bind_address.to_string()),
             metrics_bind_address: Some(config.metrics_bind_address.to_string()),
+            bind_address_hard_fail: Some(config.bind_address_hard_fail),
             log_format: Some(config.log_format),
             bpf_log_level: Some(config.bpf_log_level),
         }

@@ -8,6 +8,7 @@ use proxy_common::addr::Family;
 
 use super::claims::Claims;
 use super::endpoints::{from_groups, unique};
+use super::pods::Pods;
 use super::selectors::Selectors;
 use super::service::family;
 use super::topology::{Here, Hint};
@@ -37,7 +38,7 @@ pub struct Cluster {
     /// Slice -> its Service: a slice may move to another one.
     slice_services: HashMap<ObjectRef, ServiceRef>,
     endpoints: HashMap<ServiceRef, Endpoints>,
-    pods: HashMap<String, BTreeMap<String, Pod>>,
+    pods: Pods,
     namespaces: BTreeMap<String, Namespace>,
     nodes: BTreeMap<String, Node>,
 }
@@ -58,7 +59,7 @@ impl Cluster {
             slices: HashMap::new(),
             slice_services: HashMap::new(),
             endpoints: HashMap::new(),
-            pods: HashMap::new(),
+            pods: Pods::default(),
             namespaces: BTreeMap::new(),
             nodes: BTreeMap::new(),
         }
@@ -204,7 +205,7 @@ impl Cluster {
 
     fn remove_service(&mut self, id: &ServiceRef) -> BTreeSet<ServiceRef> {
         let Some(service) = self.services.remove(id) else { return BTreeSet::new() };
-        self.selectors.remove(&service);
+        self.selectors.remove(&service.id);
         self.remarkable.remove(id);
         let mut affected = self.claims.remove(&service);
         affected.insert(service.id);
@@ -248,22 +249,17 @@ impl Cluster {
     }
 
     fn put_pod(&mut self, pod: Pod) -> BTreeSet<ServiceRef> {
-        let mut affected = self.served_by(&pod);
-        let pods = self.pods.entry(pod.namespace.clone()).or_default();
-        if pods.get(&pod.name) == Some(&pod) {
+        if self.pods.get(&pod.namespace, &pod.name) == Some(&pod) {
             return BTreeSet::new();
         }
-        let old = pods.insert(pod.name.clone(), pod);
+        let mut affected = self.served_by(&pod);
+        let old = self.pods.insert(pod);
         affected.extend(old.iter().flat_map(|old| self.served_by(old)));
         affected
     }
 
     fn remove_pod(&mut self, object: &ObjectRef) -> BTreeSet<ServiceRef> {
-        let Some(pods) = self.pods.get_mut(&object.namespace) else { return BTreeSet::new() };
-        let old = pods.remove(&object.name);
-        if pods.is_empty() {
-            self.pods.remove(&object.namespace);
-        }
+        let old = self.pods.remove(&object.namespace, &object.name);
         old.map(|old| self.served_by(&old)).unwrap_or_default()
     }
 
@@ -310,8 +306,7 @@ impl Cluster {
         } else if let Some(endpoints) = self.endpoints.get(&service.id) {
             from_groups(endpoints.subsets.iter(), wanted, &self.here)
         } else {
-            let pods = self.pods.get(&service.id.namespace).into_iter().flat_map(BTreeMap::values);
-            let selected = pods.filter(|pod| !pod.finished && pod.is_selected_by(&service.selector));
+            let selected = self.pods.selected_by(service).filter(|pod| !pod.finished);
             unique(selected.filter_map(|pod| self.pod_endpoint(service, port, of, pod)).collect())
         }
     }

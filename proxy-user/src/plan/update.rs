@@ -153,7 +153,7 @@ impl Plan {
         for (port, desired) in ports {
             let id = if self.ports.contains_key(&port.name) { 0 } else { self.next_id() };
             let planned = self.ports.entry(port.name.clone()).or_insert_with(|| {
-                self.journal.push(Write::PutName(id, name::to_table(&port.name)));
+                self.journal.push(Write::PutName(id, Box::new(name::to_table(&port.name))));
                 PlannedPort::new(id)
             });
             planned.put(desired, &mut self.journal);

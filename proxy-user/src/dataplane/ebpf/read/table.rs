@@ -10,7 +10,8 @@ use aya::Pod;
 use aya::maps::{MapData, MapType};
 use proxy_common::tables::Table;
 
-use super::{Fill, ReadError};
+use super::ReadError;
+use crate::dataplane::Fill;
 use crate::dataplane::ebpf::batch;
 
 /// A pinned hash map (plain or LRU). Kernel programs write while we read: an entry is whole, but entries come and go
@@ -18,12 +19,14 @@ use crate::dataplane::ebpf::batch;
 pub struct HashTable<K, V> {
     table: Table,
     map: MapData,
+    evicts: bool,
     layout: PhantomData<(K, V)>,
 }
 
 impl<K: Pod + Ord, V: Pod> HashTable<K, V> {
     pub(super) fn open(maps: &Path, table: Table, map_type: MapType) -> Result<Self, ReadError> {
-        Ok(Self { table, map: checked::<K, V>(maps, table, map_type)?, layout: PhantomData })
+        let map = checked::<K, V>(maps, table, map_type)?;
+        Ok(Self { table, map, evicts: map_type == MapType::LruHash, layout: PhantomData })
     }
 
     /// Every entry.
@@ -38,8 +41,9 @@ impl<K: Pod + Ord, V: Pod> HashTable<K, V> {
 
     /// How full the table is.
     pub fn fill(&self) -> Result<Fill, ReadError> {
-        let entries = self.read::<Vec<_>>()?.len() as u64;
-        Ok(Fill { table: self.table.name, entries, limit: self.table.max_entries })
+        let entries = batch::count::<K, V>(self.map.fd().as_fd());
+        let entries = entries.map_err(|source| ReadError::read(self.table, source.into()))?;
+        Ok(Fill { table: self.table, entries, evicts: self.evicts })
     }
 
     fn read<C: FromIterator<(K, V)>>(&self) -> Result<C, ReadError> {
