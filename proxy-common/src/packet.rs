@@ -2,8 +2,9 @@
 
 use crate::addr::{Addr, Family, Port, protocol};
 use crate::drop::Reason;
+use crate::sctp;
 use crate::tables::FlowKey;
-use crate::wire::{Bytes, Icmp, Ipv4, Ipv6, Ipv6Extension, Ports, Tcp};
+use crate::wire::{Bytes, Icmp, Ipv4, Ipv6, Ipv6Extension, Ipv6Fragment, Ports, Sctp, SctpChunk, Tcp, Udp};
 
 /// `EtherType` of IPv4, as it lies in memory.
 pub const ETH_P_IP: u16 = 0x0800_u16.to_be();
@@ -23,7 +24,7 @@ pub struct Packet {
     pub family: Family,
     /// What it is.
     pub kind: Kind,
-    /// TCP flags; 0 otherwise.
+    /// TCP flags, or those that stand for an SCTP packet ([`sctp::flags`]); 0 otherwise.
     pub tcp_flags: u8,
     /// Time to live or hop limit.
     pub ttl: u8,
@@ -31,23 +32,43 @@ pub struct Packet {
     pub l3: u32,
     /// Offset of the header after IP's.
     pub l4: u32,
-    /// For an ICMP error, offset of the quoted TCP or UDP header; 0 otherwise.
+    /// For an ICMP error, offset of the quoted transport header; 0 otherwise.
     pub inner_l4: u32,
+    /// How much of a datagram it is.
+    pub part: Part,
+    /// Identification of a fragment, as it lies in the packet; 0 in a whole datagram.
+    pub fragment_id: u32,
+    /// The protocol that identifies a fragment's datagram beside that: 0 in IPv6.
+    pub fragment_protocol: u32,
 }
 
 /// Kind of packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// TCP segment or UDP datagram.
+    /// TCP segment, UDP datagram or SCTP packet.
     Transport,
-    /// ICMP or ICMPv6 error about a TCP segment or UDP datagram.
+    /// ICMP or ICMPv6 error about one.
     IcmpError,
-    /// Neither: of no flow, but it may be meant for an address that only a Service has.
+    /// A fragment without the start of its datagram: it has no ports until [`crate::fragment::recall`] gives it some.
+    Fragment,
+    /// None of these: of no flow, but it may be meant for an address that only a Service has.
     Other,
 }
 
+/// How much of a datagram a packet is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Part {
+    /// All of it.
+    #[default]
+    Whole,
+    /// Its start, with the transport header.
+    First,
+    /// What follows.
+    Later,
+}
+
 impl Packet {
-    /// Opens a TCP connection.
+    /// Opens a TCP connection or an SCTP association.
     #[inline(always)]
     #[must_use]
     pub const fn is_syn(&self) -> bool {
@@ -58,7 +79,7 @@ impl Packet {
     #[inline(always)]
     #[must_use]
     pub fn opens(&self) -> bool {
-        matches!(self.kind, Kind::Transport) && (self.key.protocol != u32::from(protocol::TCP) || self.is_syn())
+        matches!(self.kind, Kind::Transport) && (self.key.protocol == u32::from(protocol::UDP) || self.is_syn())
     }
 }
 
@@ -71,30 +92,36 @@ struct Network {
     ttl: u8,
     /// Length with options or extension headers.
     length: u32,
-    /// Not the first fragment: no transport header.
-    later_fragment: bool,
+    part: Part,
+    fragment_id: u32,
+    fragment_protocol: u32,
 }
 
-/// Reads a packet whose IP header begins at `l3`. `None` for what no decision is about: what isn't IP, later fragments,
-/// errors about what is none of a flow, neighbour discovery.
+/// Reads a packet whose IP header begins at `l3`. `None` for what no decision is about: what isn't IP, errors
+/// about what is none of a flow, neighbour discovery.
 ///
 /// # Errors
 /// [`Reason::Malformed`] when headers are cut short, [`Reason::MappedAddress`] for IPv6 with an IPv4-mapped address.
 #[inline(always)]
 pub fn parse(bytes: &(impl Bytes + ?Sized), ethertype: u16, l3: u32) -> Result<Option<Packet>, Reason> {
     let Some(network) = network(bytes, ethertype, l3)? else { return Ok(None) };
-    if network.later_fragment {
-        return Ok(None);
-    }
     let l4 = l3 + network.length;
+    if matches!(network.part, Part::Later) {
+        return Ok(Some(Packet { kind: Kind::Fragment, ..other(&network, l3, l4) }));
+    }
     match network.protocol {
         protocol::TCP => {
             let tcp: Tcp = bytes.header(l4).ok_or(Reason::Malformed)?;
             Ok(Some(transport(&network, Ports { src: tcp.src_port, dst: tcp.dst_port }, tcp.flags, l3, l4)))
         }
         protocol::UDP => {
+            let udp: Udp = bytes.header(l4).ok_or(Reason::Malformed)?;
+            Ok(Some(transport(&network, Ports { src: udp.src_port, dst: udp.dst_port }, 0, l3, l4)))
+        }
+        protocol::SCTP => {
             let ports: Ports = bytes.header(l4).ok_or(Reason::Malformed)?;
-            Ok(Some(transport(&network, ports, 0, l3, l4)))
+            let chunk: SctpChunk = bytes.header(l4 + Sctp::LEN).ok_or(Reason::Malformed)?;
+            Ok(Some(transport(&network, ports, sctp::flags(chunk.kind), l3, l4)))
         }
         protocol::ICMP | protocol::ICMPV6 => icmp(bytes, &network, ethertype, l3, l4),
         _ => Ok(Some(other(&network, l3, l4))),
@@ -117,6 +144,9 @@ fn transport(network: &Network, ports: Ports, tcp_flags: u8, l3: u32, l4: u32) -
         l3,
         l4,
         inner_l4: 0,
+        part: network.part,
+        fragment_id: network.fragment_id,
+        fragment_protocol: network.fragment_protocol,
     }
 }
 
@@ -149,21 +179,12 @@ fn icmp(
     let inner_l3 = l4 + Icmp::LEN;
     // What is quoted badly is no error of a flow of ours, and no reason to drop it.
     let Ok(Some(inner)) = network(bytes, ethertype, inner_l3) else { return Ok(None) };
-    if inner.later_fragment || (inner.protocol != protocol::TCP && inner.protocol != protocol::UDP) {
+    if matches!(inner.part, Part::Later) || !matches!(inner.protocol, protocol::TCP | protocol::UDP | protocol::SCTP) {
         return Ok(None);
     }
     let inner_l4 = inner_l3 + inner.length;
     let Some(ports) = bytes.header::<Ports>(inner_l4) else { return Ok(None) };
-    Ok(Some(Packet {
-        key: key(&inner, ports).reversed(),
-        family: outer.family,
-        kind: Kind::IcmpError,
-        tcp_flags: 0,
-        ttl: outer.ttl,
-        l3,
-        l4,
-        inner_l4,
-    }))
+    Ok(Some(Packet { key: key(&inner, ports).reversed(), kind: Kind::IcmpError, inner_l4, ..other(outer, l3, l4) }))
 }
 
 /// What an ICMP message is for.
@@ -199,6 +220,15 @@ fn network(bytes: &(impl Bytes + ?Sized), ethertype: u16, l3: u32) -> Result<Opt
 }
 
 #[inline(always)]
+const fn part(offset: u16, more: bool) -> Part {
+    match (offset, more) {
+        (0, false) => Part::Whole,
+        (0, true) => Part::First,
+        _ => Part::Later,
+    }
+}
+
+#[inline(always)]
 fn ipv4(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
     let header: Ipv4 = bytes.header(l3).ok_or(Reason::Malformed)?;
     if header.length() < Ipv4::LEN {
@@ -211,7 +241,9 @@ fn ipv4(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
         protocol: header.protocol,
         ttl: header.ttl,
         length: header.length(),
-        later_fragment: header.fragment_offset() != 0,
+        part: part(header.fragment_offset(), header.more_fragments()),
+        fragment_id: u32::from(header.id),
+        fragment_protocol: u32::from(header.protocol),
     })
 }
 
@@ -224,7 +256,8 @@ fn ipv6(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
     }
     let mut next = header.next_header;
     let mut length = Ipv6::LEN;
-    let mut later_fragment = false;
+    let mut found = Part::Whole;
+    let mut fragment_id = 0;
     let mut i = 0;
     while i < MAX_EXTENSIONS {
         i += 1;
@@ -241,11 +274,25 @@ fn ipv6(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
             (false, 44) => 8,
             (false, _) => (u32::from(extension.length) + 2) * 4,
         };
-        if next == 44 && u16::from_be(extension.fragment) >> 3 != 0 {
-            later_fragment = true;
-            break;
+        if next == 44 {
+            let fragment: Ipv6Fragment = bytes.header(l3 + length - Ipv6Fragment::LEN).ok_or(Reason::Malformed)?;
+            found = part(fragment.offset(), fragment.more());
+            fragment_id = fragment.id;
+            if matches!(found, Part::Later) {
+                break;
+            }
         }
         next = extension.next_header;
     }
-    Ok(Network { family: Family::V6, src, dst, protocol: next, ttl: header.hop_limit, length, later_fragment })
+    Ok(Network {
+        family: Family::V6,
+        src,
+        dst,
+        protocol: next,
+        ttl: header.hop_limit,
+        length,
+        part: found,
+        fragment_id,
+        fragment_protocol: 0,
+    })
 }

@@ -28,8 +28,10 @@ mod programs;
 mod teardown;
 pub mod topology;
 pub mod traffic;
+mod wait;
 
 pub use agent::{Agent, AgentOptions, SocketLb};
+pub use cli::EndpointSet;
 pub use cluster::Cluster;
 pub use error::{Error, Result};
 pub use family::{Addresses, Family};
@@ -41,3 +43,4 @@ pub use node::Node;
 pub use options::{Attachment, Builder};
 pub use pod::Pod;
 pub use process::Process;
+pub use wait::{LIMIT, eventually};
