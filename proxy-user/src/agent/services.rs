@@ -32,11 +32,11 @@ pub struct Services {
     /// The addresses of type `InternalIP` that its Node object has.
     internal_ips: Vec<IpAddr>,
     /// What the node's addresses are to the programs.
+    node_addresses: BTreeMap<Addr, Address>,
     /// Services that were last written, or tried to be, and that the kernel isn't known to have yet.
     written: BTreeSet<ServiceRef>,
     told: Told,
     latency: Latency,
-    node_addresses: BTreeMap<Addr, Address>,
     /// The source has told everything there was at the start.
     complete: bool,
     /// The tables are to be read and compared as a whole: at the start, and after the kernel took a plan in part.
@@ -264,7 +264,8 @@ impl Services {
     }
 }
 
-/// Conflicts come of Services, remarks also of Nodes and of whether there are slices. What has no room is known after the plan only.
+/// Conflicts come of Services, remarks also of Nodes and of whether there are slices. What has no room is known after the
+/// plan only.
 const fn can_alter_errors(event: &ObjectEvent) -> bool {
     match event {
         ObjectEvent::Change(Change::Apply(object)) => {

@@ -6,5 +6,6 @@ mod health;
 mod interfaces;
 mod manifests;
 mod restart;
+mod settings;
 mod start_up;
 mod support;

@@ -1,6 +1,7 @@
 //! Traffic of Services with real sockets: pods, nodes and an outside client, over both ways of attaching pods, with and
 //! without socket programs, IPv4 and IPv6, TCP and UDP.
 
+mod by_client;
 mod checksums;
 mod client;
 mod cluster_ip;
