@@ -1,6 +1,6 @@
 //! The agent's servers, as a kubelet on its node, a load balancer or a scraper asks them.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -36,9 +36,15 @@ pub(crate) fn ask(from: &Host, to: SocketAddr, path: &str) -> Result<Option<Answ
     from.inside(|| {
         let Ok(mut stream) = TcpStream::connect_timeout(&to, LIMIT) else { return Ok(None) };
         stream.set_read_timeout(Some(LIMIT))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n\r\n")?;
         let mut text = String::new();
-        stream.read_to_string(&mut text)?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n\r\n");
+        match stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_string(&mut text)) {
+            // A port that closes resets what it hadn't accepted yet.
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+                return Ok(None);
+            }
+            done => done?,
+        };
         let (head, body) = text.split_once("\r\n\r\n").with_context(|| format!("no HTTP: {text:?}"))?;
         let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
         let code = code.with_context(|| format!("no status code: {head:?}"))?;
