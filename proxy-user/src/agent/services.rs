@@ -43,9 +43,8 @@ pub struct Services {
     from_scratch: bool,
     /// What was found in the tables and nobody has asked for since may still be there.
     leftovers: bool,
-    /// What is wrong with objects, for people, and whether that may have changed since it was put together.
-    errors: Arc<[String]>,
-    errors_are_old: bool,
+    /// What is wrong with objects, for people; `None` since that may have changed.
+    errors: Option<Arc<[String]>>,
 }
 
 impl Services {
@@ -67,8 +66,7 @@ impl Services {
             complete: false,
             from_scratch: true,
             leftovers: true,
-            errors: Arc::default(),
-            errors_are_old: false,
+            errors: None,
         }
     }
 
@@ -83,7 +81,9 @@ impl Services {
     pub fn take(&mut self, events: Vec<ObjectEvent>, metrics: &Metrics) -> bool {
         for event in events {
             self.problems.record(&event);
-            self.errors_are_old |= can_alter_errors(&event);
+            if can_alter_errors(&event) {
+                self.errors = None;
+            }
             match event {
                 ObjectEvent::Change(change) => {
                     count(&change, metrics);
@@ -181,7 +181,6 @@ impl Services {
         self.written.extend(self.pending.iter().chain(&refused_before).cloned());
         let services = std::mem::take(&mut self.pending).into_iter();
         let desired = services.map(|service| (service.clone(), self.cluster.service_ports(&service)));
-        self.errors_are_old |= !refused_before.is_empty();
         let mut writes = self.plan.set_node_addresses(self.node_addresses.clone());
         writes.extend(self.plan.update(&desired.collect()));
         if self.may_clear_leftovers() {
@@ -191,7 +190,9 @@ impl Services {
         for refused in self.plan.refused().filter(|refused| !refused_before.contains(&refused.service)) {
             tracing::error!("{refused}");
         }
-        self.errors_are_old |= self.plan.refused().next().is_some();
+        if !refused_before.is_empty() || self.plan.refused().next().is_some() {
+            self.errors = None;
+        }
         if whole {
             // Whoever wrote last may have ended between taking an endpoint out and saying so.
             writes.push(Write::AdvanceEpoch);
@@ -236,15 +237,16 @@ impl Services {
 
     /// What is wrong with objects at present, for people; the same list, not only an equal one, while nothing changed.
     pub(super) fn errors(&mut self) -> Arc<[String]> {
-        if std::mem::take(&mut self.errors_are_old) {
-            let problems = self.problems.iter().map(|(_, error)| error.to_string());
-            let conflicts = self.cluster.conflicts().map(|conflict| conflict.to_string());
-            let remarks = self.cluster.remarks().map(|remark| remark.to_string());
-            let refused = self.plan.refused().map(ToString::to_string);
-            let errors = problems.chain(conflicts).chain(remarks).chain(refused);
-            self.errors = errors.chain(self.unserved_node_ports()).collect();
+        if let Some(errors) = &self.errors {
+            return errors.clone();
         }
-        self.errors.clone()
+        let problems = self.problems.iter().map(|(_, error)| error.to_string());
+        let conflicts = self.cluster.conflicts().map(|conflict| conflict.to_string());
+        let remarks = self.cluster.remarks().map(|remark| remark.to_string());
+        let refused = self.plan.refused().map(ToString::to_string);
+        let errors = problems.chain(conflicts).chain(remarks).chain(refused);
+        let errors: Arc<[String]> = errors.chain(self.unserved_node_ports()).collect();
+        self.errors.insert(errors).clone()
     }
 
     /// Families that have node ports and no address to serve them on, because it isn't known.

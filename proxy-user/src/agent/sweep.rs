@@ -37,6 +37,6 @@ fn tell(swept: Swept, metrics: &Metrics) {
     metrics.set_table(&Fill { table: FLOWS, entries: established, evicts: false });
     metrics.set_table(&Fill { table: FLOWS_NEW, entries: half_open, evicts: true });
     // Each flow has two records.
-    metrics.flows.set(((established + half_open) / 2).saturating_sub(removed).cast_signed());
+    metrics.flows.set(established.midpoint(half_open).saturating_sub(removed).cast_signed());
     tracing::debug!(established, half_open, removed, "swept the flows");
 }
