@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::build::file;
 use crate::family::{Addresses, Family};
+use crate::topology;
 
 /// What a slice says of an endpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +28,10 @@ pub struct Endpoint {
     pub addresses: Addresses,
     /// What it is in.
     pub condition: Condition,
+    /// Names of the nodes it is meant for.
+    pub for_nodes: Vec<&'static str>,
+    /// Names of the zones it is meant for.
+    pub for_zones: Vec<&'static str>,
 }
 
 /// The slices of a Service.
@@ -62,11 +67,26 @@ impl Slices {
 }
 
 impl Endpoint {
+    /// One with the addresses of `index` on a node, meant for all.
+    #[must_use]
+    pub fn new(node: u8, index: u8, condition: Condition) -> Self {
+        Self {
+            node: format!("node{node}"),
+            addresses: topology::pod(node, index),
+            condition,
+            for_nodes: Vec::new(),
+            for_zones: Vec::new(),
+        }
+    }
+
     fn of(&self, family: Family) -> Value {
+        let names = |names: &[&str]| names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>();
+        let hints = json!({"forNodes": names(&self.for_nodes), "forZones": names(&self.for_zones)});
         json!({
             "addresses": [self.addresses.of(family)],
             "nodeName": self.node,
             "conditions": self.condition.to_json(),
+            "hints": hints,
         })
     }
 }

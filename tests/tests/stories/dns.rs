@@ -12,8 +12,9 @@ use lab::{Cluster, Family, Host, Lab};
 use serde_json::json;
 
 use crate::load::Load;
+use crate::protocol::{Protocol, pods};
 use crate::replace::end_when_drained;
-use crate::story::{everywhere, from_example, http, on_nodes, pods, udp};
+use crate::story::{everywhere, from_example, on_nodes};
 
 const CLIENTS: [&str; 2] = ["client-node1", "client-node2"];
 const BACKENDS: [&str; 2] = ["coredns-1", "coredns-2"];
@@ -32,7 +33,11 @@ fn name_server_answers_over_udp_and_tcp() -> Result<()> {
         for (client, family) in resolvers(cluster)? {
             let to = cluster.cluster_ip("kube-dns", family)?;
             let ask = Ask::new(to).times(MANY);
-            for answers in [udp(client, &ask)?, udp(client, &ask.clone().unconnected())?, http(client, &ask)?] {
+            for answers in [
+                Protocol::Udp.answers(client, &ask)?,
+                Protocol::Udp.answers(client, &ask.clone().unconnected())?,
+                Protocol::Tcp.answers(client, &ask)?,
+            ] {
                 assert_eq!(pods(&answers), BTreeSet::from(BACKENDS), "{client} {to}");
                 assert!(answers.iter().all(|answer| answer.peername == to), "{client} {answers:?}");
             }
@@ -131,7 +136,7 @@ fn load(cluster: &Cluster) -> Result<Load> {
     Ok(load)
 }
 
-/// With a new pod. The old one says that it is not ready before it ends, as CoreDNS does with `lameduck`: until then a
+/// With a new pod. The old one says that it is not ready before it ends, as `CoreDNS` does with `lameduck`: until then a
 /// resolver may go on with it.
 fn replace(cluster: &mut Cluster, old: &str, new: &str, node: u8) -> Result<()> {
     let mut manifest = pod(new, "", node, 53);

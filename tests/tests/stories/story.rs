@@ -1,11 +1,9 @@
 //! The configurations in which every story has to be true.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, anyhow};
-use lab::traffic::{Answer, Ask, Failure};
-use lab::{Attachment, Cluster, Host, Lab, SocketLb};
+use anyhow::{Context as _, Result};
+use lab::{Attachment, Cluster, Lab, SocketLb};
 
 use crate::checksums;
 
@@ -41,24 +39,4 @@ pub(crate) fn on_nodes(
         }
     }
     Ok(())
-}
-
-/// The answers to HTTP requests, one for each.
-pub(crate) fn http(host: &Host, ask: &Ask) -> Result<Vec<Answer>> {
-    answers(host, ask, host.http_each(ask)?)
-}
-
-/// The answers to UDP requests, one for each.
-pub(crate) fn udp(host: &Host, ask: &Ask) -> Result<Vec<Answer>> {
-    answers(host, ask, host.udp_each(ask)?)
-}
-
-fn answers(host: &Host, ask: &Ask, outcomes: Vec<Result<Answer, Failure>>) -> Result<Vec<Answer>> {
-    let outcomes = outcomes.into_iter();
-    outcomes.map(|outcome| outcome.map_err(|failure| anyhow!("{host}: {failure}; {ask:?}"))).collect()
-}
-
-/// Who answered.
-pub(crate) fn pods(answers: &[Answer]) -> BTreeSet<&str> {
-    answers.iter().map(|answer| answer.pod.as_str()).collect()
 }

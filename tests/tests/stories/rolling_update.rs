@@ -4,7 +4,7 @@ use anyhow::Result;
 use lab::manifests::build::{HTTP, client, file, http, on_nodes, pod, service};
 use lab::manifests::{Condition, Endpoint, Slices};
 use lab::traffic::Ask;
-use lab::{Cluster, Family, Host, Lab, topology};
+use lab::{Cluster, Family, Host, Lab};
 
 use crate::load::Load;
 use crate::replace::end_when_drained;
@@ -123,11 +123,8 @@ impl Deployment {
     }
 
     fn publish(&self, lab: &Lab) -> Result<()> {
-        let endpoint = |(replica, condition): &(Replica, Condition)| Endpoint {
-            node: format!("node{}", replica.node()),
-            addresses: topology::pod(replica.node(), replica.index()),
-            condition: *condition,
-        };
+        let endpoint =
+            |(replica, condition): &(Replica, Condition)| Endpoint::new(replica.node(), replica.index(), *condition);
         let endpoints: Vec<_> = self.0.iter().map(endpoint).collect();
         for service in SERVICES {
             let ports = vec![("http", "TCP", HTTP)];

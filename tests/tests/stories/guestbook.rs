@@ -7,8 +7,9 @@ use lab::traffic::Ask;
 use lab::{Cluster, Family};
 
 use crate::load::Load;
+use crate::protocol::{Protocol, pods};
 use crate::replace::end_when_drained;
-use crate::story::{everywhere, http, pods};
+use crate::story::everywhere;
 
 const FRONTENDS: [&str; 3] = ["frontend-1", "frontend-2", "frontend-3"];
 const FOLLOWERS: [&str; 2] = ["redis-follower-1", "redis-follower-2"];
@@ -23,9 +24,9 @@ fn frontends_write_to_the_leader_and_read_from_every_follower() -> Result<()> {
             let followers = cluster.cluster_ip("redis-follower", family)?;
             for frontend in FRONTENDS {
                 let frontend = cluster.pod(frontend)?;
-                let written = http(frontend, &Ask::new(leader).times(4).send(2_000))?;
+                let written = Protocol::Tcp.answers(frontend, &Ask::new(leader).times(4).send(2_000))?;
                 assert_eq!(pods(&written), BTreeSet::from(["redis-leader-1"]));
-                let read = http(frontend, &Ask::new(followers).times(MANY).receive(2_000))?;
+                let read = Protocol::Tcp.answers(frontend, &Ask::new(followers).times(MANY).receive(2_000))?;
                 assert_eq!(pods(&read), BTreeSet::from(FOLLOWERS));
                 for answer in written.iter().chain(&read) {
                     assert_eq!(answer.client.ip(), frontend.addresses().of(family), "Redis sees who asks: {answer:?}");
@@ -42,7 +43,7 @@ fn visitors_reach_every_frontend_through_any_node() -> Result<()> {
         for family in Family::BOTH {
             for node in ["node1", "node2"] {
                 let to = cluster.node_port(node, "frontend", family)?;
-                let answers = http(cluster.lab().client(), &Ask::new(to).times(MANY))?;
+                let answers = Protocol::Tcp.answers(cluster.lab().client(), &Ask::new(to).times(MANY))?;
                 assert_eq!(pods(&answers), BTreeSet::from(FRONTENDS), "{to}");
             }
         }

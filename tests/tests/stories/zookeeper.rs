@@ -1,4 +1,4 @@
-//! A StatefulSet: pods that know each other by a headless Service, and a Service for clients.
+//! A `StatefulSet`: pods that know each other by a headless Service, and a Service for clients.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -8,7 +8,8 @@ use lab::traffic::Ask;
 use lab::{Cluster, EndpointSet, Family, Host};
 
 use crate::load::Load;
-use crate::story::{everywhere, http, pods};
+use crate::protocol::{Protocol, pods};
+use crate::story::everywhere;
 
 const ENSEMBLE: [&str; 3] = ["zk-0", "zk-1", "zk-2"];
 const CLIENTS: [&str; 2] = ["client-node1", "client-node2"];
@@ -91,6 +92,6 @@ fn each_client_sees(cluster: &Cluster, servers: &[&str]) -> Result<()> {
 
 /// The servers that many new connections of a client reach.
 fn answering(cluster: &Cluster, client: &Host, family: Family) -> Result<BTreeSet<String>> {
-    let answers = http(client, &Ask::new(cluster.cluster_ip("zk-cs", family)?).times(MANY))?;
+    let answers = Protocol::Tcp.answers(client, &Ask::new(cluster.cluster_ip("zk-cs", family)?).times(MANY))?;
     Ok(pods(&answers).into_iter().map(ToOwned::to_owned).collect())
 }
