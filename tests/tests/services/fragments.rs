@@ -24,7 +24,7 @@ fn long_datagrams_are_answered_by_as_long_ones() -> Result<()> {
             for client in client::everybody(cluster)? {
                 let mut ways = client::all_ways(cluster, &client, "only-node2", family)?;
                 ways.push(cluster.node_port("node1", "only-node1", family)?);
-                // By its loopback interface a node sends such a datagram whole, and forbids to cut it.
+                // To itself a node sends such a datagram whole, and forbids to cut it.
                 ways.retain(|to| !client.owns(to.ip()));
                 for to in ways {
                     Protocol::Udp.answers(client.host, &Ask::new(to).send(length).unconnected())?;
@@ -43,11 +43,14 @@ fn ipv4_packets_that_may_be_cut_pass_narrow_links_without_a_word() -> Result<()>
                 for service in ["only-node1", "only-node2"] {
                     let node = service.trim_start_matches("only-");
                     let to = cluster.node_port(node, service, Family::V4)?;
-                    Protocol::Udp.answers(client.host, &Ask::new(to).send(LONG[0]).unconnected())?;
+                    if !client.owns(to.ip()) {
+                        Protocol::Udp.answers(client.host, &Ask::new(to).send(LONG[0]).unconnected())?;
+                    }
                 }
             }
             let (node, pod) = (cluster.lab().node("node2")?, cluster.pod("web-2")?);
             node.set_mtu(&pod.host_device(), NARROW - 50)?;
+            pod.set_mtu("eth0", NARROW - 50)?;
             let to = cluster.node_port("node2", "only-node2", Family::V4)?;
             Protocol::Udp.answers(cluster.lab().client(), &Ask::new(to).send(LONG[0]).unconnected())?;
             Ok(())
@@ -97,9 +100,9 @@ fn socket(host: &Host, family: Family) -> Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Fragments of a datagram of 4,000 bytes, the last first.
+/// Fragments of a datagram, the last first. Its number is that of its source port: no datagram in one story has another's.
 fn reversed(from: SocketAddr, to: SocketAddr, payload: &[u8]) -> Result<Vec<Vec<u8>>> {
-    let mut fragments = cut(&raw::udp(from, to, payload)?, 77, 1_024);
+    let mut fragments = cut(&raw::udp(from, to, payload)?, from.port() ^ to.port(), 1_024);
     fragments.reverse();
     Ok(fragments)
 }
