@@ -13,7 +13,7 @@ mod serve;
 mod socket;
 mod udp;
 
-pub(crate) use http::is_ok;
+pub(crate) use ask::get_from;
 
 pub use ask::{Background, BackgroundPing};
 pub use job::{Ask, Ending, Job, Ping, Serve};
