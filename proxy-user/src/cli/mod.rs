@@ -5,10 +5,13 @@
 
 mod agent;
 mod cleanup;
+mod clock;
 mod completion;
 mod doctor;
 mod get;
+mod names;
 mod output;
+mod reason;
 mod status;
 mod version;
 

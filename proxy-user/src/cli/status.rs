@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Bpffs;
+use super::names::non_empty;
 use super::output::{self, Format};
 use crate::dataplane::ebpf::read::{self, Pinned, ReadError};
 use crate::status::{Agent, AgentStatus};
@@ -146,10 +147,6 @@ fn agent_lines(agent: &AgentStatus) -> Vec<Vec<String>> {
     let title = |index| if index == 0 { "Errors:" } else { "" };
     lines.extend(agent.errors.iter().enumerate().map(|(index, error)| pair(title(index), error)));
     lines
-}
-
-fn non_empty(text: String) -> String {
-    if text.is_empty() { "<none>".into() } else { text }
 }
 
 fn pair(title: &str, value: &str) -> Vec<String> {

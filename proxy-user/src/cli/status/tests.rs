@@ -52,17 +52,19 @@ Errors:      web.yaml: document 1: Service default/web: spec.ports: required
              b.yaml: bad
 Epoch:       0
 
-TABLE            ENTRIES   LIMIT
-SERVICES         0         262144
-BACKENDS         0         524288
-MEMBERS          0         524288
-SERVICE_NAMES    0         131072
-FLOWS            0         524288
-FLOWS_NEW        0         131072
-SOCK_BACKEND     0         32768
-SOCK_ORIGIN      0         65536
-NODE_ADDRESSES   0         4096
-DEVICES          1         8192
+TABLE           ENTRIES   LIMIT
+SERVICES        0         262144
+BACKENDS        0         524288
+MEMBERS         0         524288
+SERVICE_NAMES   0         131072
+FLOWS           0         524288
+FLOWS_NEW       0         131072
+SOCK_BACKEND    0         32768
+SOCK_ORIGIN     0         65536
+ADDRESSES       0         266240
+AFFINITY        0         65536
+SOURCE_RANGES   0         131072
+DEVICES         1         8192
 
 DROPPED       PACKETS
 NoEndpoints   {dropped}

@@ -71,7 +71,11 @@ impl PinnedTables {
             key_size: size_of::<K>() as u32,
             value_size: size_of::<V>() as u32,
             max_entries: table.max_entries,
-            map_flags: if map_type == BPF_MAP_TYPE_HASH { BPF_F_NO_PREALLOC } else { 0 },
+            map_flags: if map_type == BPF_MAP_TYPE_HASH || map_type == BPF_MAP_TYPE_LPM_TRIE {
+                BPF_F_NO_PREALLOC
+            } else {
+                0
+            },
             id: 0,
             pinning: PinningType::None,
         };
@@ -94,6 +98,15 @@ impl PinnedTables {
         let mut map = HashMap::<_, K, V>::try_from(map).unwrap();
         for (key, value) in entries {
             map.insert(key, value, 0).unwrap();
+        }
+    }
+
+    /// Lets the networks use frontends with source ranges.
+    pub(crate) fn put_source_ranges(&self, prefixes: impl IntoIterator<Item = SourcePrefix>) {
+        let data = MapData::from_pin(self.maps().join(tables::SOURCE_RANGES.name)).unwrap();
+        let mut ranges = LpmTrie::<_, SourceRange, u32>::try_from(Map::LpmTrie(data)).unwrap();
+        for SourcePrefix { range, bits } in prefixes {
+            ranges.insert(&Key::new(bits, range), 0, 0).unwrap();
         }
     }
 
@@ -159,6 +172,7 @@ fn entries_are_read_as_they_were_written() {
     pinned.put_epoch(42);
     let read = Pinned::open(pinned.bpffs()).unwrap();
     assert_eq!(read.devices.entries().unwrap().get(&7), Some(&device));
+    assert_eq!((read.devices.get(&7).unwrap(), read.devices.get(&8).unwrap()), (Some(device), None));
     assert_eq!(read.addresses.keys().unwrap().into_iter().collect::<Vec<_>>(), [addr("10.0.0.1")]);
     assert_eq!(read.epoch().unwrap(), 42);
     assert!(read.flows_new.entries().unwrap().is_empty());
