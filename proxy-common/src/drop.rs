@@ -80,6 +80,13 @@ impl Reason {
         self as u32
     }
 
+    /// The sender is told that nobody serves it (TCP reset, ICMP port unreachable, `ECONNREFUSED`).
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_refusal(self) -> bool {
+        matches!(self, Self::NoEndpoints | Self::NoConnection | Self::NoSuchPort)
+    }
+
     /// The name in metrics and in the CLI.
     #[must_use]
     pub const fn name(self) -> &'static str {

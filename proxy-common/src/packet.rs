@@ -13,11 +13,11 @@ pub const ETH_P_IPV6: u16 = 0x86dd_u16.to_be();
 /// Most IPv6 extension headers we look behind. RFC 8200, 4.1 lists seven at the most; more is no honest packet.
 const MAX_EXTENSIONS: u32 = 7;
 
-/// A TCP segment, a UDP datagram, or an ICMP error about one.
+/// An IP packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Packet {
     /// The packet's addresses and ports. For an ICMP error: those of the packet it is about, reversed; it travels in
-    /// the same direction of the same flow as a packet with these.
+    /// the same direction of the same flow as a packet with these. Ports are 0 in [`Kind::Other`].
     pub key: FlowKey,
     /// IP version.
     pub family: Family,
@@ -29,7 +29,7 @@ pub struct Packet {
     pub ttl: u8,
     /// Offset of the IP header.
     pub l3: u32,
-    /// Offset of the TCP, UDP or ICMP header.
+    /// Offset of the header after IP's.
     pub l4: u32,
     /// For an ICMP error, offset of the quoted TCP or UDP header; 0 otherwise.
     pub inner_l4: u32,
@@ -42,6 +42,8 @@ pub enum Kind {
     Transport,
     /// ICMP or ICMPv6 error about a TCP segment or UDP datagram.
     IcmpError,
+    /// Neither: of no flow, but it may be meant for an address that only a Service has.
+    Other,
 }
 
 impl Packet {
@@ -73,8 +75,8 @@ struct Network {
     later_fragment: bool,
 }
 
-/// Reads a packet whose IP header begins at `l3`. `None` for one that no Service can mean: other protocols, later
-/// fragments, ICMP that is no error.
+/// Reads a packet whose IP header begins at `l3`. `None` for what no decision is about: what isn't IP, later fragments,
+/// errors about what is none of a flow, neighbour discovery.
 ///
 /// # Errors
 /// [`Reason::Malformed`] when headers are cut short, [`Reason::MappedAddress`] for IPv6 with an IPv4-mapped address.
@@ -94,9 +96,14 @@ pub fn parse(bytes: &(impl Bytes + ?Sized), ethertype: u16, l3: u32) -> Result<O
             let ports: Ports = bytes.header(l4).ok_or(Reason::Malformed)?;
             Ok(Some(transport(&network, ports, 0, l3, l4)))
         }
-        protocol::ICMP | protocol::ICMPV6 => icmp_error(bytes, &network, ethertype, l3, l4),
-        _ => Ok(None),
+        protocol::ICMP | protocol::ICMPV6 => icmp(bytes, &network, ethertype, l3, l4),
+        _ => Ok(Some(other(&network, l3, l4))),
     }
+}
+
+#[inline(always)]
+fn other(network: &Network, l3: u32, l4: u32) -> Packet {
+    Packet { kind: Kind::Other, ..transport(network, Ports { src: 0, dst: 0 }, 0, l3, l4) }
 }
 
 #[inline(always)]
@@ -126,7 +133,7 @@ fn key(network: &Network, ports: Ports) -> FlowKey {
 
 /// Errors quote the start of the packet they are about (RFC 792; RFC 4443, 2.4).
 #[inline(always)]
-fn icmp_error(
+fn icmp(
     bytes: &(impl Bytes + ?Sized),
     outer: &Network,
     ethertype: u16,
@@ -134,8 +141,10 @@ fn icmp_error(
     l4: u32,
 ) -> Result<Option<Packet>, Reason> {
     let icmp: Icmp = bytes.header(l4).ok_or(Reason::Malformed)?;
-    if !is_error(outer.family, outer.protocol, icmp.kind) {
-        return Ok(None);
+    match meaning(outer.family, outer.protocol, icmp.kind) {
+        Meaning::Query => return Ok(Some(other(outer, l3, l4))),
+        Meaning::Link => return Ok(None),
+        Meaning::Error => {}
     }
     let inner_l3 = l4 + Icmp::LEN;
     // What is quoted badly is no error of a flow of ours, and no reason to drop it.
@@ -157,13 +166,26 @@ fn icmp_error(
     }))
 }
 
+/// What an ICMP message is for.
+enum Meaning {
+    /// It reports about a packet. Nobody may be told of an error about it (RFC 1122, 3.2.2; RFC 4443, 2.4 (e)).
+    Error,
+    /// It belongs to the link: neighbour discovery (RFC 4861), which comes before any address is reached, and redirects.
+    Link,
+    /// It asks, or answers to that.
+    Query,
+}
+
 #[inline(always)]
-fn is_error(family: Family, protocol: u8, kind: u8) -> bool {
-    match family {
-        // Destination unreachable, time exceeded, parameter problem.
-        Family::V4 => protocol == protocol::ICMP && (kind == 3 || kind == 11 || kind == 12),
+fn meaning(family: Family, protocol: u8, kind: u8) -> Meaning {
+    match (family, protocol, kind) {
+        // Destination unreachable, time exceeded, parameter problem; source quench (no more, RFC 6633) and redirect.
+        (Family::V4, protocol::ICMP, 3 | 11 | 12) => Meaning::Error,
+        (Family::V4, protocol::ICMP, 4 | 5) => Meaning::Link,
         // The lower half of the types are errors (RFC 4443, 2.1).
-        Family::V6 => protocol == protocol::ICMPV6 && kind < 128,
+        (Family::V6, protocol::ICMPV6, 0..128) => Meaning::Error,
+        (Family::V6, protocol::ICMPV6, 133..=137) => Meaning::Link,
+        _ => Meaning::Query,
     }
 }
 

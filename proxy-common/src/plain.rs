@@ -13,11 +13,11 @@ use ipnetwork::IpNetwork;
 use crate::addr::Addr;
 use crate::drop::Reason;
 use crate::flow::State;
-use crate::nat::{Added, FlowEntry, FlowTables, Routes, Sockets};
+use crate::nat::{Added, FlowEntry, FlowTables, Routes, Sockets, SourcePorts};
 use crate::service::ServiceTables;
 use crate::tables::{
     Address, Affinity, AffinityKey, Backend, BackendKey, FlowKey, FlowRecord, Member, MemberKey, Service, ServiceKey,
-    address_flags, service_flags,
+    SourcePortKey, address_flags, service_flags,
 };
 
 /// Every table that a decision looks at. What a look-up misses in the kernel is a public field here, to be set up.
@@ -43,6 +43,8 @@ pub struct PlainTables {
     pub flows_new: RefCell<BTreeMap<FlowKey, PlainEntry>>,
     /// Most entries of `FLOWS`, and of `FLOWS_NEW`.
     pub room: Option<usize>,
+    /// `SOURCE_PORTS`.
+    pub source_ports: RefCell<BTreeMap<SourcePortKey, u32>>,
     /// Address that source translation finds; `None`: no route.
     pub source: Option<Addr>,
     /// Packets that a socket waits for, the node's or the client's.
@@ -167,6 +169,22 @@ impl FlowTables for PlainTables {
     }
     fn remove_half_open(&self, key: &FlowKey) {
         self.flows_new.borrow_mut().remove(key);
+    }
+}
+
+impl SourcePorts for PlainTables {
+    fn next_port(&self, key: &SourcePortKey) -> Option<u32> {
+        self.source_ports.borrow().get(key).copied()
+    }
+    fn set_next_port(&self, key: &SourcePortKey, next: u32) {
+        self.source_ports.borrow_mut().insert(*key, next);
+    }
+    fn repeat<F: FnMut() -> bool>(&self, most: u32, mut step: F) {
+        for _ in 0..most {
+            if step() {
+                break;
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use proxy_common::drop::Reason;
 use proxy_common::packet::Packet;
 use proxy_common::tables::{
     self, Address, Affinity, AffinityKey, Backend, BackendKey, Device, FlowKey, FlowRecord, Member, MemberKey, Service,
-    ServiceKey, ServiceName, SocketKey, SocketPeer, SourceRange,
+    ServiceKey, ServiceName, SocketKey, SocketPeer, SourcePortKey, SourceRange,
 };
 
 // Without preallocation a hash costs memory for what it holds. An element that is removed under a reader stays readable,
@@ -33,6 +33,9 @@ pub(crate) static FLOWS: HashMap<FlowKey, FlowRecord> =
 #[map]
 pub(crate) static FLOWS_NEW: LruHashMap<FlowKey, FlowRecord> =
     LruHashMap::with_max_entries(tables::FLOWS_NEW.max_entries, 0);
+#[map]
+pub(crate) static SOURCE_PORTS: LruHashMap<SourcePortKey, u32> =
+    LruHashMap::with_max_entries(tables::SOURCE_PORTS.max_entries, 0);
 #[map]
 pub(crate) static SOCK_BACKEND: LruHashMap<SocketKey, SocketPeer> =
     LruHashMap::with_max_entries(tables::SOCK_BACKEND.max_entries, 0);

@@ -1,19 +1,23 @@
 //! The shared decisions' look-ups, on the maps.
 
 use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
+use aya_ebpf::cty::c_void;
 use aya_ebpf::helpers::bpf_get_prandom_u32;
+use aya_ebpf::helpers::generated::bpf_loop;
 use aya_ebpf::maps::lpm_trie::Key;
 use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
 use proxy_common::flow::State;
-use proxy_common::nat::{Added, FlowEntry, FlowTables};
+use proxy_common::nat::{Added, FlowEntry, FlowTables, SourcePorts};
 use proxy_common::service::ServiceTables;
 use proxy_common::tables::{
     Address, Affinity, AffinityKey, Backend, BackendKey, FlowKey, FlowRecord, Member, MemberKey, Service, ServiceKey,
-    SourceRange,
+    SourcePortKey, SourceRange,
 };
 
-use crate::maps::{ADDRESSES, AFFINITY, BACKENDS, EPOCH, FLOWS, FLOWS_NEW, MEMBERS, SERVICES, SOURCE_RANGES};
+use crate::maps::{
+    ADDRESSES, AFFINITY, BACKENDS, EPOCH, FLOWS, FLOWS_NEW, MEMBERS, SERVICES, SOURCE_PORTS, SOURCE_RANGES,
+};
 
 /// The pinned maps.
 #[derive(Clone, Copy)]
@@ -148,6 +152,32 @@ impl FlowTables for Maps {
     fn remove_half_open(&self, key: &FlowKey) {
         let _ = FLOWS_NEW.remove(key);
     }
+}
+
+impl SourcePorts for Maps {
+    #[inline(always)]
+    fn next_port(&self, key: &SourcePortKey) -> Option<u32> {
+        // SAFETY: as above.
+        unsafe { SOURCE_PORTS.get(key) }.copied()
+    }
+
+    #[inline(always)]
+    fn set_next_port(&self, key: &SourcePortKey, next: u32) {
+        // Without room it is forgotten, as the trait allows.
+        let _ = SOURCE_PORTS.insert(key, next, u64::from(BPF_ANY));
+    }
+
+    #[inline(always)]
+    fn repeat<F: FnMut() -> bool>(&self, most: u32, mut step: F) {
+        // SAFETY: the kernel calls `once` with `step` and only before it returns.
+        unsafe { bpf_loop(most, once::<F> as *mut c_void, (&raw mut step).cast(), 0) };
+    }
+}
+
+/// One round of `bpf_loop`, which ends it by returning 1.
+unsafe extern "C" fn once<F: FnMut() -> bool>(_round: u32, step: *mut c_void) -> i64 {
+    // SAFETY: the caller's `step`, which nothing else uses meanwhile.
+    i64::from(unsafe { (*step.cast::<F>())() })
 }
 
 const EEXIST: i32 = -17;

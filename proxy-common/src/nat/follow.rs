@@ -26,6 +26,9 @@ pub fn follow<T: ServiceTables + FlowTables>(
     now: u32,
     record: &mut FlowRecord,
 ) -> Followed {
+    if matches!(packet.kind, Kind::Other) {
+        return Followed::Unknown;
+    }
     let (entry, place) = match tables.established(&packet.key) {
         Some(entry) => (entry, Place::Established),
         None => match tables.half_open(&packet.key) {

@@ -18,6 +18,7 @@ use crate::tables::{FlowKey, FlowRecord, flow_flags};
 
 pub use follow::{Followed, follow};
 pub use open::{Sockets, open};
+pub use source_port::SourcePorts;
 
 /// A record where it stands in its table: changes are seen by every CPU.
 pub trait FlowEntry {
@@ -43,7 +44,7 @@ pub enum Added {
 }
 
 /// `FLOWS` and `FLOWS_NEW`.
-pub trait FlowTables {
+pub trait FlowTables: SourcePorts {
     /// A record in place.
     type Entry: FlowEntry;
     /// Entry of `FLOWS`.

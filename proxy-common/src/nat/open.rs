@@ -28,7 +28,7 @@ pub fn open<T: ServiceTables + FlowTables>(
         Hook::FromUplink => Client::Outside,
         Hook::ToPod => return Err(Stop::NotOurs),
     };
-    if matches!(packet.kind, Kind::IcmpError) {
+    if !matches!(packet.kind, Kind::Transport) {
         return Err(Stop::NotOurs);
     }
     let key = &packet.key;

@@ -4,14 +4,32 @@ use super::{Added, FlowEntry, FlowTables, Routes, Sockets, forget, is_over, othe
 use crate::addr::Port;
 use crate::drop::Reason;
 use crate::service::ServiceTables;
-use crate::tables::{FlowKey, FlowRecord};
+use crate::tables::{FlowKey, FlowRecord, SourcePortKey};
 
-/// Source ports tried for a new flow whose own is taken.
-const PORT_ATTEMPTS: u32 = 16;
-/// First port that source translation may take.
-const FIRST_PORT: u32 = 1_024;
+/// First port that a flow may get instead of its own: those below are for servers (RFC 6335, 6).
+pub(super) const FIRST_PORT: u32 = 1_024;
+/// How many there are from it on.
+pub(super) const PORTS: u32 = 0x1_0000 - FIRST_PORT;
+/// Most ports that one packet tries beside its own: a search of all would hold up the CPU for milliseconds.
+pub(super) const ATTEMPTS: u32 = 512;
+/// From one port tried to the next. It shares no factor with [`PORTS`], so that a search visits each port once before any
+/// twice; and it is their number divided by the golden ratio, so that it soon leaves any range of ports that is taken
+/// whole (Knuth, 6.4, on multiplicative hashing).
+const STRIDE: u32 = 39_871;
 
-/// Takes a source port under which replies are told from those of every other flow: the client's own if it can be.
+/// Searching for a port.
+pub trait SourcePorts {
+    /// Entry of `SOURCE_PORTS`: where the next search goes on.
+    fn next_port(&self, key: &SourcePortKey) -> Option<u32>;
+    /// Notes where the next search goes on. It may be forgotten: that search then begins anywhere.
+    fn set_next_port(&self, key: &SourcePortKey, next: u32);
+    /// Takes a step until one says that it was the last, `most` times at most.
+    fn repeat<F: FnMut() -> bool>(&self, most: u32, step: F);
+}
+
+/// Takes a source port under which replies are told from those of every other flow: the client's own if it can be, else
+/// the next that is free, from where the last search between these addresses ended. So all ports come into use, each
+/// packet tries [`ATTEMPTS`] of them at most, and one that finds none is followed up by the next.
 #[inline(never)]
 pub(super) fn reserve<T: ServiceTables + FlowTables>(
     tables: &T,
@@ -20,23 +38,55 @@ pub(super) fn reserve<T: ServiceTables + FlowTables>(
     record: &mut FlowRecord,
     sockets: Sockets,
 ) -> Result<(), Reason> {
-    let mut port = FIRST_PORT + tables.random() % (0x1_0000 - FIRST_PORT);
-    let mut i = 0;
-    while i < PORT_ATTEMPTS {
-        i += 1;
-        let reply_key = record.reply_key(key.protocol);
-        let reply = other_direction(key, record);
-        match claim(tables, routes, &reply_key, &reply, sockets) {
-            Added::New => return settle(tables, key, record, &reply_key),
-            Added::Full => return Err(Reason::FlowTableFull),
-            Added::Taken => {}
-        }
-        record.src_port = Port::new(port as u16);
-        port = if port == 0xffff { FIRST_PORT } else { port + 1 };
+    let mut claimed = claim(tables, routes, key, record, sockets);
+    if matches!(claimed, Added::Taken) {
+        claimed = search(tables, routes, key, record, sockets);
     }
-    Err(Reason::NoSourcePort)
+    match claimed {
+        Added::New => settle(tables, key, record),
+        Added::Full => Err(Reason::FlowTableFull),
+        Added::Taken => Err(Reason::NoSourcePort),
+    }
 }
 
+#[inline(never)]
+fn search<T: ServiceTables + FlowTables>(
+    tables: &T,
+    routes: &impl Routes,
+    key: &FlowKey,
+    record: &mut FlowRecord,
+    sockets: Sockets,
+) -> Added {
+    let mut next = begin_search(tables, record, key.protocol);
+    let mut claimed = Added::Taken;
+    tables.repeat(ATTEMPTS, || {
+        record.src_port = Port::new((FIRST_PORT + next) as u16);
+        next = (next + STRIDE) % PORTS;
+        claimed = claim(tables, routes, key, record, sockets);
+        !matches!(claimed, Added::Taken)
+    });
+    end_search(tables, record, key.protocol, next);
+    claimed
+}
+
+// These are functions of their own so that the stack of one is free again for the next.
+
+#[inline(never)]
+fn begin_search<T: ServiceTables + SourcePorts>(tables: &T, record: &FlowRecord, protocol: u32) -> u32 {
+    tables.next_port(&between(record, protocol)).unwrap_or_else(|| tables.random()) % PORTS
+}
+
+#[inline(never)]
+fn end_search(tables: &impl SourcePorts, record: &FlowRecord, protocol: u32, next: u32) {
+    tables.set_next_port(&between(record, protocol), next);
+}
+
+#[inline(always)]
+const fn between(record: &FlowRecord, protocol: u32) -> SourcePortKey {
+    SourcePortKey { src: record.src, dst: record.dst, dst_port: record.dst_port, protocol: protocol as u16 }
+}
+
+/// Adds the reply's direction of a flow, `record` being the client's, unless something else has its place.
 #[inline(never)]
 fn claim<T: FlowTables>(
     tables: &T,
@@ -45,53 +95,74 @@ fn claim<T: FlowTables>(
     record: &FlowRecord,
     sockets: Sockets,
 ) -> Added {
-    if tables.established(key).is_some() || (sockets != Sockets::Nobodys && routes.has_socket(key, sockets)) {
+    let reply_key = record.reply_key(key.protocol);
+    match place(tables, key, &reply_key, record.last_seen) {
+        Place::Free => {}
+        Place::Ours => return Added::New,
+        Place::Taken => return Added::Taken,
+    }
+    if sockets != Sockets::Nobodys && routes.has_socket(&reply_key, sockets) {
         return Added::Taken;
     }
-    let added = tables.add_half_open(key, record);
-    if !matches!(added, Added::Taken) {
-        return added;
-    }
-    let Some(standing) = tables.half_open(key) else { return Added::Taken };
+    add_reply(tables, key, &reply_key, record)
+}
+
+#[inline(never)]
+fn add_reply<T: FlowTables>(tables: &T, key: &FlowKey, reply_key: &FlowKey, record: &FlowRecord) -> Added {
+    tables.add_half_open(reply_key, &other_direction(key, record))
+}
+
+/// What stands in the place of a flow's replies.
+enum Place {
+    Free,
+    /// The flow's own: its other half was evicted and is about to come back.
+    Ours,
+    Taken,
+}
+
+/// Looks at the place of the replies to `key`, and clears it of a flow that is over.
+#[inline(never)]
+fn place<T: FlowTables>(tables: &T, key: &FlowKey, reply_key: &FlowKey, now: u32) -> Place {
+    let Some(standing) = tables.established(reply_key).or_else(|| tables.half_open(reply_key)) else {
+        return Place::Free;
+    };
     let standing = standing.record();
-    let ours = standing.src == record.src
-        && standing.dst == record.dst
-        && standing.src_port == record.src_port
-        && standing.dst_port == record.dst_port;
-    // The other half of this very flow was evicted and is about to come back, or the holder of the port is long gone.
-    if ours {
-        Added::New
-    } else if is_over(tables, key, &standing, record.last_seen) {
-        forget(tables, key, &standing);
-        tables.add_half_open(key, record)
-    } else {
-        Added::Taken
+    if standing.src == key.dst
+        && standing.dst == key.src
+        && standing.src_port == key.dst_port
+        && standing.dst_port == key.src_port
+    {
+        return Place::Ours;
     }
+    if !is_over(tables, reply_key, &standing, now) {
+        return Place::Taken;
+    }
+    forget(tables, reply_key, &standing);
+    Place::Free
 }
 
 /// Adds the client's direction, after the reply's.
 #[inline(always)]
-fn settle<T: FlowTables>(
-    tables: &T,
-    key: &FlowKey,
-    record: &mut FlowRecord,
-    reply_key: &FlowKey,
-) -> Result<(), Reason> {
+fn settle<T: FlowTables>(tables: &T, key: &FlowKey, record: &mut FlowRecord) -> Result<(), Reason> {
     match tables.add_half_open(key, record) {
         Added::New => Ok(()),
         Added::Full => {
-            tables.remove_half_open(reply_key);
+            tables.remove_half_open(&record.reply_key(key.protocol));
             Err(Reason::FlowTableFull)
         }
         // Another CPU opened the same flow in the meantime: its choice stands.
         Added::Taken => {
+            let reply_key = record.reply_key(key.protocol);
             if let Some(winner) = tables.half_open(key) {
                 *record = winner.record();
             }
-            if record.reply_key(key.protocol) != *reply_key {
-                tables.remove_half_open(reply_key);
+            if record.reply_key(key.protocol) != reply_key {
+                tables.remove_half_open(&reply_key);
             }
             Ok(())
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

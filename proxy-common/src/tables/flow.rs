@@ -65,6 +65,22 @@ impl FlowRecord {
     }
 }
 
+/// Flows that only their source port tells apart.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(C)]
+pub struct SourcePortKey {
+    /// Source address after translation.
+    pub src: Addr,
+    /// The backend's address.
+    pub dst: Addr,
+    /// The backend's port.
+    pub dst_port: Port,
+    /// IP protocol number.
+    pub protocol: u16,
+}
+
+const _: () = assert!(size_of::<SourcePortKey>() == 36);
+
 /// Bits of [`FlowRecord::flags`].
 pub mod flow_flags {
     /// Direction from the backend to the client.

@@ -13,7 +13,7 @@ mod source_range;
 
 pub use address::{Address, address_flags};
 pub use affinity::{Affinity, AffinityKey};
-pub use flow::{FlowKey, FlowRecord, flow_flags};
+pub use flow::{FlowKey, FlowRecord, SourcePortKey, flow_flags};
 pub use node::{Device, device_flags};
 pub use service::{
     Backend, BackendKey, EndpointSet, Member, MemberKey, Service, ServiceKey, ServiceName, Topology, backend_flags,
@@ -46,6 +46,8 @@ pub const SERVICE_NAMES: Table = Table { name: "SERVICE_NAMES", max_entries: 131
 pub const FLOWS: Table = Table { name: "FLOWS", max_entries: 524_288 };
 /// `FlowKey` -> `FlowRecord`: flows that did not yet. LRU: a flood evicts only its like.
 pub const FLOWS_NEW: Table = Table { name: "FLOWS_NEW", max_entries: 131_072 };
+/// `SourcePortKey` -> `u32`: where the next search for a source port goes on. LRU.
+pub const SOURCE_PORTS: Table = Table { name: "SOURCE_PORTS", max_entries: 4_096 };
 /// `SocketKey` (socket, Service address) -> `SocketPeer` (the backend chosen for its datagrams). LRU.
 pub const SOCK_BACKEND: Table = Table { name: "SOCK_BACKEND", max_entries: 32_768 };
 /// `SocketKey` (socket, backend) -> `SocketPeer` (the Service address it asked for). LRU.
@@ -65,13 +67,14 @@ pub const EPOCH: Table = Table { name: "EPOCH", max_entries: 1 };
 pub const DROPS: Table = Table { name: "DROPS", max_entries: crate::drop::Reason::SLOTS };
 
 /// Every table, in the order of this page.
-pub const ALL: [Table; 14] = [
+pub const ALL: [Table; 15] = [
     SERVICES,
     BACKENDS,
     MEMBERS,
     SERVICE_NAMES,
     FLOWS,
     FLOWS_NEW,
+    SOURCE_PORTS,
     SOCK_BACKEND,
     SOCK_ORIGIN,
     ADDRESSES,

@@ -31,7 +31,7 @@ pub(crate) fn run(skb: Skb, hook: Hook, link_layer: u32) -> i32 {
         Err(Stop::Drop(reason)) => {
             count_drop(reason);
             let told = match reason {
-                Reason::NoEndpoints | Reason::NoConnection => Answer::REFUSED,
+                refusal if refusal.is_refusal() => Answer::REFUSED,
                 Reason::TtlExceeded => Answer::TTL_EXCEEDED,
                 Reason::TooBig => Answer::too_big(scratch.mtu),
                 _ => return TC_ACT_SHOT,

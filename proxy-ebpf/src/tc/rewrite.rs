@@ -17,6 +17,8 @@ pub(crate) fn translate(skb: Skb, packet: &Packet, record: &FlowRecord) -> Resul
     match packet.kind {
         Kind::Transport => transport(skb, packet, record),
         Kind::IcmpError => icmp_error(skb, packet, record),
+        // Of no flow, so there is no record to translate it by.
+        Kind::Other => Err(Reason::Malformed),
     }
 }
 

@@ -76,6 +76,7 @@ fn tc_helpers() -> Check {
         ("bpf_skb_change_tail", BpfHelper::BPF_FUNC_skb_change_tail),
         ("bpf_skc_lookup_tcp", BpfHelper::BPF_FUNC_skc_lookup_tcp),
         ("bpf_ktime_get_coarse_ns", BpfHelper::BPF_FUNC_ktime_get_coarse_ns),
+        ("bpf_loop", BpfHelper::BPF_FUNC_loop),
     ];
     let tried = helpers.map(|(name, helper)| {
         (name, is_helper_supported(ProgramType::SchedClassifier, helper).map_err(|error| error.to_string()))

@@ -2,11 +2,12 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
-use socket2::Type;
+use socket2::{SockRef, Type};
 
 use super::MESSAGE_MAX;
-use super::job::Ask;
+use super::job::{Ask, Ending};
 use super::outcome::{Answer, Failure, Reply};
 use super::socket::{connect, open, plain};
 
@@ -26,10 +27,14 @@ impl Connection {
     /// One request and its answer.
     pub(super) fn request(&mut self, ask: &Ask) -> Result<Answer, Failure> {
         let body = vec![b'.'; ask.send];
-        let request =
-            format!("POST /{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n", ask.receive, ask.to, ask.send);
+        let connection = if ask.ending == Ending::Server { "close" } else { "keep-alive" };
+        let request = format!(
+            "POST /{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\nConnection: {connection}\r\n\r\n",
+            ask.receive, ask.to, ask.send
+        );
         self.send(&[request.as_bytes(), &body]).map_err(|error| Failure::new("send", &error))?;
-        let reply = self.receive().map_err(|error| Failure::new("receive", &error))?;
+        let received = self.receive().and_then(|reply| self.end(ask.ending).map(|()| reply));
+        let reply = received.map_err(|error| Failure::new("receive", &error))?;
         let names = || Ok((plain(self.0.get_ref().local_addr()?), plain(self.0.get_ref().peer_addr()?)));
         let (sockname, peername) = names().map_err(|error: io::Error| Failure::new("getpeername", &error))?;
         Ok(reply.seen_from(sockname, peername))
@@ -37,6 +42,15 @@ impl Connection {
 
     fn send(&mut self, parts: &[&[u8]]) -> io::Result<()> {
         self.0.get_mut().write_all(&parts.concat())
+    }
+
+    /// Sees to it that the connection ends as it should when it is dropped.
+    fn end(&mut self, ending: Ending) -> io::Result<()> {
+        match ending {
+            Ending::Client => Ok(()),
+            Ending::Server => self.0.read_to_end(&mut Vec::new()).map(drop),
+            Ending::Reset => SockRef::from(self.0.get_ref()).set_linger(Some(Duration::ZERO)),
+        }
     }
 
     fn receive(&mut self) -> io::Result<Reply> {

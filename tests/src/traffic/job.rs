@@ -44,6 +44,18 @@ pub struct Ask {
     pub(crate) mapped: bool,
     pub(crate) connected: bool,
     pub(crate) reuse: bool,
+    pub(crate) ending: Ending,
+}
+
+/// Who ends a TCP connection when its request is answered, and so, whose kernel remembers it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Ending {
+    /// The client, whose kernel then keeps the port from being used again to the same address for a minute.
+    Client,
+    /// The server.
+    Server,
+    /// The client with a reset: nobody remembers it.
+    Reset,
 }
 
 impl Ask {
@@ -61,6 +73,7 @@ impl Ask {
             mapped: false,
             connected: true,
             reuse: false,
+            ending: Ending::Client,
         }
     }
 
@@ -124,6 +137,13 @@ impl Ask {
     #[must_use]
     pub const fn one_socket(mut self) -> Self {
         self.reuse = true;
+        self
+    }
+
+    /// Who ends each TCP connection.
+    #[must_use]
+    pub const fn ended_by(mut self, ending: Ending) -> Self {
+        self.ending = ending;
         self
     }
 

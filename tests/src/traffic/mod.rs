@@ -16,7 +16,7 @@ mod udp;
 pub(crate) use http::is_ok;
 
 pub use ask::{Background, BackgroundPing};
-pub use job::{Ask, Job, Ping, Serve};
+pub use job::{Ask, Ending, Job, Ping, Serve};
 pub use outcome::{Answer, Failure, PingReport};
 pub use run::run;
 

@@ -10,5 +10,6 @@ mod no_endpoints;
 mod node_port;
 mod offload;
 mod path_mtu;
+mod port_reuse;
 mod protocol;
 mod same_port;

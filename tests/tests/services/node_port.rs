@@ -84,6 +84,28 @@ fn local_policy_does_not_concern_clients_on_the_node_itself() -> Result<()> {
 }
 
 #[test]
+fn pod_reaches_itself_through_node_ports() -> Result<()> {
+    everywhere(|cluster| {
+        for (protocol, family) in Protocol::with_families() {
+            for (pod, own_node, own_service) in [("web-1", "node1", "only-node1"), ("web-2", "node2", "only-node2")] {
+                let pod = cluster.pod(pod)?;
+                let to = cluster.node_port(own_node, own_service, family)?;
+                let answers = protocol.answers(pod, &Ask::new(to).times(4).send(1000))?;
+                assert!(answers.iter().all(|answer| answer.pod == pod.name() && answer.peername == to), "{answers:?}");
+                // The other node sends some of these back to where they are from.
+                for node in ["node1", "node2"] {
+                    let to = cluster.node_port(node, "web", family)?;
+                    let answers = protocol.answers(pod, &Ask::new(to).times(MANY).send(1000))?;
+                    assert_eq!(pods(&answers), BTreeSet::from(["web-1", "web-2"]), "{pod:?} {to}");
+                    assert!(answers.iter().all(|answer| answer.peername == to), "{answers:?}");
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn connection_keeps_its_endpoint() -> Result<()> {
     everywhere(|cluster| {
         for (protocol, family) in Protocol::with_families() {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use proxy_common::addr::{Addr, Family, Port, protocol};
-use proxy_common::drop::{Reason, Stop};
+use proxy_common::drop::Stop;
 use proxy_common::nat::{Hook, translate, translated};
 use proxy_common::packet;
 use proxy_common::plain::PlainTables;
@@ -52,7 +52,7 @@ impl Subject for Plain {
                 Outcome::Translated(Ends { src: socket(key.src, key.src_port), dst: socket(key.dst, key.dst_port) })
             }
             Err(Stop::NotOurs) => Outcome::Untouched,
-            Err(Stop::Drop(Reason::NoEndpoints | Reason::NoConnection | Reason::NoSuchPort)) => Outcome::Refused,
+            Err(Stop::Drop(reason)) if reason.is_refusal() => Outcome::Refused,
             Err(Stop::Drop(_)) => Outcome::Dropped,
         }
     }
