@@ -7,9 +7,10 @@ use super::services::Services;
 use crate::config::Config;
 use crate::dataplane::ebpf::Dataplane;
 use crate::explain::explain;
+use crate::model::Pod;
 use crate::node::{NodeState, Role};
 use crate::serve::Metrics;
-use crate::status::{AgentStatus, DeviceStatus, Publisher, StatusError};
+use crate::status::{AgentStatus, DeviceStatus, PodStatus, Publisher, StatusError};
 
 /// The status as it was last written.
 pub(super) struct Report {
@@ -46,6 +47,7 @@ impl Report {
             ready: true,
             last_synced_at: if synced { Some(Timestamp::now()) } else { self.status.last_synced_at },
             devices: devices(node),
+            pods: services.local_pods().map(pod).collect(),
             errors,
             ..self.status.clone()
         };
@@ -75,6 +77,10 @@ impl Report {
             Err(error) => tracing::warn!("the drops are not counted: {}", explain(&error)),
         }
     }
+}
+
+fn pod(pod: &Pod) -> PodStatus {
+    PodStatus { namespace: pod.namespace.clone(), name: pod.name.clone(), ips: pod.ips.clone() }
 }
 
 fn devices(node: &NodeState) -> Vec<DeviceStatus> {

@@ -8,7 +8,7 @@ use proxy_common::addr::Addr;
 use proxy_common::tables::Address;
 
 use crate::dataplane::ebpf::Dataplane;
-use crate::model::{Change, Cluster, Kind, ServiceRef};
+use crate::model::{Change, Cluster, Kind, Pod, ServiceRef};
 use crate::objects::{ObjectEvent, Problems};
 use crate::plan::{Image, Limits, Plan, TableFull, Write};
 use crate::serve::Metrics;
@@ -125,6 +125,11 @@ impl Services {
     /// Services that are served.
     pub(super) fn count(&self) -> usize {
         self.cluster.services().filter(|service| service.is_served()).count()
+    }
+
+    /// The Pods of this node that run.
+    pub(super) fn local_pods(&self) -> impl Iterator<Item = &Pod> {
+        self.cluster.local_pods()
     }
 
     /// What the tables hold.

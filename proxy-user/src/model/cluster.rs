@@ -29,6 +29,8 @@ pub struct Cluster {
     slice_services: HashMap<ObjectRef, ServiceRef>,
     endpoints: HashMap<ServiceRef, Endpoints>,
     pods: HashMap<String, BTreeMap<String, Pod>>,
+    /// Namespace and name of those on this node.
+    local_pods: BTreeSet<(String, String)>,
     namespaces: BTreeMap<String, Namespace>,
     nodes: BTreeMap<String, Node>,
 }
@@ -46,6 +48,7 @@ impl Cluster {
             slice_services: HashMap::new(),
             endpoints: HashMap::new(),
             pods: HashMap::new(),
+            local_pods: BTreeSet::new(),
             namespaces: BTreeMap::new(),
             nodes: BTreeMap::new(),
         }
@@ -78,6 +81,12 @@ impl Cluster {
     /// Frontends that more than one Service asks for.
     pub fn conflicts(&self) -> impl Iterator<Item = Conflict> {
         self.claims.conflicts()
+    }
+
+    /// The Pods of this node that run, by namespace and name.
+    pub fn local_pods(&self) -> impl Iterator<Item = &Pod> {
+        let pod = |(namespace, name): &(String, String)| self.pods.get(namespace)?.get(name);
+        self.local_pods.iter().filter_map(pod)
     }
 
     /// The Node `name`.
@@ -184,6 +193,12 @@ impl Cluster {
         if pods.get(&pod.name) == Some(&pod) {
             return BTreeSet::new();
         }
+        let id = (pod.namespace.clone(), pod.name.clone());
+        if is_local(pod.node_name.as_deref(), &self.node_name) && !pod.finished {
+            self.local_pods.insert(id);
+        } else {
+            self.local_pods.remove(&id);
+        }
         let old = pods.insert(pod.name.clone(), pod);
         affected.extend(old.iter().flat_map(|old| self.served_by(old)));
         affected
@@ -192,6 +207,7 @@ impl Cluster {
     fn remove_pod(&mut self, object: &ObjectRef) -> BTreeSet<ServiceRef> {
         let Some(pods) = self.pods.get_mut(&object.namespace) else { return BTreeSet::new() };
         let old = pods.remove(&object.name);
+        self.local_pods.remove(&(object.namespace.clone(), object.name.clone()));
         if pods.is_empty() {
             self.pods.remove(&object.namespace);
         }

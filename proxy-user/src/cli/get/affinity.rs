@@ -51,22 +51,20 @@ impl State {
         }
     }
 
-    /// What the decision makes of `affinity` at `now`, for a client anywhere. Where it says no, the reason is the first
-    /// of its conditions that lets it say yes.
+    /// What the decision makes of `affinity` at `now`, for a client that asks these frontends from these places. Where it
+    /// says no, the reason is the first of its conditions without which it says yes.
     pub(in crate::cli) fn new(
         tables: &impl ServiceTables,
         key: &AffinityKey,
         affinity: &Affinity,
-        frontends: &[Service],
+        asked: &[(Service, Client)],
         now: u32,
     ) -> Self {
         let bound = |now: u32, generation: Option<u32>| {
-            let with_affinity = frontends.iter().filter(|service| service.affinity_timeout != 0);
-            let asked = with_affinity.flat_map(|service| EVERYWHERE.map(|client| (*service, client)));
-            asked.into_iter().any(|(service, client)| {
+            asked.iter().filter(|(service, _)| service.affinity_timeout != 0).any(|(service, client)| {
                 let affinity_generation = generation.unwrap_or(service.affinity_generation);
-                let request = Request { client, source: key.client, now };
-                Asking::new(&Service { affinity_generation, ..service }, &request)
+                let request = Request { client: *client, source: key.client, now };
+                Asking::new(&Service { affinity_generation, ..*service }, &request)
                     .bound(tables, &mut Backend::default())
             })
         };
@@ -74,7 +72,7 @@ impl State {
             Self::Bound
         } else if bound(affinity.last_used, None) {
             Self::Expired
-        } else if frontends.iter().all(|service| service.affinity_timeout == 0)
+        } else if asked.iter().all(|(service, _)| service.affinity_timeout == 0)
             || bound(affinity.last_used, Some(affinity.generation))
         {
             Self::SwitchedOff
@@ -101,7 +99,8 @@ pub(super) fn read(pinned: &Pinned, filter: Filter<'_>) -> Result<Vec<AffinityRo
         let frontends = frontends.get(&key.service).map(Vec::as_slice).unwrap_or_default();
         let timeout = frontends.iter().map(|service| service.affinity_timeout).max().unwrap_or(0);
         let idle = clock::since(affinity.last_used, now);
-        let state = State::new(&tables, &key, &affinity, frontends, now);
+        let asked: Vec<_> = frontends.iter().flat_map(|it| EVERYWHERE.map(|client| (*it, client))).collect();
+        let state = State::new(&tables, &key, &affinity, &asked, now);
         rows.push(AffinityRow {
             port: port.clone(),
             client: key.client.to_string(),

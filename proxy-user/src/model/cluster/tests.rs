@@ -310,3 +310,25 @@ fn a_service_that_loses_one_frontend_keeps_its_others() {
     let cluster = cluster(vec![node_port("a", "10.96.0.1"), node_port("web", "10.96.0.2")]);
     assert_eq!(web_port(&cluster).frontends.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.96.0.2:80/TCP"]);
 }
+
+#[test]
+fn local_pods_are_those_of_this_node_that_run() {
+    let of = |name: &str, node: &str, finished| Pod {
+        node_name: Some(node.into()),
+        finished,
+        ..pod(name, "web", &["10.0.0.1"])
+    };
+    let here = of("a", HERE, false);
+    let mut cluster = cluster(vec![
+        Object::Pod(here.clone()),
+        Object::Pod(of("b", "node2", false)),
+        Object::Pod(of("c", HERE, true)),
+    ]);
+    let names = |cluster: &Cluster| cluster.local_pods().map(|pod| pod.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&cluster), ["a"]);
+    cluster.apply(Change::Apply(Object::Pod(of("a", HERE, true))));
+    assert!(names(&cluster).is_empty(), "it has finished");
+    cluster.apply(Change::Apply(Object::Pod(here.clone())));
+    cluster.apply(Change::Delete(Object::Pod(here).object_ref()));
+    assert!(names(&cluster).is_empty(), "it is gone");
+}

@@ -6,8 +6,7 @@ use proxy_common::addr::protocol::{TCP, UDP};
 use proxy_common::addr::{Addr, Family, Port};
 use proxy_common::drop::Reason;
 use proxy_common::tables::{
-    self, Backend, BackendKey, EndpointSet, Service,
-    ServiceKey, ServiceName, SourceRange, Topology, backend_flags,
+    self, Backend, BackendKey, EndpointSet, Service, ServiceKey, ServiceName, SourceRange, Topology, backend_flags,
     service_flags,
 };
 use serde_json::{Value, json};

@@ -10,11 +10,11 @@ use aya::maps::lpm_trie::Key;
 use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
 use proxy_common::flow::State;
-use proxy_common::nat::{Added, FlowEntry, FlowTables};
+use proxy_common::nat::{Added, FlowEntry, FlowTables, SourcePorts};
 use proxy_common::service::ServiceTables;
 use proxy_common::tables::{
     self, Address, Affinity, AffinityKey, Backend, BackendKey, FlowKey, FlowRecord, Member, MemberKey, Service,
-    ServiceKey, SourceRange,
+    ServiceKey, SourcePortKey, SourceRange,
 };
 
 use super::{HashTable, Pinned, ReadError};
@@ -132,6 +132,21 @@ impl FlowTables for Overlay<'_> {
     }
     fn remove_half_open(&self, key: &FlowKey) {
         self.flows_new.remove(key);
+    }
+}
+
+/// A search begins anywhere: which port it ends at is no part of what would happen.
+impl SourcePorts for Overlay<'_> {
+    fn next_port(&self, _key: &SourcePortKey) -> Option<u32> {
+        None
+    }
+    fn set_next_port(&self, _key: &SourcePortKey, _next: u32) {}
+    fn repeat<F: FnMut() -> bool>(&self, most: u32, mut step: F) {
+        for _ in 0..most {
+            if step() {
+                break;
+            }
+        }
     }
 }
 
