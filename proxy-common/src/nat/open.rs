@@ -6,7 +6,7 @@ use crate::addr::{Addr, protocol};
 use crate::drop::{Reason, Stop};
 use crate::flow::{State, is_reply};
 use crate::packet::{Kind, Packet};
-use crate::service::{Client, Request, ServiceTables, choose_for, find};
+use crate::service::{Client, Request, ServiceTables, choose_for, find, find_no_port};
 use crate::tables::{Backend, FlowKey, FlowRecord, Service, address_flags, backend_flags, flow_flags};
 
 /// Opens a flow when the packet is addressed to a Service, and writes its record to `record`.
@@ -28,10 +28,12 @@ pub fn open<T: ServiceTables + FlowTables>(
         Hook::FromUplink => Client::Outside,
         Hook::ToPod => return Err(Stop::NotOurs),
     };
-    if !matches!(packet.kind, Kind::Transport) {
-        return Err(Stop::NotOurs);
-    }
     let key = &packet.key;
+    match packet.kind {
+        Kind::Transport => {}
+        Kind::IcmpError => return Err(Stop::NotOurs),
+        Kind::Other => return Err(find_no_port(tables, client, key.dst)),
+    }
     match select(tables, packet, client, now, record) {
         Err(Stop::NotOurs) => part(tables, packet, client, now, record)?,
         // The node's own connection, from a port that is also a node port.

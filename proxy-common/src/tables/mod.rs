@@ -35,7 +35,7 @@ pub struct Table {
 }
 
 /// `ServiceKey` -> `Service`: address, port and protocol of every frontend.
-pub const SERVICES: Table = Table { name: "SERVICES", max_entries: 262_144 };
+pub const SERVICES: Table = Table { name: "SERVICES", max_entries: ADDRESSES.max_entries - 4_096 };
 /// `BackendKey` -> `Backend`: the endpoints of a Service port, numbered from 0 in each set.
 pub const BACKENDS: Table = Table { name: "BACKENDS", max_entries: 524_288 };
 /// `MemberKey` -> `Member`: which endpoints may still serve flows of a Service port.
@@ -53,8 +53,8 @@ pub const SOCK_BACKEND: Table = Table { name: "SOCK_BACKEND", max_entries: 32_76
 /// `SocketKey` (socket, backend) -> `SocketPeer` (the Service address it asked for). LRU.
 pub const SOCK_ORIGIN: Table = Table { name: "SOCK_ORIGIN", max_entries: 65_536 };
 /// `Addr` -> `Address`: the addresses of frontends and of this node. Larger than `SERVICES`, which has no more addresses
-/// than entries, by 4,096 of the node's, so it never overflows before that.
-pub const ADDRESSES: Table = Table { name: "ADDRESSES", max_entries: SERVICES.max_entries + 4_096 };
+/// than entries, by 4,096 of the node's: it doesn't overflow before that does.
+pub const ADDRESSES: Table = Table { name: "ADDRESSES", max_entries: 262_144 };
 /// `AffinityKey` -> `Affinity`: which endpoint a client is bound to. LRU: it remembers the clients that come.
 pub const AFFINITY: Table = Table { name: "AFFINITY", max_entries: 65_536 };
 /// Prefix of a `SourceRange` -> `u32` (unused): who may use a load balancer's address.

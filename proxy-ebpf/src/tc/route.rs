@@ -52,15 +52,17 @@ pub(crate) fn look_up(skb: Skb, key: &FlowKey, length: u32, route: &mut Route) -
     fib.dport = key.dst_port.wire();
     fib.ifindex = skb.ifindex();
     fib.__bindgen_anon_1.tot_len = length as u16;
+    // The kernel forwards nothing from `::1`: this is about the packet with the source that it is going to get.
+    let src = if key.src.is_loopback() { Addr::UNSPECIFIED } else { key.src };
     match key.dst.family() {
         Family::V4 => {
             fib.family = AF_INET;
-            fib.__bindgen_anon_3.ipv4_src = key.src.v4_word();
+            fib.__bindgen_anon_3.ipv4_src = src.v4_word();
             fib.__bindgen_anon_4.ipv4_dst = key.dst.v4_word();
         }
         Family::V6 => {
             fib.family = AF_INET6;
-            fib.__bindgen_anon_3.ipv6_src = key.src.words();
+            fib.__bindgen_anon_3.ipv6_src = src.words();
             fib.__bindgen_anon_4.ipv6_dst = key.dst.words();
         }
     }

@@ -20,6 +20,8 @@ pub use error::ConfigError;
 pub(crate) use resolve::DEFAULT_BPFFS;
 pub use settings::Settings;
 
+use crate::model::NodePortAddresses;
+
 /// What the agent works by.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
@@ -35,6 +37,12 @@ pub struct Config {
     pub devices: Vec<String>,
     /// Who gets Services translated at the socket.
     pub socket_lb: SocketLb,
+    /// Where node ports are served.
+    pub node_port_addresses: NodePortAddresses,
+    /// Node ports are served on `127.0.0.1` and `::1` too, where [`Config::node_port_addresses`] let them.
+    pub localhost_node_ports: bool,
+    /// `externalIPs` of Services are served.
+    pub allow_service_external_ips: bool,
     /// Where health is served.
     pub healthz_bind_address: BindAddress,
     /// Where metrics are served.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use glob::Pattern;
 
 use super::{BindAddress, Config, ConfigError, Settings, SocketLb};
+use crate::model::{NodePortAddresses, NotNodePortAddresses};
 use crate::mounts;
 
 /// kube-proxy's port for health.
@@ -27,6 +28,9 @@ impl Settings {
             cgroup: cgroup(self.cgroup, socket_lb)?,
             devices: devices(self.devices)?,
             socket_lb,
+            node_port_addresses: node_port_addresses(&self.node_port_addresses.unwrap_or_default())?,
+            localhost_node_ports: self.localhost_node_ports.unwrap_or(true),
+            allow_service_external_ips: self.allow_service_external_ips.unwrap_or(true),
             healthz_bind_address: bind_address(
                 "healthzBindAddress",
                 "--healthz-bind-address",
@@ -102,6 +106,20 @@ fn devices(given: Option<Vec<String>>) -> Result<Vec<String>, ConfigError> {
             expected: "is not an interface name or pattern such as eth*: at most 15 characters, no slash, no space, brackets closed",
         }),
     }
+}
+
+fn node_port_addresses(given: &[String]) -> Result<NodePortAddresses, ConfigError> {
+    NodePortAddresses::parse(given).map_err(|problem| ConfigError::Invalid {
+        key: "nodePortAddresses",
+        flag: "--nodeport-addresses",
+        value: given.join(","),
+        expected: match problem {
+            NotNodePortAddresses::NotARange(_) => {
+                "is not a list of ranges of addresses: give such as 192.0.2.0/24,2001:db8::/64, or primary"
+            }
+            NotNodePortAddresses::Mixed => "has primary beside ranges: give primary alone, or ranges alone",
+        },
+    })
 }
 
 fn bind_address(key: &'static str, flag: &'static str, text: &str, port: u16) -> Result<BindAddress, ConfigError> {

@@ -43,6 +43,19 @@ pub struct Settings {
     #[arg(long, value_name = "WHO")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socket_lb: Option<SocketLb>,
+    /// Ranges (CIDR) of the node's addresses that node ports are served on, or primary: the Node's first InternalIP of each
+    /// family; may be given more than once [default: all addresses]
+    #[arg(long = "nodeport-addresses", value_name = "CIDR", value_delimiter = ',')]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_port_addresses: Option<Vec<String>>,
+    /// Serve node ports on 127.0.0.1 and ::1, where --nodeport-addresses let them [default: true]
+    #[arg(long = "localhost-nodeports", value_name = "BOOL")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub localhost_node_ports: Option<bool>,
+    /// Serve the externalIPs of Services [default: true]
+    #[arg(long = "allow-service-external-ips", value_name = "BOOL")]
+    #[serde(default, rename = "allowServiceExternalIPs", skip_serializing_if = "Option::is_none")]
+    pub allow_service_external_ips: Option<bool>,
     /// IP:port, or IP, of /healthz, /livez and /readyz; empty: off [default: 0.0.0.0:10256]
     #[arg(long, value_name = "ADDRESS")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,6 +102,9 @@ impl Settings {
             cgroup: self.cgroup.or(fallback.cgroup),
             devices: self.devices.or(fallback.devices),
             socket_lb: self.socket_lb.or(fallback.socket_lb),
+            node_port_addresses: self.node_port_addresses.or(fallback.node_port_addresses),
+            localhost_node_ports: self.localhost_node_ports.or(fallback.localhost_node_ports),
+            allow_service_external_ips: self.allow_service_external_ips.or(fallback.allow_service_external_ips),
             healthz_bind_address: self.healthz_bind_address.or(fallback.healthz_bind_address),
             metrics_bind_address: self.metrics_bind_address.or(fallback.metrics_bind_address),
             log_format: self.log_format.or(fallback.log_format),
@@ -108,6 +124,9 @@ impl From<&Config> for Settings {
             cgroup: config.cgroup.clone(),
             devices: Some(config.devices.clone()),
             socket_lb: Some(config.socket_lb),
+            node_port_addresses: Some(config.node_port_addresses.to_list()),
+            localhost_node_ports: Some(config.localhost_node_ports),
+            allow_service_external_ips: Some(config.allow_service_external_ips),
             healthz_bind_address: Some(config.healthz_bind_address.to_string()),
             metrics_bind_address: Some(config.metrics_bind_address.to_string()),
             log_format: Some(config.log_format),

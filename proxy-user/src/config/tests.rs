@@ -33,6 +33,9 @@ bpffs: /sys/fs/bpf/one
 cgroup: /proc
 devices: [eth0, 'wg*']
 socketLb: host
+nodePortAddresses: [192.0.2.0/24, 'fd00::/64']
+localhostNodePorts: false
+allowServiceExternalIPs: false
 healthzBindAddress: 10.0.0.1:1
 metricsBindAddress: ''
 logFormat: json
@@ -49,6 +52,12 @@ fn every_key_of_a_file_is_in_force() {
         cgroup: Some("/proc".into()),
         devices: vec!["eth0".into(), "wg*".into()],
         socket_lb: SocketLb::Host,
+        node_port_addresses: NodePortAddresses::Ranges(vec![
+            "192.0.2.0/24".parse().unwrap(),
+            "fd00::/64".parse().unwrap(),
+        ]),
+        localhost_node_ports: false,
+        allow_service_external_ips: false,
         healthz_bind_address: BindAddress::At("10.0.0.1:1".parse().unwrap()),
         metrics_bind_address: BindAddress::Disabled,
         log_format: LogFormat::Json,
@@ -60,6 +69,7 @@ fn every_key_of_a_file_is_in_force() {
 #[test]
 fn every_flag_wins_over_the_file() {
     let line = "--node-name n2 --manifests /m2 --bpffs /b2 --cgroup /sys --device eth2 --device eth3 --socket-lb off \
+                --nodeport-addresses primary --localhost-nodeports true --allow-service-external-ips true \
                 --healthz-bind-address 127.0.0.1 --metrics-bind-address [::1]:9 --log-format text --bpf-log-level off";
     let from_flags = flags(&line.split_whitespace().collect::<Vec<_>>());
     let merged = from_flags.clone().or(file(EVERY_KEY).unwrap());
@@ -79,6 +89,8 @@ fn defaults_are_kube_proxys_and_this_machines() {
     assert_eq!(config.metrics_bind_address.to_string(), "127.0.0.1:10249");
     assert_eq!(config.bpffs, PathBuf::from("/sys/fs/bpf/sluice"));
     assert_eq!(config.socket_lb, SocketLb::On);
+    assert_eq!(config.node_port_addresses, NodePortAddresses::All);
+    assert!(config.localhost_node_ports && config.allow_service_external_ips);
     assert_eq!(config.node_name, std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim().to_lowercase());
     let cgroup = config.cgroup.unwrap();
     assert!(cgroup.join("cgroup.controllers").exists(), "{} is a cgroup v2 directory", cgroup.display());
@@ -127,6 +139,15 @@ fn a_key_given_twice_is_an_error() {
 }
 
 #[test]
+fn node_port_addresses_are_given_one_by_one_or_joined_by_commas() {
+    let parsed = |line: &[&str]| flags(line).or(flags(&["--manifests", "/m"])).resolve().unwrap().node_port_addresses;
+    let expected = ["192.0.2.0/24", "fd00::/64"];
+    let one_by_one = ["--nodeport-addresses", expected[0], "--nodeport-addresses", expected[1]];
+    assert_eq!(parsed(&one_by_one).to_list(), expected);
+    assert_eq!(parsed(&["--nodeport-addresses", "192.0.2.0/24,fd00::/64"]).to_list(), expected);
+}
+
+#[test]
 fn a_file_that_is_not_there_is_named() {
     let error = Settings::read("/nonexistent/sluice.yaml".as_ref()).unwrap_err().to_string();
     assert!(error.contains("/nonexistent/sluice.yaml") && error.contains("--config"), "{error}");
@@ -146,6 +167,8 @@ fn bad_addresses_devices_and_cgroups_name_their_flag() {
         ("--device", "a-name-that-is-too-long"),
         ("--device", "eth["),
         ("--cgroup", "/proc/version"),
+        ("--nodeport-addresses", "192.0.2.0/33"),
+        ("--nodeport-addresses", "primary,192.0.2.0/24"),
     ] {
         let error = with(flag, value);
         assert!(error.contains(flag) && error.contains(value), "{error}");

@@ -1,17 +1,19 @@
 //! Everything known of the cluster.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use proxy_common::addr::Family;
 
 use super::claims::Claims;
-use super::endpoints::{from_groups, is_local, unique};
+use super::endpoints::{from_groups, unique};
 use super::selectors::Selectors;
 use super::service::family;
+use super::topology::{Here, Hint};
 use super::{
-    Change, Conflict, Endpoint, EndpointSlice, Endpoints, Kind, Namespace, Node, Object, ObjectRef, Pod, Port, Service,
-    ServicePort, ServicePortName, ServiceRef,
+    Change, Conflict, Endpoint, EndpointSlice, Endpoints, Kind, Namespace, Node, Object, ObjectRef, Pod, Port, Remark,
+    Service, ServicePort, ServicePortName, ServiceRef,
 };
 
 /// The objects of a cluster as one node sees them.
@@ -20,8 +22,15 @@ use super::{
 /// its name; where that is missing too and it has a selector, the Pods.
 #[derive(Debug)]
 pub struct Cluster {
-    node_name: String,
+    here: Here,
+    /// This node's addresses of type `InternalIP`, as last known.
+    internal_ips: Vec<IpAddr>,
+    /// The addresses its interfaces have.
+    node_addresses: BTreeSet<IpAddr>,
+    external_ips: bool,
     services: BTreeMap<ServiceRef, Service>,
+    /// Those of the Services of which there may be something to say.
+    remarkable: BTreeSet<ServiceRef>,
     claims: Claims,
     selectors: Selectors,
     slices: HashMap<ServiceRef, BTreeMap<String, EndpointSlice>>,
@@ -40,8 +49,12 @@ impl Cluster {
     #[must_use]
     pub fn new(node_name: impl Into<String>) -> Self {
         Self {
-            node_name: node_name.into(),
+            here: Here { node_name: node_name.into(), zone: None },
+            internal_ips: Vec::new(),
+            node_addresses: BTreeSet::new(),
+            external_ips: true,
             services: BTreeMap::new(),
+            remarkable: BTreeSet::new(),
             claims: Claims::default(),
             selectors: Selectors::default(),
             slices: HashMap::new(),
@@ -52,6 +65,21 @@ impl Cluster {
             namespaces: BTreeMap::new(),
             nodes: BTreeMap::new(),
         }
+    }
+
+    /// Whether `externalIPs` are served; they are unless this says otherwise. To be said before the first change.
+    #[must_use]
+    pub fn with_external_ips(self, external_ips: bool) -> Self {
+        Self { external_ips, ..self }
+    }
+
+    /// Takes in what addresses this node's interfaces have. Returns the Services that this can touch.
+    pub fn set_node_addresses(&mut self, addresses: &BTreeSet<IpAddr>) -> BTreeSet<ServiceRef> {
+        let old = std::mem::replace(&mut self.node_addresses, addresses.clone());
+        let changed = |service: &&Service| {
+            service.families().any(|of| service.source_ranges(of, &old) != service.source_ranges(of, addresses))
+        };
+        self.services.values().filter(changed).map(|service| service.id.clone()).collect()
     }
 
     /// Takes one change in. Returns the Services whose [`Cluster::service_ports`] it can alter; a Service among them
@@ -73,6 +101,12 @@ impl Cluster {
         families.flat_map(|of| service.ports.iter().filter_map(move |port| self.port(service, port, of))).collect()
     }
 
+    /// The Service `id`.
+    #[must_use]
+    pub fn service(&self, id: &ServiceRef) -> Option<&Service> {
+        self.services.get(id)
+    }
+
     /// Every Service there is.
     pub fn services(&self) -> impl Iterator<Item = &Service> {
         self.services.values()
@@ -87,6 +121,18 @@ impl Cluster {
     pub fn local_pods(&self) -> impl Iterator<Item = &Pod> {
         let pod = |(namespace, name): &(String, String)| self.pods.get(namespace)?.get(name);
         self.local_pods.iter().filter_map(pod)
+    }
+
+    /// What of a Service isn't as its object has it, though the Service is served.
+    pub fn remarks(&self) -> impl Iterator<Item = Remark<'_>> {
+        let services = self.remarkable.iter().filter_map(|id| self.services.get(id));
+        services.flat_map(|service| Remark::of(service, self.slices.contains_key(&service.id)))
+    }
+
+    /// This node's addresses of type `InternalIP`, in the order of the Node object; those last known where it is gone.
+    #[must_use]
+    pub fn internal_ips(&self) -> &[IpAddr] {
+        &self.internal_ips
     }
 
     /// The Node `name`.
@@ -115,10 +161,7 @@ impl Cluster {
                 self.namespaces.insert(namespace.name.clone(), namespace);
                 BTreeSet::new()
             }
-            Object::Node(node) => {
-                self.nodes.insert(node.name.clone(), node);
-                BTreeSet::new()
-            }
+            Object::Node(node) => self.put_node(node),
         }
     }
 
@@ -139,6 +182,7 @@ impl Cluster {
                 BTreeSet::new()
             }
             Kind::Node => {
+                // Where this node is and what addresses it has doesn't change by that.
                 self.nodes.remove(&object.name);
                 BTreeSet::new()
             }
@@ -146,6 +190,7 @@ impl Cluster {
     }
 
     fn put_service(&mut self, service: Service) -> BTreeSet<ServiceRef> {
+        let service = Service { serves_external_ips: self.external_ips, ..service };
         if self.services.get(&service.id) == Some(&service) {
             return BTreeSet::new();
         }
@@ -153,6 +198,9 @@ impl Cluster {
         affected.extend(self.claims.add(&service));
         affected.insert(service.id.clone());
         self.selectors.add(&service);
+        if Remark::may_be_of(&service) {
+            self.remarkable.insert(service.id.clone());
+        }
         self.services.insert(service.id.clone(), service);
         affected
     }
@@ -160,15 +208,30 @@ impl Cluster {
     fn remove_service(&mut self, id: &ServiceRef) -> BTreeSet<ServiceRef> {
         let Some(service) = self.services.remove(id) else { return BTreeSet::new() };
         self.selectors.remove(&service);
+        self.remarkable.remove(id);
         let mut affected = self.claims.remove(&service);
         affected.insert(service.id);
+        affected
+    }
+
+    fn put_node(&mut self, node: Node) -> BTreeSet<ServiceRef> {
+        let mut affected = BTreeSet::new();
+        if self.here.is_node(Some(&node.name)) {
+            self.internal_ips.clone_from(&node.internal_ips);
+            if self.here.zone.as_deref() != node.zone() {
+                self.here.zone = node.zone().map(str::to_owned);
+                let zoned = self.slices.iter().filter(|(_, slices)| slices.values().any(EndpointSlice::has_zone_hints));
+                affected = self.existing(zoned.map(|(service, _)| service.clone()));
+            }
+        }
+        self.nodes.insert(node.name.clone(), node);
         affected
     }
 
     fn put_slice(&mut self, slice: EndpointSlice) -> BTreeSet<ServiceRef> {
         let object = Object::EndpointSlice(slice.clone()).object_ref();
         let old = self.take_slice(&object);
-        let unchanged = old.as_ref() == Some(&slice);
+        let unchanged = old.as_ref().is_some_and(|old| old.group == slice.group && old.service == slice.service);
         let services = [old.and_then(|old| old.service), slice.service.clone()];
         if let Some(service) = &slice.service {
             self.slice_services.insert(object, service.clone());
@@ -194,7 +257,7 @@ impl Cluster {
             return BTreeSet::new();
         }
         let id = (pod.namespace.clone(), pod.name.clone());
-        if is_local(pod.node_name.as_deref(), &self.node_name) && !pod.finished {
+        if self.here.is_node(pod.node_name.as_deref()) && !pod.finished {
             self.local_pods.insert(id);
         } else {
             self.local_pods.remove(&id);
@@ -243,16 +306,19 @@ impl Cluster {
             frontends,
             internal_traffic_policy: service.internal_traffic_policy,
             external_traffic_policy: service.external_traffic_policy(),
+            session_affinity: service.session_affinity,
+            source_ranges: service.source_ranges(of, &self.node_addresses),
             endpoints: self.port_endpoints(service, port, of),
         })
     }
 
-    fn port_endpoints(&self, service: &Service, port: &Port, of: Family) -> Vec<Endpoint> {
+    /// What serves `port` of `service` in `of`.
+    pub(super) fn port_endpoints(&self, service: &Service, port: &Port, of: Family) -> Vec<Endpoint> {
         let wanted = (port.name.as_str(), port.protocol, of);
         if let Some(slices) = self.slices.get(&service.id) {
-            from_groups(slices.values().map(|slice| &slice.group), wanted, &self.node_name)
+            from_groups(slices.values().map(|slice| &slice.group), wanted, &self.here)
         } else if let Some(endpoints) = self.endpoints.get(&service.id) {
-            from_groups(endpoints.subsets.iter(), wanted, &self.node_name)
+            from_groups(endpoints.subsets.iter(), wanted, &self.here)
         } else {
             let pods = self.pods.get(&service.id.namespace).into_iter().flat_map(BTreeMap::values);
             let selected = pods.filter(|pod| !pod.finished && pod.is_selected_by(&service.selector));
@@ -266,10 +332,12 @@ impl Cluster {
             ip: *pod.ips.iter().find(|ip| family(**ip) == of)?,
             port: pod.resolve(&port.target_port, port.protocol)?,
             node_name: pod.node_name.as_deref().map(Arc::from),
-            is_local: is_local(pod.node_name.as_deref(), &self.node_name),
+            is_local: self.here.is_node(pod.node_name.as_deref()),
             ready: service.publish_not_ready_addresses || (pod.ready && !pod.terminating),
             serving: pod.ready,
             terminating: pod.terminating,
+            node_hint: Hint::Absent,
+            zone_hint: Hint::Absent,
         })
     }
 }

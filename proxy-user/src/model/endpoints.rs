@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use proxy_common::addr::Family;
 
+use super::topology::{Here, Hint, Hints};
 use super::{Protocol, ServiceRef};
 
 /// An endpoint of a Service port.
@@ -25,6 +27,10 @@ pub struct Endpoint {
     pub serving: bool,
     /// It is shutting down.
     pub terminating: bool,
+    /// What its hints say of this node.
+    pub node_hint: Hint,
+    /// What its hints say of this node's zone.
+    pub zone_hint: Hint,
 }
 
 /// Addresses that share one list of ports.
@@ -60,6 +66,8 @@ pub struct GroupEndpoint {
     pub serving: bool,
     /// Condition, false where it wasn't given.
     pub terminating: bool,
+    /// Nodes and zones it is meant for; `None` where no hint was given.
+    pub hints: Option<Arc<Hints>>,
 }
 
 /// An EndpointSlice.
@@ -72,8 +80,21 @@ pub struct EndpointSlice {
     /// Service of the same namespace that it belongs to (label `kubernetes.io/service-name`); `None` where the label is
     /// missing, empty, or the slice is a headless Service's.
     pub service: Option<ServiceRef>,
+    /// `addressType`; `None` for host names.
+    pub family: Option<Family>,
+    /// When what the slice tells of last changed, where its controller says so (annotation
+    /// `endpoints.kubernetes.io/last-change-trigger-time`). No part of what the slice means.
+    pub last_change: Option<Timestamp>,
     /// Addresses and ports; no address where the slice holds host names.
     pub group: EndpointGroup,
+}
+
+impl EndpointSlice {
+    /// Whether any of its endpoints is meant for a zone.
+    pub(super) fn has_zone_hints(&self) -> bool {
+        let mut hints = self.group.endpoints.iter().filter_map(|it| it.hints.as_deref());
+        hints.any(|hints| !hints.for_zones.is_empty())
+    }
 }
 
 /// An Endpoints object.
@@ -85,11 +106,11 @@ pub struct Endpoints {
     pub subsets: Vec<EndpointGroup>,
 }
 
-/// The endpoints of the Service port (`name`, `protocol`, `of`) in `groups`, for the node `here`.
+/// The endpoints of the Service port (`name`, `protocol`, `of`) in `groups`, as seen from `here`.
 pub(super) fn from_groups<'a>(
     groups: impl Iterator<Item = &'a EndpointGroup>,
     (name, protocol, of): (&str, Protocol, Family),
-    here: &str,
+    here: &Here,
 ) -> Vec<Endpoint> {
     let mut endpoints = Vec::new();
     for group in groups {
@@ -98,20 +119,17 @@ pub(super) fn from_groups<'a>(
             endpoints.extend(addresses.map(|it| Endpoint {
                 ip: it.ip,
                 port: port.port,
-                is_local: is_local(it.node_name.as_deref(), here),
+                is_local: here.is_node(it.node_name.as_deref()),
                 node_name: it.node_name.clone(),
                 ready: it.ready,
                 serving: it.serving,
                 terminating: it.terminating,
+                node_hint: it.hints.as_deref().map_or(Hint::Absent, |hints| hints.of_node(here)),
+                zone_hint: it.hints.as_deref().map_or(Hint::Absent, |hints| hints.of_zone(here)),
             }));
         }
     }
     unique(endpoints)
-}
-
-/// An endpoint is local if its node is known and is this one; a proxy without a name has no local endpoints.
-pub(super) fn is_local(node_name: Option<&str>, here: &str) -> bool {
-    !here.is_empty() && node_name == Some(here)
 }
 
 /// Each (address, port) once, in their order. Of several, one that isn't terminating wins, then a ready one: so an

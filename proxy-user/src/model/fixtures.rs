@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use super::{
     ContainerPort, Endpoint, EndpointGroup, EndpointSlice, Endpoints, Frontend, FrontendKind, GroupEndpoint, GroupPort,
-    Pod, Port, Protocol, Service, ServicePort, ServicePortName, ServiceRef, ServiceType, TargetPort, TrafficPolicy,
+    Hint, Node, Pod, Port, Protocol, Service, ServicePort, ServicePortName, ServiceRef, ServiceType, TargetPort,
+    TrafficPolicy,
 };
 use crate::model::service::family;
 
@@ -29,11 +30,16 @@ pub(crate) fn service(name: &str, cluster_ips: &[&str]) -> Service {
         service_type: ServiceType::ClusterIp,
         cluster_ips: cluster_ips.iter().map(|text| ip(text)).collect(),
         external_ips: Vec::new(),
+        serves_external_ips: true,
         load_balancer_ips: Vec::new(),
         selector: labels(&[("app", name)]),
         publish_not_ready_addresses: false,
         internal_traffic_policy: TrafficPolicy::Cluster,
         external_traffic_policy: TrafficPolicy::Cluster,
+        session_affinity: None,
+        load_balancer_source_ranges: Vec::new(),
+        health_check_node_port: None,
+        traffic_distribution: false,
         ports: vec![port("", 80, TargetPort::Number(8080))],
     }
 }
@@ -69,6 +75,7 @@ pub(crate) fn group(ips: &[&str]) -> EndpointGroup {
                 ready: true,
                 serving: true,
                 terminating: false,
+                hints: None,
             })
             .collect(),
     }
@@ -80,6 +87,8 @@ pub(crate) fn slice(name: &str, of: &str, ips: &[&str]) -> EndpointSlice {
         namespace: "default".into(),
         name: name.into(),
         service: Some(ServiceRef::new("default", of)),
+        family: ips.first().map(|text| family(ip(text))),
+        last_change: None,
         group: group(ips),
     }
 }
@@ -99,6 +108,8 @@ pub(crate) fn endpoint(text: &str) -> Endpoint {
         ready: true,
         serving: true,
         terminating: false,
+        node_hint: Hint::Absent,
+        zone_hint: Hint::Absent,
     }
 }
 
@@ -115,6 +126,20 @@ pub(crate) fn service_port(service: &str, port: &str, cluster_ip: &str, endpoint
         frontends: vec![Frontend { kind: FrontendKind::ClusterIp, addr, port: 80, protocol: Protocol::Tcp }],
         internal_traffic_policy: TrafficPolicy::Cluster,
         external_traffic_policy: TrafficPolicy::Cluster,
+        session_affinity: None,
+        source_ranges: None,
         endpoints,
+    }
+}
+
+/// A Node with this address of type `InternalIP`.
+pub(crate) fn node(name: &str, internal_ip: &str, zone: Option<&str>) -> Node {
+    Node {
+        name: name.into(),
+        labels: zone.map(|zone| ("topology.kubernetes.io/zone".to_owned(), zone.to_owned())).into_iter().collect(),
+        internal_ips: vec![ip(internal_ip)],
+        pod_cidrs: Vec::new(),
+        terminating: false,
+        to_be_deleted: false,
     }
 }

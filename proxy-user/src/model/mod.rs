@@ -7,23 +7,33 @@
 mod claims;
 mod cluster;
 mod endpoints;
+mod health_check;
 mod namespace;
+mod no_local_endpoints;
 mod node;
+mod node_port_addresses;
 mod object;
 mod pod;
 mod port;
+mod remark;
 mod selectors;
 mod service;
+mod topology;
 
 pub use claims::Conflict;
 pub use cluster::Cluster;
 pub use endpoints::{Endpoint, EndpointGroup, EndpointSlice, Endpoints, GroupEndpoint, GroupPort};
+pub use health_check::HealthCheck;
 pub use namespace::Namespace;
+pub use no_local_endpoints::NoLocalEndpoints;
 pub use node::Node;
+pub use node_port_addresses::{Eligible, NodePortAddresses, NotNodePortAddresses};
 pub use object::{Change, Kind, Object, ObjectRef, ServiceRef};
 pub use pod::{ContainerPort, Pod};
 pub use port::{Frontend, FrontendKind, Protocol, ServicePort, ServicePortName, TrafficPolicy};
+pub use remark::Remark;
 pub use service::{Port, Service, ServiceType, TargetPort};
+pub use topology::{Chosen, Hint, Hints, Reason};
 
 #[cfg(test)]
 pub(crate) mod fixtures;

@@ -1,8 +1,10 @@
 //! A Service port in one family: the unit that is served.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnetwork::IpNetwork;
 use proxy_common::addr::{Family, protocol};
 
 use super::{Endpoint, ServiceRef};
@@ -144,6 +146,10 @@ pub struct ServicePort {
     pub internal_traffic_policy: TrafficPolicy,
     /// Policy of every other frontend.
     pub external_traffic_policy: TrafficPolicy,
+    /// Seconds that a client without a new flow keeps its endpoint (`sessionAffinity: ClientIP`); `None`: no affinity.
+    pub session_affinity: Option<u32>,
+    /// Where clients of external IPs and of the load balancer's addresses may be; `None`: anywhere.
+    pub source_ranges: Option<BTreeSet<IpNetwork>>,
     /// Endpoints in the order of their addresses, each (address, port) once.
     pub endpoints: Vec<Endpoint>,
 }

@@ -1,8 +1,9 @@
 //! Services.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use ipnetwork::IpNetwork;
 use proxy_common::addr::Family;
 
 use super::{Frontend, FrontendKind, Protocol, ServiceRef, TrafficPolicy};
@@ -59,6 +60,8 @@ pub struct Service {
     pub cluster_ips: Vec<IpAddr>,
     /// External IPs.
     pub external_ips: Vec<IpAddr>,
+    /// External IPs are frontends. Not the object's to say: the [`super::Cluster`] sets it.
+    pub serves_external_ips: bool,
     /// Addresses of the load balancer's that reach the node unchanged (`ipMode: VIP`).
     pub load_balancer_ips: Vec<IpAddr>,
     /// Labels of the Pods behind it; empty where endpoints are not made from Pods.
@@ -69,6 +72,14 @@ pub struct Service {
     pub internal_traffic_policy: TrafficPolicy,
     /// `externalTrafficPolicy` as written; see [`Service::external_traffic_policy`].
     pub external_traffic_policy: TrafficPolicy,
+    /// Under `sessionAffinity: ClientIP` its timeout in seconds, 1 to 86400.
+    pub session_affinity: Option<u32>,
+    /// `loadBalancerSourceRanges`; empty: clients may be anywhere. See [`Service::source_ranges`].
+    pub load_balancer_source_ranges: Vec<IpNetwork>,
+    /// `healthCheckNodePort` as written; see [`Service::health_check_node_port`].
+    pub health_check_node_port: Option<u16>,
+    /// It has a `trafficDistribution`, which acts through the hints that the EndpointSlice controller writes.
+    pub traffic_distribution: bool,
     /// Ports, in the order of the object.
     pub ports: Vec<Port>,
 }
@@ -98,6 +109,35 @@ impl Service {
         if honoured { self.external_traffic_policy } else { TrafficPolicy::Cluster }
     }
 
+    /// Whether a load balancer asks each node for its health: only it, and only where nodes without a local endpoint are
+    /// to be avoided (1.10 of kube-proxy's rules).
+    #[must_use]
+    pub fn has_health_check(&self) -> bool {
+        self.service_type == ServiceType::LoadBalancer && self.external_traffic_policy == TrafficPolicy::Local
+    }
+
+    /// `healthCheckNodePort`, where it has a meaning.
+    #[must_use]
+    pub fn health_check_node_port(&self) -> Option<u16> {
+        self.health_check_node_port.filter(|_| self.has_health_check())
+    }
+
+    /// Where clients of its external IPs and of its load balancer's addresses may be; `None`: anywhere. A range of all
+    /// addresses opens its own family; a family without a range is closed. A node that is in a range may send to an
+    /// address of the Service that is its own, under that address (2.27 of kube-proxy's rules).
+    #[must_use]
+    pub fn source_ranges(&self, of: Family, node: &BTreeSet<IpAddr>) -> Option<BTreeSet<IpNetwork>> {
+        let ranges: BTreeSet<IpNetwork> =
+            self.load_balancer_source_ranges.iter().copied().filter(|range| family(range.ip()) == of).collect();
+        if self.load_balancer_source_ranges.is_empty() || ranges.iter().any(|range| range.prefix() == 0) {
+            return None;
+        }
+        let holds_node = node.iter().any(|ip| ranges.iter().any(|range| range.contains(*ip)));
+        let own = self.external_ips.iter().chain(&self.load_balancer_ips);
+        let own = own.filter(|ip| holds_node && family(**ip) == of).map(|ip| IpNetwork::from(*ip));
+        Some(ranges.iter().copied().chain(own).collect())
+    }
+
     /// The frontends of `port` in `of`; an address that stands twice counts once, as the first.
     #[must_use]
     pub fn frontends(&self, port: &Port, of: Family) -> Vec<Frontend> {
@@ -105,9 +145,10 @@ impl Service {
             let ips: Vec<IpAddr> = ips.iter().copied().filter(|ip| family(*ip) == of).collect();
             ips.into_iter().map(move |addr| Frontend { kind, addr, port: port.port, protocol: port.protocol })
         };
+        let external_ips = if self.serves_external_ips { self.external_ips.as_slice() } else { &[] };
         let mut frontends: Vec<Frontend> = Vec::new();
         let candidates = addressed(FrontendKind::ClusterIp, &self.cluster_ips)
-            .chain(addressed(FrontendKind::ExternalIp, &self.external_ips))
+            .chain(addressed(FrontendKind::ExternalIp, external_ips))
             .chain(addressed(FrontendKind::LoadBalancer, &self.load_balancer_ips))
             .chain(port.node_port.map(|number| Frontend::node_port(of, number, port.protocol)));
         for frontend in candidates {

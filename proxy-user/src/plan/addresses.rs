@@ -43,21 +43,19 @@ impl Addresses {
         &self.node
     }
 
-    /// A frontend comes, goes or changes. Returns what becomes of its address.
-    pub(super) fn changed(
-        &mut self,
-        image: &Image,
-        key: &ServiceKey,
-        old: Option<&Service>,
-        new: Option<&Service>,
-    ) -> Option<Write> {
+    /// A frontend comes, goes or changes.
+    pub(super) fn changed(&mut self, key: &ServiceKey, old: Option<&Service>, new: Option<&Service>) {
         if let Some(old) = old {
             self.count(key, old, u32::MAX);
         }
         if let Some(new) = new {
             self.count(key, new, 1);
         }
-        self.write(image, key.addr)
+    }
+
+    /// The addresses of frontends.
+    pub(super) fn of_frontends(&self) -> impl Iterator<Item = &Addr> {
+        self.frontends.keys()
     }
 
     /// The node's addresses are `node` now. Returns what becomes of those that differ.
@@ -87,7 +85,7 @@ impl Addresses {
     }
 
     /// Leads from what `image` holds of `addr` to what it should.
-    fn write(&self, image: &Image, addr: Addr) -> Option<Write> {
+    pub(super) fn write(&self, image: &Image, addr: Addr) -> Option<Write> {
         let mut flags = self.node.get(&addr).map_or(0, |address| address.flags);
         if let Some(frontends) = self.frontends.get(&addr) {
             flags |= address_flags::FRONTEND;

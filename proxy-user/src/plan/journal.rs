@@ -1,6 +1,6 @@
 //! Writes of one list, and the tables as they will be after them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proxy_common::addr::Addr;
 use proxy_common::tables::Address;
@@ -13,6 +13,8 @@ use super::{Image, Write};
 pub(super) struct Journal {
     image: Image,
     addresses: Addresses,
+    /// Addresses whose frontends changed, not written yet.
+    stale_addresses: BTreeSet<Addr>,
     writes: Vec<Write>,
     /// Names that go last: after the epoch, so that no flow is left with a number that means nothing.
     names_leaving: Vec<Write>,
@@ -22,7 +24,9 @@ pub(super) struct Journal {
 impl Journal {
     pub(super) fn new(image: Image) -> Self {
         let addresses = Addresses::adopt(&image);
-        Self { image, addresses, writes: Vec::new(), names_leaving: Vec::new(), a_member_left: false }
+        // Whoever wrote last may have ended between a frontend and its address.
+        let stale_addresses = addresses.of_frontends().copied().collect();
+        Self { image, addresses, stale_addresses, writes: Vec::new(), names_leaving: Vec::new(), a_member_left: false }
     }
 
     pub(super) fn image(&self) -> &Image {
@@ -35,10 +39,17 @@ impl Journal {
             Write::DeleteMember(_) => self.a_member_left = true,
             _ => {}
         }
-        let address = self.address_after(&write);
+        self.note_frontend(&write);
         self.carry_out(write);
-        if let Some(write) = address {
-            self.carry_out(write);
+    }
+
+    /// Writes what has become of the addresses of frontends since it last did. To be called when every new frontend is
+    /// there: an address becomes a ClusterIP's with all of its ports, or those that are to come would be refused.
+    pub(super) fn write_addresses(&mut self) {
+        for addr in std::mem::take(&mut self.stale_addresses) {
+            if let Some(write) = self.addresses.write(&self.image, addr) {
+                self.carry_out(write);
+            }
         }
     }
 
@@ -60,14 +71,14 @@ impl Journal {
         }
     }
 
-    /// What becomes of a frontend's address when the frontend is written: an address is looked up only while it is one.
-    fn address_after(&mut self, write: &Write) -> Option<Write> {
+    fn note_frontend(&mut self, write: &Write) {
         let (key, new) = match write {
             Write::PutService(key, service) => (key, Some(service)),
             Write::DeleteService(key) => (key, None),
-            _ => return None,
+            _ => return,
         };
-        self.addresses.changed(&self.image, key, self.image.services.get(key), new)
+        self.addresses.changed(key, self.image.services.get(key), new);
+        self.stale_addresses.insert(key.addr);
     }
 
     fn carry_out(&mut self, write: Write) {
@@ -77,6 +88,7 @@ impl Journal {
 
     /// The list, with one step of the epoch for all members that left.
     pub(super) fn finish(&mut self) -> Vec<Write> {
+        self.write_addresses();
         if std::mem::take(&mut self.a_member_left) {
             self.writes.push(Write::AdvanceEpoch);
         }

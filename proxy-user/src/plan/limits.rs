@@ -2,7 +2,7 @@
 
 use std::ops::AddAssign;
 
-use proxy_common::tables::{BACKENDS, MEMBERS, SERVICE_NAMES, SERVICES, Table};
+use proxy_common::tables::{BACKENDS, MEMBERS, SERVICE_NAMES, SERVICES, SOURCE_RANGES, Table};
 
 use super::Image;
 use crate::model::ServiceRef;
@@ -18,6 +18,8 @@ pub struct Limits {
     pub members: u32,
     /// `SERVICE_NAMES`.
     pub names: u32,
+    /// `SOURCE_RANGES`.
+    pub source_ranges: u32,
 }
 
 impl Default for Limits {
@@ -27,6 +29,7 @@ impl Default for Limits {
             backends: BACKENDS.max_entries,
             members: MEMBERS.max_entries,
             names: SERVICE_NAMES.max_entries,
+            source_ranges: SOURCE_RANGES.max_entries,
         }
     }
 }
@@ -58,6 +61,7 @@ pub(super) struct Growth {
     pub(super) backends: usize,
     pub(super) members: usize,
     pub(super) names: usize,
+    pub(super) source_ranges: usize,
 }
 
 impl AddAssign for Growth {
@@ -66,17 +70,19 @@ impl AddAssign for Growth {
         self.backends += other.backends;
         self.members += other.members;
         self.names += other.names;
+        self.source_ranges += other.source_ranges;
     }
 }
 
 impl Limits {
     /// Whether `image` has room for `growth` of `service`.
     pub(super) fn check(&self, image: &Image, growth: &Growth, service: &ServiceRef) -> Result<(), TableFull> {
-        let tables: [(Table, u32, usize, usize); 4] = [
+        let tables: [(Table, u32, usize, usize); 5] = [
             (SERVICES, self.services, image.services.len(), growth.services),
             (BACKENDS, self.backends, image.backends.len(), growth.backends),
             (MEMBERS, self.members, image.members.len(), growth.members),
             (SERVICE_NAMES, self.names, image.names.len(), growth.names),
+            (SOURCE_RANGES, self.source_ranges, image.source_ranges.len(), growth.source_ranges),
         ];
         for (table, max_entries, held, needed) in tables {
             let room = (max_entries as usize).saturating_sub(held);

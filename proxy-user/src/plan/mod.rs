@@ -5,9 +5,11 @@
 //! to the changed Service: in writes to what changed of it, in memory to its endpoints.
 
 mod addresses;
+mod affinity;
 mod journal;
 mod limits;
 pub(crate) mod name;
+mod node;
 mod port;
 mod service;
 mod slots;
@@ -15,6 +17,7 @@ mod update;
 mod write;
 
 pub use limits::{Limits, TableFull};
+pub use node::NodePorts;
 pub use service::Desired;
 pub use update::Plan;
 pub use write::{Image, SourcePrefix, Write};

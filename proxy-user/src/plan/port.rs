@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use proxy_common::addr::{Addr, Port};
-use proxy_common::tables::{EndpointSet, Member, MemberKey, Service, ServiceKey};
+use proxy_common::tables::{EndpointSet, Member, MemberKey, Service, ServiceKey, SourceRange, member_flags};
 
+use super::affinity::Affinity;
 use super::journal::Journal;
 use super::limits::Growth;
 use super::slots::Slots;
-use super::{Desired, Image, Write};
+use super::{Desired, Image, SourcePrefix, Write};
 
 /// What the tables hold of one Service port.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) struct PlannedPort {
     members: HashMap<(Addr, Port), Member>,
     cluster: Slots,
     local: Slots,
+    affinity: Affinity,
+    source_ranges: BTreeSet<SourcePrefix>,
 }
 
 impl PlannedPort {
@@ -31,8 +34,13 @@ impl PlannedPort {
     pub(super) fn adopt(image: &Image, id: u32, frontends: BTreeSet<ServiceKey>) -> Self {
         let first = MemberKey::new(id, Addr::UNSPECIFIED, Port::new(0));
         let members = image.members.range(first..).take_while(|(key, _)| key.service == id);
+        let first_range = SourcePrefix { range: SourceRange { service: id, ..SourceRange::default() }, bits: 0 };
+        let source_ranges = image.source_ranges.range(first_range..).take_while(|it| it.range.service == id);
+        let services = frontends.iter().filter_map(|key| image.services.get(key));
         Self {
             id,
+            affinity: Affinity::adopt(services),
+            source_ranges: source_ranges.copied().collect(),
             frontends,
             members: members.map(|(key, member)| ((key.addr, key.port), *member)).collect(),
             cluster: Slots::adopt(image, id, EndpointSet::Cluster),
@@ -53,26 +61,37 @@ impl PlannedPort {
             backends: slots(&self.cluster, &desired.cluster) + slots(&self.local, &desired.local),
             members: desired.members.keys().filter(|member| !self.members.contains_key(member)).count(),
             names: 0,
+            source_ranges: prefixes(self.id, desired).filter(|prefix| !self.source_ranges.contains(prefix)).count(),
         }
     }
 
-    /// First half of making the tables hold `desired`: members and slots, then the frontends with their counts, so that
-    /// everything a reader can be led to is there before it is led there.
+    /// First half of making the tables hold `desired`: members, slots and source ranges, then the frontends with their
+    /// counts, so that everything a reader can be led to is there before it is led there.
     pub(super) fn put(&mut self, desired: &Desired, journal: &mut Journal) {
-        for ((addr, port), member) in &desired.members {
-            if self.members.insert((*addr, *port), *member) != Some(*member) {
-                journal.push(Write::PutMember(MemberKey::new(self.id, *addr, *port), *member));
-            }
-        }
+        // A member leaves a set after the frontends' counts are without it, in the second half.
+        self.put_members(desired, journal, |held, wanted| Member {
+            flags: wanted.flags | held.flags & (member_flags::CLUSTER | member_flags::LOCAL),
+        });
         for (slots, wanted) in [(&mut self.cluster, &desired.cluster), (&mut self.local, &desired.local)] {
             for (key, backend) in slots.place(wanted) {
                 journal.push(Write::PutBackend(key, backend));
             }
         }
-        let counts = (desired.cluster.len() as u32, desired.local.len() as u32);
+        for prefix in prefixes(self.id, desired) {
+            if self.source_ranges.insert(prefix) {
+                journal.push(Write::PutSourceRange(prefix));
+            }
+        }
+        self.affinity = self.affinity.with_timeout(desired.affinity_timeout);
         for (key, flags) in &desired.frontends {
-            let service =
-                Service { id: self.id, cluster: counts.0, local: counts.1, flags: *flags, ..Service::default() };
+            let service = Service {
+                id: self.id,
+                cluster: desired.cluster.len() as u32,
+                local: desired.local.len() as u32,
+                flags: *flags,
+                affinity_timeout: self.affinity.timeout,
+                affinity_generation: self.affinity.generation,
+            };
             self.frontends.insert(*key);
             if journal.image().services.get(key) != Some(&service) {
                 journal.push(Write::PutService(*key, service));
@@ -92,13 +111,30 @@ impl PlannedPort {
         for key in slots.chain(self.local.truncate(desired.local.len())) {
             journal.push(Write::DeleteBackend(key));
         }
+        self.put_members(desired, journal, |_, wanted| wanted);
         self.retain_members(&desired.members, journal);
+        let wanted: BTreeSet<_> = prefixes(self.id, desired).collect();
+        for prefix in self.source_ranges.extract_if(.., |prefix| !wanted.contains(prefix)) {
+            journal.push(Write::DeleteSourceRange(prefix));
+        }
     }
 
     /// Takes everything out of the tables.
     pub(super) fn remove(mut self, journal: &mut Journal) {
         self.trim(&Desired::none(), journal);
         journal.push(Write::DeleteName(self.id));
+    }
+
+    /// Writes each wanted member as `flags` makes it of the one held and the one wanted.
+    fn put_members(&mut self, desired: &Desired, journal: &mut Journal, flags: impl Fn(Member, Member) -> Member) {
+        for ((addr, port), wanted) in &desired.members {
+            let held = self.members.get(&(*addr, *port)).copied();
+            let member = flags(held.unwrap_or_default(), *wanted);
+            if held != Some(member) {
+                self.members.insert((*addr, *port), member);
+                journal.push(Write::PutMember(MemberKey::new(self.id, *addr, *port), member));
+            }
+        }
     }
 
     fn retain_members(&mut self, wanted: &BTreeMap<(Addr, Port), Member>, journal: &mut Journal) {
@@ -113,4 +149,8 @@ impl PlannedPort {
             journal.push(Write::DeleteMember(MemberKey::new(self.id, addr, port)));
         }
     }
+}
+
+fn prefixes(id: u32, desired: &Desired) -> impl Iterator<Item = SourcePrefix> {
+    desired.source_ranges.iter().map(move |network| SourcePrefix::new(id, *network))
 }

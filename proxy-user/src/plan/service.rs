@@ -1,11 +1,12 @@
 //! What one Service port needs of the tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use ipnetwork::IpNetwork;
 use proxy_common::addr::{Addr, Port};
 use proxy_common::tables::{Backend, Member, ServiceKey, backend_flags, member_flags, service_flags};
 
-use crate::model::{Endpoint, Frontend, FrontendKind, ServicePort, TrafficPolicy};
+use crate::model::{Endpoint, Frontend, FrontendKind, Reason, ServicePort, TrafficPolicy};
 
 /// The entries of one Service port, but for its number and the order of its endpoints.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,22 +19,41 @@ pub struct Desired {
     pub local: Vec<Backend>,
     /// Endpoints that flows may stay on: those that are chosen for new ones, and those that still answer.
     pub members: BTreeMap<(Addr, Port), Member>,
+    /// Seconds of session affinity; 0 for none.
+    pub affinity_timeout: u32,
+    /// Who may use the frontends that have [`service_flags::SOURCE_RANGES`].
+    pub source_ranges: BTreeSet<IpNetwork>,
 }
 
 impl Desired {
     /// No entries at all.
     pub(super) const fn none() -> Self {
-        Self { frontends: BTreeMap::new(), cluster: Vec::new(), local: Vec::new(), members: BTreeMap::new() }
+        Self {
+            frontends: BTreeMap::new(),
+            cluster: Vec::new(),
+            local: Vec::new(),
+            members: BTreeMap::new(),
+            affinity_timeout: 0,
+            source_ranges: BTreeSet::new(),
+        }
     }
 }
 
 impl From<&ServicePort> for Desired {
     fn from(port: &ServicePort) -> Self {
-        let frontends = port.frontends.iter().map(|frontend| (key(frontend), flags(port, frontend))).collect();
-        let cluster = usable(&port.endpoints, |_| true);
-        let local = usable(&port.endpoints, |endpoint| endpoint.is_local);
-        let members = members(port, &cluster, &local);
-        Self { frontends, cluster, local, members }
+        let (cluster, local) = (port.cluster_set(), port.local_set());
+        let reasons = why(cluster.reason, local.reason);
+        let frontends: BTreeMap<_, _> = port.frontends.iter().map(|it| (key(it), flags(port, it) | reasons)).collect();
+        let restricted = frontends.values().any(|flags| flags & service_flags::SOURCE_RANGES != 0);
+        let [cluster, local] = [cluster, local].map(|set| set.endpoints.into_iter().map(backend).collect::<Vec<_>>());
+        Self {
+            frontends,
+            members: members(port, &cluster, &local),
+            cluster,
+            local,
+            affinity_timeout: port.session_affinity.unwrap_or(0),
+            source_ranges: port.source_ranges.clone().filter(|_| restricted).unwrap_or_default(),
+        }
     }
 }
 
@@ -59,26 +79,29 @@ fn key(frontend: &Frontend) -> ServiceKey {
 fn flags(port: &ServicePort, frontend: &Frontend) -> u32 {
     let (kind, policy) = match frontend.kind {
         FrontendKind::ClusterIp => (0, port.internal_traffic_policy),
-        FrontendKind::ExternalIp | FrontendKind::LoadBalancer => {
-            let load_balancer = frontend.kind == FrontendKind::LoadBalancer;
-            let load_balancer = if load_balancer { service_flags::LOAD_BALANCER } else { 0 };
-            (service_flags::EXTERNAL | load_balancer, port.external_traffic_policy)
+        FrontendKind::ExternalIp => (service_flags::EXTERNAL, port.external_traffic_policy),
+        FrontendKind::LoadBalancer => {
+            (service_flags::EXTERNAL | service_flags::LOAD_BALANCER, port.external_traffic_policy)
         }
         FrontendKind::NodePort => (service_flags::EXTERNAL | service_flags::NODE_PORT, port.external_traffic_policy),
     };
-    match policy {
-        TrafficPolicy::Cluster => kind,
-        TrafficPolicy::Local => kind | service_flags::LOCAL_ONLY,
-    }
+    let restricted =
+        matches!(frontend.kind, FrontendKind::ExternalIp | FrontendKind::LoadBalancer) && port.source_ranges.is_some();
+    let flag = |set: bool, flag: u32| if set { flag } else { 0 };
+    kind | flag(policy == TrafficPolicy::Local, service_flags::LOCAL_ONLY)
+        | flag(restricted, service_flags::SOURCE_RANGES)
 }
 
-/// The ready ones of the endpoints in `scope`; where there is none, those that still serve while they terminate.
-fn usable(endpoints: &[Endpoint], scope: impl Fn(&Endpoint) -> bool) -> Vec<Backend> {
-    let of = |condition: fn(&Endpoint) -> bool| -> Vec<Backend> {
-        endpoints.iter().filter(|it| scope(it) && condition(it)).map(backend).collect()
+/// Flags that tell why the sets are as they are.
+fn why(cluster: Reason, local: Reason) -> u32 {
+    let terminating = |reason, flag: u32| if reason == Reason::Terminating { flag } else { 0 };
+    let topology = match cluster {
+        Reason::Ready(topology) => topology.flags(),
+        Reason::Terminating | Reason::Nobody => 0,
     };
-    let ready = of(|it| it.ready);
-    if ready.is_empty() { of(|it| it.serving && it.terminating) } else { ready }
+    topology
+        | terminating(cluster, service_flags::TERMINATING_CLUSTER)
+        | terminating(local, service_flags::TERMINATING_LOCAL)
 }
 
 fn backend(endpoint: &Endpoint) -> Backend {
@@ -89,10 +112,11 @@ fn backend(endpoint: &Endpoint) -> Backend {
 #[cfg(test)]
 mod tests {
     use proxy_common::addr::Family;
+    use proxy_common::tables::Topology;
 
     use super::*;
     use crate::model::fixtures::{endpoint, ip, service_port};
-    use crate::model::{Protocol, ServicePort};
+    use crate::model::{Hint, Protocol, ServicePort};
 
     const LOCAL_ONLY: u32 = service_flags::LOCAL_ONLY;
     const EXTERNAL: u32 = service_flags::EXTERNAL;
@@ -194,6 +218,58 @@ mod tests {
             ("203.0.113.2:80", EXTERNAL | LOCAL_ONLY | service_flags::LOAD_BALANCER),
         ];
         assert_eq!(flags_by_address(&port), expected.map(|(text, flags)| (text.to_owned(), flags)));
+    }
+
+    #[test]
+    fn source_ranges_hold_for_external_ips_and_the_load_balancers_addresses_alone() {
+        const RESTRICTED: u32 = EXTERNAL | service_flags::SOURCE_RANGES;
+        let ranges: BTreeSet<IpNetwork> = BTreeSet::from(["192.0.2.0/24".parse().unwrap()]);
+        let port = ServicePort { source_ranges: Some(ranges.clone()), ..every_frontend() };
+        let expected = [
+            ("0.0.0.0:30080", NODE_PORT),
+            ("10.96.0.1:80", 0),
+            ("203.0.113.1:80", RESTRICTED),
+            ("203.0.113.2:80", RESTRICTED | service_flags::LOAD_BALANCER),
+        ];
+        assert_eq!(flags_by_address(&port), expected.map(|(text, flags)| (text.to_owned(), flags)));
+        assert_eq!(Desired::from(&port).source_ranges, ranges);
+        let closed = ServicePort { source_ranges: Some(BTreeSet::new()), ..port };
+        assert_eq!(flags_by_address(&closed)[2].1, RESTRICTED, "closed to everyone");
+    }
+
+    #[test]
+    fn every_frontend_says_why_the_sets_are_as_they_are() {
+        let why = |endpoints: Vec<Endpoint>| {
+            let port = ServicePort { endpoints, ..every_frontend() };
+            let kinds = [NODE_PORT, 0, EXTERNAL, EXTERNAL | service_flags::LOAD_BALANCER];
+            let flags: BTreeSet<u32> =
+                flags_by_address(&port).iter().zip(kinds).map(|((_, flags), kind)| flags & !kind).collect();
+            assert_eq!(flags.len(), 1);
+            let flags = *flags.first().unwrap();
+            let set = |flag| flags & flag != 0;
+            let terminating = [service_flags::TERMINATING_CLUSTER, service_flags::TERMINATING_LOCAL].map(set);
+            (Topology::from_flags(flags), terminating)
+        };
+        let hinted = |zone_hint| Endpoint { zone_hint, ..endpoint_with("10.0.0.1", "rs") };
+        let plain = |letters| endpoint_with("10.0.0.2", letters);
+        assert_eq!(why(vec![]), (Topology::None, [false, false]));
+        assert_eq!(why(vec![hinted(Hint::Here)]), (Topology::Zone, [false, false]));
+        assert_eq!(why(vec![hinted(Hint::Here), plain("rs")]), (Topology::NotAllHinted, [false, false]));
+        assert_eq!(why(vec![hinted(Hint::Unplaced), plain("stl")]), (Topology::ZoneUnknown, [false, true]));
+        assert_eq!(why(vec![plain("st")]), (Topology::None, [true, false]));
+    }
+
+    #[test]
+    fn only_endpoints_that_hints_leave_are_in_the_cluster_set_and_all_are_members() {
+        let near = Endpoint { node_hint: Hint::Here, ..endpoint_with("10.0.0.1", "rs") };
+        let far = Endpoint { node_hint: Hint::Elsewhere, ..endpoint_with("10.0.0.2", "rsl") };
+        let desired = Desired::from(&service_port("web", "", "10.96.0.1", vec![near, far]));
+        assert_eq!(
+            (addresses(&desired.cluster), addresses(&desired.local)),
+            (vec!["10.0.0.1".into()], vec!["10.0.0.2".into()])
+        );
+        let flags: Vec<_> = desired.members.values().map(|member| member.flags).collect();
+        assert_eq!(flags, [member_flags::CLUSTER, member_flags::LOCAL | member_flags::ON_NODE]);
     }
 
     #[test]

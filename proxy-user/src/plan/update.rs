@@ -117,6 +117,7 @@ impl Plan {
                 }
             }
         }
+        self.journal.write_addresses();
         for (_, ports) in &accepted {
             for (port, desired) in ports {
                 if let Some(planned) = self.ports.get_mut(&port.name) {
@@ -214,6 +215,7 @@ fn highest_id(image: &Image) -> u32 {
     let ids = image.names.keys().copied();
     let ids = ids.chain(image.services.values().map(|service| service.id));
     let ids = ids.chain(image.backends.keys().map(|key| key.service));
+    let ids = ids.chain(image.source_ranges.iter().map(|key| key.range.service));
     ids.chain(image.members.keys().map(|key| key.service)).max().unwrap_or(0)
 }
 

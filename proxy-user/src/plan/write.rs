@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ipnetwork::IpNetwork;
 use proxy_common::addr::Addr;
 use proxy_common::tables::{
     Address, Backend, BackendKey, Member, MemberKey, Service, ServiceKey, ServiceName, SourceRange,
@@ -27,7 +28,8 @@ pub enum Write {
     PutService(ServiceKey, Service),
     /// Frontend that no longer is.
     DeleteService(ServiceKey),
-    /// Address of a frontend or of the node. Follows the frontends that need it: from here on packets to it are looked up.
+    /// Address of a frontend or of the node. Follows every frontend that is new in the list: from here on packets to it
+    /// are looked up, and refused at a ClusterIP's port that no Service port has.
     PutAddress(Addr, Address),
     /// Address that is no frontend's any more, nor the node's.
     DeleteAddress(Addr),
@@ -60,6 +62,19 @@ pub struct SourcePrefix {
     pub range: SourceRange,
     /// Length of the prefix in bits of `range`, the Service port's number and what stands before an IPv4 address included.
     pub bits: u32,
+}
+
+impl SourcePrefix {
+    /// `network` of the Service port numbered `service`.
+    #[must_use]
+    pub fn new(service: u32, network: IpNetwork) -> Self {
+        let before = match network {
+            IpNetwork::V4(_) => SourceRange::BEFORE_V4,
+            IpNetwork::V6(_) => SourceRange::BEFORE_V6,
+        };
+        let range = SourceRange { service, addr: network.network().into() };
+        Self { range, bits: before + u32::from(network.prefix()) }
+    }
 }
 
 /// What the tables hold: read from the kernel by a starting agent, kept in step with each write after that.

@@ -3,7 +3,7 @@
 use proxy_common::drop::Reason;
 
 use crate::bench::{Bench, Verdict};
-use crate::packet::{Seen, What, icmp_error, tcp, tcp_with, udp, udp_ttl};
+use crate::packet::{Seen, What, echo, icmp_error, tcp, tcp_with, udp, udp_ttl};
 
 const FAMILIES: [[&str; 4]; 2] = [
     ["10.244.1.20:40000", "10.96.0.1:80", "198.51.100.10:40000", "192.0.2.11:30080"],
@@ -37,6 +37,42 @@ fn a_connection_to_a_service_without_endpoints_is_reset_at_once() {
             assert_eq!(told, reset(dst, src, 1_006));
         }
         assert_eq!(bench.drops(Reason::NoEndpoints), 6);
+    }
+}
+
+#[test]
+fn a_cluster_ip_refuses_what_no_port_of_it_takes() {
+    for [pod, cluster_ip, client, node] in FAMILIES {
+        let mut bench = Bench::new();
+        bench.service(&[cluster_ip], &["10.244.2.10:8080", "[fd00:10:244:2::10]:8080"], 0);
+        let unserved = cluster_ip.replace(":80", ":81");
+        for (hook, src) in [("from_pod", pod), ("from_uplink", client), ("to_uplink", node)] {
+            let (verdict, told) = bench.see(hook, &tcp(src, &unserved, "S"));
+            assert_eq!((verdict, told), (Verdict::Redirect, reset(&unserved, src, 1_001)));
+            for frame in [udp(src, &unserved, b"?"), echo(src, cluster_ip)] {
+                let (verdict, told) = bench.see(hook, &frame);
+                assert_eq!(verdict, Verdict::Redirect);
+                let kind_and_code = if src.starts_with('[') { (1, 4) } else { (3, 3) };
+                let What::Icmp { kind, code, .. } = told.what else { panic!("{told:?}") };
+                assert_eq!((kind, code), kind_and_code, "port unreachable");
+                assert_eq!((told.src, told.dst), (without_port(cluster_ip), without_port(src)));
+            }
+        }
+        assert_eq!(bench.drops(Reason::NoSuchPort), 9);
+        assert_eq!(bench.flows(), (0, 0));
+    }
+}
+
+#[test]
+fn echo_requests_that_are_not_for_a_cluster_ip_pass_untouched() {
+    for [pod, cluster_ip, client, node_port] in FAMILIES {
+        let mut bench = Bench::new();
+        bench.service(&[cluster_ip, ":30080"], &["10.244.2.10:8080", "[fd00:10:244:2::10]:8080"], 0);
+        for frame in [echo(pod, client), echo(client, node_port)] {
+            for hook in ["from_pod", "to_pod", "from_uplink", "to_uplink"] {
+                assert_eq!(bench.run(hook, &frame), (Verdict::Next, frame.clone()));
+            }
+        }
     }
 }
 

@@ -54,6 +54,18 @@ pub(crate) fn icmp_error(src: &str, dst: &str, kind: u8, code: u8, rest: u32, ab
     bytes
 }
 
+/// An echo request, between the addresses of two sockets.
+pub(crate) fn echo(src: &str, dst: &str) -> Vec<u8> {
+    let (src, dst) = sockets(src, dst);
+    let (mut bytes, builder) = (Vec::new(), ip(src.ip(), dst.ip(), 64));
+    if src.is_ipv4() {
+        builder.icmpv4_echo_request(7, 1).write(&mut bytes, b"ping").unwrap();
+    } else {
+        builder.icmpv6_echo_request(7, 1).write(&mut bytes, b"ping").unwrap();
+    }
+    bytes
+}
+
 fn sockets(src: &str, dst: &str) -> (SocketAddr, SocketAddr) {
     (src.parse().unwrap(), dst.parse().unwrap())
 }

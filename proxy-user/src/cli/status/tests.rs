@@ -54,7 +54,7 @@ Errors:      web.yaml: document 1: Service default/web: spec.ports: required
 Epoch:       0
 
 TABLE           ENTRIES   LIMIT
-SERVICES        0         262144
+SERVICES        0         258048
 BACKENDS        0         524288
 MEMBERS         0         524288
 SERVICE_NAMES   0         131072
@@ -62,7 +62,7 @@ FLOWS           0         524288
 FLOWS_NEW       0         131072
 SOCK_BACKEND    0         32768
 SOCK_ORIGIN     0         65536
-ADDRESSES       0         266240
+ADDRESSES       0         262144
 AFFINITY        0         65536
 SOURCE_RANGES   0         131072
 DEVICES         1         8192
@@ -83,7 +83,7 @@ fn json_keeps_its_field_names_and_has_every_reason() {
     let status = serde_json::to_value(&status).unwrap();
     assert_eq!(status["agent"]["nodeName"], json!("node1"));
     assert_eq!(status["agent"]["devices"][0], json!({ "name": "eth0", "ifindex": 2, "role": "Uplink" }));
-    assert_eq!(status["kernel"]["tables"][0], json!({ "name": "SERVICES", "entries": 0, "limit": 262_144 }));
+    assert_eq!(status["kernel"]["tables"][0], json!({ "name": "SERVICES", "entries": 0, "limit": 258_048 }));
     assert_eq!(status["kernel"]["drops"][0], json!({ "reason": "NoEndpoints", "packets": 0 }));
     assert_eq!(status["kernel"]["drops"].as_array().unwrap().len(), Reason::ALL.len());
 }

@@ -42,6 +42,7 @@ fn addresses(addresses: Option<&[EndpointAddress]>, ready: bool, path: &str) -> 
             ready,
             serving: ready,
             terminating: false,
+            hints: None,
         })
     });
     addresses.collect()

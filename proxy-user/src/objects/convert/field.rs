@@ -1,6 +1,9 @@
 //! Checks of single fields.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
+
+use ipnetwork::IpNetwork;
 
 use crate::model::Protocol;
 
@@ -47,6 +50,14 @@ pub enum FieldProblem {
     /// Not a range of addresses.
     #[error("\"{0}\" is not a range of addresses such as 10.244.1.0/24")]
     NotACidr(String),
+    /// A number out of bounds.
+    #[error("{value} is not between {} and {}", bounds.start(), bounds.end())]
+    OutOfBounds {
+        /// The number.
+        value: i32,
+        /// Its bounds.
+        bounds: RangeInclusive<u32>,
+    },
     /// Not a port number.
     #[error("{0} is not a port number (1 to 65535)")]
     NotAPort(i32),
@@ -81,11 +92,10 @@ impl FieldProblem {
     }
 }
 
-/// An address that packets can be sent to. Zeros before a decimal byte are ignored, as Kubernetes always did, and an
-/// IPv4 address in IPv6 form counts as IPv4.
+/// An address that packets can be sent to. Zeros before a decimal byte are ignored, and an IPv4 address in IPv6 form
+/// counts as IPv4.
 pub(super) fn address(text: &str, field: impl Fn() -> String) -> Result<IpAddr, FieldError> {
-    let parsed = text.parse().ok().or_else(|| with_leading_zeros(text));
-    let Some(addr) = parsed.map(|addr: IpAddr| addr.to_canonical()) else {
+    let Some(addr) = parse(text).map(|addr| addr.to_canonical()) else {
         return Err(FieldProblem::NotAnAddress(text.to_owned()).at(field()));
     };
     if addr.is_unspecified() || addr.is_loopback() || addr.is_multicast() {
@@ -94,9 +104,40 @@ pub(super) fn address(text: &str, field: impl Fn() -> String) -> Result<IpAddr, 
     Ok(addr)
 }
 
-fn with_leading_zeros(text: &str) -> Option<IpAddr> {
-    let bytes: Vec<u8> = text.split('.').map(|byte| byte.parse().ok()).collect::<Option<_>>()?;
-    Some(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?).into())
+/// A range of addresses, without the bits beyond its prefix; leading zeros and IPv4 in IPv6 form as in [`address`]. White
+/// space around it is ignored.
+pub(super) fn range(text: &str, field: impl Fn() -> String) -> Result<IpNetwork, FieldError> {
+    parse_range(text.trim()).ok_or_else(|| FieldProblem::NotACidr(text.to_owned()).at(field()))
+}
+
+fn parse_range(text: &str) -> Option<IpNetwork> {
+    let (addr, prefix) = text.split_once('/')?;
+    let (addr, prefix) = (parse(addr)?, decimal(prefix)?);
+    let range = match addr {
+        IpAddr::V6(v6) if prefix >= 96 && v6.to_ipv4_mapped().is_some() => {
+            IpNetwork::new(addr.to_canonical(), prefix - 96).ok()?
+        }
+        _ => IpNetwork::new(addr, prefix).ok()?,
+    };
+    IpNetwork::new(range.network(), range.prefix()).ok()
+}
+
+/// Zeros before a decimal byte are ignored, as Kubernetes always did.
+fn parse(text: &str) -> Option<IpAddr> {
+    text.parse().ok().or_else(|| {
+        let bytes: Vec<u8> = text.split('.').map(decimal).collect::<Option<_>>()?;
+        Some(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?).into())
+    })
+}
+
+fn decimal(text: &str) -> Option<u8> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// A number within `bounds`.
+pub(super) fn between(value: i32, bounds: RangeInclusive<u32>, field: impl Fn() -> String) -> Result<u32, FieldError> {
+    let within = u32::try_from(value).ok().filter(|value| bounds.contains(value));
+    within.ok_or_else(|| FieldProblem::OutOfBounds { value, bounds }.at(field()))
 }
 
 /// Addresses of which each must be of another family.

@@ -2,9 +2,12 @@
 
 use k8s_openapi::api::core::v1::Node as ApiNode;
 
-use super::field::{self, FieldError, FieldProblem};
+use super::field::{self, FieldError};
 use super::meta;
 use crate::model::Node;
+
+/// The cluster autoscaler's mark on a node that it is about to remove.
+const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
 
 impl TryFrom<ApiNode> for Node {
     type Error = FieldError;
@@ -21,8 +24,15 @@ impl TryFrom<ApiNode> for Node {
         let pod_cidrs = cidrs
             .into_iter()
             .enumerate()
-            .map(|(i, cidr)| cidr.parse().map_err(|_| FieldProblem::NotACidr(cidr).at(format!("spec.podCIDRs[{i}]"))))
+            .map(|(i, cidr)| field::range(&cidr, || format!("spec.podCIDRs[{i}]")))
             .collect::<Result<_, _>>()?;
-        Ok(Self { name, labels: object.metadata.labels.unwrap_or_default(), internal_ips, pod_cidrs })
+        Ok(Self {
+            name,
+            labels: object.metadata.labels.unwrap_or_default(),
+            internal_ips,
+            pod_cidrs,
+            terminating: object.metadata.deletion_timestamp.is_some(),
+            to_be_deleted: spec.taints.iter().flatten().any(|taint| taint.key == TO_BE_DELETED),
+        })
     }
 }

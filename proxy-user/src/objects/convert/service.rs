@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ipnetwork::IpNetwork;
 use k8s_openapi::api::core::v1::{Service as ApiService, ServicePort as ApiPort, ServiceSpec, ServiceStatus};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -10,6 +11,10 @@ use super::meta;
 use crate::model::{Port, Service, ServiceRef, ServiceType, TargetPort, TrafficPolicy};
 
 const SERVICE_PROXY_NAME: &str = "service.kubernetes.io/service-proxy-name";
+/// Seconds, the API's default.
+const DEFAULT_AFFINITY_TIMEOUT: i32 = 10_800;
+/// Seconds, the API's limit: a day.
+const MAX_AFFINITY_TIMEOUT: u32 = 86_400;
 
 impl TryFrom<ApiService> for Service {
     type Error = FieldError;
@@ -20,13 +25,6 @@ impl TryFrom<ApiService> for Service {
         field::label(&id.name, || "metadata.name".into())?;
         let spec = object.spec.unwrap_or_default();
         let service_type = service_type(&spec)?;
-        field::choice(
-            spec.session_affinity.as_deref(),
-            (),
-            "None, ClientIP",
-            || "spec.sessionAffinity".into(),
-            |word| matches!(word, "None" | "ClientIP").then_some(()),
-        )?;
         let internal = traffic_policy(spec.internal_traffic_policy.as_deref(), "spec.internalTrafficPolicy")?;
         let external = traffic_policy(spec.external_traffic_policy.as_deref(), "spec.externalTrafficPolicy")?;
         Ok(Self {
@@ -36,10 +34,15 @@ impl TryFrom<ApiService> for Service {
             service_type,
             cluster_ips: cluster_ips(&spec, service_type)?,
             external_ips: external_ips(&spec)?,
+            serves_external_ips: true,
             load_balancer_ips: load_balancer_ips(object.status.unwrap_or_default())?,
             publish_not_ready_addresses: spec.publish_not_ready_addresses.unwrap_or(false),
             internal_traffic_policy: internal,
             external_traffic_policy: external,
+            session_affinity: session_affinity(&spec)?,
+            load_balancer_source_ranges: source_ranges(&spec)?,
+            health_check_node_port: health_check_node_port(&spec)?,
+            traffic_distribution: spec.traffic_distribution.as_deref().is_some_and(|word| !word.is_empty()),
             ports: ports(spec.ports.as_deref().unwrap_or_default(), service_type)?,
             selector: spec.selector.unwrap_or_default(),
         })
@@ -75,6 +78,36 @@ fn traffic_policy(word: Option<&str>, path: &str) -> Result<TrafficPolicy, Field
             _ => None,
         },
     )
+}
+
+/// The timeout in seconds under `ClientIP`.
+fn session_affinity(spec: &ServiceSpec) -> Result<Option<u32>, FieldError> {
+    let by_client = field::choice(
+        spec.session_affinity.as_deref(),
+        false,
+        "None, ClientIP",
+        || "spec.sessionAffinity".into(),
+        |word| match word {
+            "None" => Some(false),
+            "ClientIP" => Some(true),
+            _ => None,
+        },
+    )?;
+    let config = spec.session_affinity_config.as_ref().and_then(|config| config.client_ip.as_ref());
+    let seconds = config.and_then(|config| config.timeout_seconds).unwrap_or(DEFAULT_AFFINITY_TIMEOUT);
+    let path = || "spec.sessionAffinityConfig.clientIP.timeoutSeconds".to_owned();
+    by_client.then(|| field::between(seconds, 1..=MAX_AFFINITY_TIMEOUT, path)).transpose()
+}
+
+fn source_ranges(spec: &ServiceSpec) -> Result<Vec<IpNetwork>, FieldError> {
+    let texts = spec.load_balancer_source_ranges.iter().flatten().enumerate();
+    texts.map(|(i, text)| field::range(text, || format!("spec.loadBalancerSourceRanges[{i}]"))).collect()
+}
+
+/// 0 is what a client that knows no other value for "none" writes.
+fn health_check_node_port(spec: &ServiceSpec) -> Result<Option<u16>, FieldError> {
+    let given = spec.health_check_node_port.filter(|port| *port != 0);
+    given.map(|port| field::port(port, || "spec.healthCheckNodePort".into())).transpose()
 }
 
 /// `clusterIPs`, or `clusterIP` alone; "None" makes the Service headless.

@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
+use proxy_common::addr::Family;
 
 use super::FieldError;
 use crate::model::{EndpointSlice, Endpoints, Node, Pod, Protocol, Service, ServiceType, TargetPort, TrafficPolicy};
@@ -59,6 +60,58 @@ fn cluster_ips_come_from_either_field() {
     }
 }
 
+fn affinity(seconds: i32) -> Value {
+    let config = json!({"clientIP": {"timeoutSeconds": seconds}});
+    json!({"clusterIP": "10.96.0.1", "sessionAffinity": "ClientIP", "sessionAffinityConfig": config})
+}
+
+fn ranges(texts: &[&str]) -> Value {
+    json!({"clusterIP": "10.96.0.1", "type": "LoadBalancer", "loadBalancerSourceRanges": texts})
+}
+
+#[test]
+fn s5_1_affinity_is_by_client_ip_with_the_apis_default_timeout() {
+    let timeout = |spec: &Value| service(spec).unwrap().session_affinity;
+    assert_eq!(timeout(&json!({"clusterIP": "10.96.0.1"})), None);
+    assert_eq!(timeout(&json!({"clusterIP": "10.96.0.1", "sessionAffinity": "None"})), None);
+    assert_eq!(timeout(&json!({"clusterIP": "10.96.0.1", "sessionAffinity": "ClientIP"})), Some(10_800));
+    assert_eq!((timeout(&affinity(1)), timeout(&affinity(86_400))), (Some(1), Some(86_400)));
+    let mut unused = affinity(0);
+    unused["sessionAffinity"] = "None".into();
+    assert_eq!(timeout(&unused), None, "a timeout without affinity is nobody's");
+}
+
+#[test]
+fn s1_16_ranges_are_trimmed_and_zeros_before_decimal_bytes_ignored() {
+    let parsed = |text: &str| service(&ranges(&[text])).unwrap().load_balancer_source_ranges[0].to_string();
+    for (text, expected) in [
+        (" 192.0.2.0/24\n", "192.0.2.0/24"),
+        ("203.0.113.000/025", "203.0.113.0/25"),
+        ("172.30.0.041/032", "172.30.0.41/32"),
+        ("192.0.2.7/24", "192.0.2.0/24"),
+        ("fd00::1/64", "fd00::/64"),
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+    ] {
+        assert_eq!(parsed(text), expected);
+    }
+}
+
+#[test]
+fn s1_27_hints_name_nodes_and_zones() {
+    let endpoint = |hints: Value| {
+        let endpoints = json!([{"addresses": ["10.0.0.1"], "hints": hints}]);
+        let object = json!({"metadata": {"name": "x"}, "addressType": "IPv4", "endpoints": endpoints});
+        slice(object).unwrap().group.endpoints.remove(0).hints.map(|hints| {
+            let names = |names: &[std::sync::Arc<str>]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+            (names(&hints.for_nodes), names(&hints.for_zones))
+        })
+    };
+    let both = json!({"forNodes": [{"name": "n"}], "forZones": [{"name": "a"}, {"name": "b"}]});
+    assert_eq!(endpoint(both), Some((vec!["n".into()], vec!["a".into(), "b".into()])));
+    assert_eq!(endpoint(json!({"forZones": []})), None);
+    assert_eq!(endpoint(json!(null)), None);
+}
+
 #[test]
 fn a_service_that_cannot_be_served_as_written_is_refused() {
     let port = |fields: &Value| json!({"clusterIP": "10.96.0.1", "ports": [fields]});
@@ -81,6 +134,19 @@ fn a_service_that_cannot_be_served_as_written_is_refused() {
         (json!({"clusterIP": "10.0.0.1", "externalTrafficPolicy": "local"}), "spec.externalTrafficPolicy: \"local\""),
         (json!({"clusterIP": "10.0.0.1", "internalTrafficPolicy": "local"}), "spec.internalTrafficPolicy: \"local\""),
         (json!({"clusterIP": "10.0.0.1", "sessionAffinity": "Cookie"}), "spec.sessionAffinity: \"Cookie\""),
+        (affinity(0), "spec.sessionAffinityConfig.clientIP.timeoutSeconds: 0 is not between 1 and 86400"),
+        (affinity(86_401), "spec.sessionAffinityConfig.clientIP.timeoutSeconds: 86401 is not between"),
+        (
+            ranges(&["192.0.2.0/24", "192.0.2.0/33"]),
+            "spec.loadBalancerSourceRanges[1]: \"192.0.2.0/33\" is not a range",
+        ),
+        (ranges(&["192.0.2.1"]), "spec.loadBalancerSourceRanges[0]: \"192.0.2.1\" is not a range"),
+        (ranges(&[" "]), "spec.loadBalancerSourceRanges[0]: \" \" is not a range"),
+        (
+            json!({"clusterIP": "10.0.0.1", "healthCheckNodePort": 65536}),
+            "spec.healthCheckNodePort: 65536 is not a port number",
+        ),
+        (json!({"clusterIP": "10.+1.0.1"}), "spec.clusterIP: \"10.+1.0.1\" is not an IP address"),
         (port(&json!({"port": 0})), "spec.ports[0].port: 0 is not a port number"),
         (port(&json!({"port": 65536})), "spec.ports[0].port: 65536 is not a port number"),
         (port(&json!({"port": 80, "protocol": "tcp"})), "spec.ports[0].protocol: \"tcp\" is none of TCP, UDP, SCTP"),
@@ -135,6 +201,14 @@ fn only_load_balancer_addresses_that_reach_the_node_count() {
     });
     let service: Service = serde_json::from_value::<core::Service>(object).unwrap().try_into().unwrap();
     assert_eq!(texts(&service.load_balancer_ips), ["203.0.113.1", "203.0.113.2"]);
+}
+
+#[test]
+fn a_health_check_port_is_a_port_number_or_none() {
+    let port = |number: i32| service(&json!({"clusterIP": "10.96.0.1", "healthCheckNodePort": number}));
+    assert_eq!(port(30_000).unwrap().health_check_node_port, Some(30_000));
+    assert_eq!(port(0).unwrap().health_check_node_port, None);
+    assert_error(port(70_000), "spec.healthCheckNodePort: 70000 is not a port number");
 }
 
 #[test]
@@ -265,4 +339,36 @@ fn a_node_has_its_internal_addresses_and_ranges() {
         Node::try_from(serde_json::from_value::<core::Node>(bad).unwrap()),
         "spec.podCIDRs[0]: \"10.244.1.0/33\"",
     );
+}
+
+#[test]
+fn a_node_is_eligible_unless_it_is_being_deleted_or_the_autoscaler_is_about_to() {
+    let node = |metadata: Value, taints: Value| -> Node {
+        let object = json!({"metadata": metadata, "spec": {"taints": taints}});
+        serde_json::from_value::<core::Node>(object).unwrap().try_into().unwrap()
+    };
+    let named = || json!({"name": "node1"});
+    let taint = |key: &str| json!([{"key": key, "effect": "NoSchedule"}]);
+    for (metadata, taints, eligible) in [
+        (named(), json!(null), true),
+        (named(), taint("node.kubernetes.io/unschedulable"), true),
+        (named(), taint("ToBeDeletedByClusterAutoscaler"), false),
+        (json!({"name": "node1", "deletionTimestamp": "2026-01-01T00:00:00Z"}), json!([]), false),
+    ] {
+        assert_eq!(node(metadata.clone(), taints.clone()).is_eligible(), eligible, "{metadata} {taints}");
+    }
+}
+
+#[test]
+fn a_slice_tells_its_family_and_when_its_endpoints_changed() {
+    let slice = |address_type: &str, at: Value| {
+        let annotations = json!({"endpoints.kubernetes.io/last-change-trigger-time": at});
+        let object = json!({"metadata": {"name": "a", "annotations": annotations}, "addressType": address_type, "endpoints": []});
+        slice(object).unwrap()
+    };
+    let at = "2026-01-01T00:00:00.123456789Z";
+    let told = slice("IPv6", json!(at));
+    assert_eq!((told.family, told.last_change), (Some(Family::V6), Some(at.parse().unwrap())));
+    let odd = slice("FQDN", json!("yesterday"));
+    assert_eq!((odd.family, odd.last_change), (None, None));
 }

@@ -1,3 +1,4 @@
+use ipnetwork::IpNetwork;
 use proptest::prelude::*;
 
 use proxy_common::addr::{Addr, Port};
@@ -7,6 +8,8 @@ use super::*;
 use crate::model::fixtures::{endpoint, ip, service_port};
 use crate::model::{Endpoint, Frontend, FrontendKind, TrafficPolicy};
 
+mod addresses;
+mod clients;
 mod reader;
 
 use reader::{View, check_every_step};
@@ -27,6 +30,17 @@ fn update(plan: &mut Plan, service: &ServiceRef, ports: &[ServicePort]) -> Vec<W
 /// The Service `web` with these endpoints.
 fn web_port(endpoints: &[&str]) -> ServicePort {
     service_port("web", "", "10.96.0.1", endpoints.iter().map(|text| endpoint(text)).collect())
+}
+
+/// The same with an external IP that only these may use.
+fn restricted(mut port: ServicePort, ranges: &[&str]) -> ServicePort {
+    port.frontends.push(external("203.0.113.1", 80));
+    port.source_ranges = Some(ranges.iter().map(|text| text.parse().unwrap()).collect());
+    port
+}
+
+fn external(text: &str, port: u16) -> Frontend {
+    Frontend { kind: FrontendKind::ExternalIp, addr: ip(text), port, protocol: Protocol::Tcp }
 }
 
 fn planned(ports: &[ServicePort]) -> Plan {
@@ -244,15 +258,17 @@ fn a_service_is_refused_whole_although_one_of_its_ports_has_room() {
 
 #[test]
 fn each_table_has_its_limit() {
-    let none = Limits { services: 9, backends: 9, members: 9, names: 9 };
+    let none = Limits { services: 9, backends: 9, members: 9, names: 9, source_ranges: 9 };
     for (limits, table) in [
         (Limits { services: 0, ..none }, "SERVICES"),
         (Limits { backends: 0, ..none }, "BACKENDS"),
         (Limits { members: 0, ..none }, "MEMBERS"),
         (Limits { names: 0, ..none }, "SERVICE_NAMES"),
+        (Limits { source_ranges: 0, ..none }, "SOURCE_RANGES"),
     ] {
         let mut plan = Plan::adopt(Image::default(), limits);
-        assert_eq!(update(&mut plan, &web(), &[web_port(&["10.0.0.1"])]), []);
+        let port = restricted(web_port(&["10.0.0.1"]), &["192.0.2.0/24"]);
+        assert_eq!(update(&mut plan, &web(), &[port]), []);
         assert_eq!(plan.refused().map(|error| error.table).collect::<Vec<_>>(), [table]);
     }
 }
@@ -302,22 +318,37 @@ fn any_endpoints() -> impl Strategy<Value = Vec<Endpoint>> {
     })
 }
 
-/// States of one Service: ports come, go and are renamed, and frontends move between them.
+/// What a Service port is to its clients: sessions and sources.
+fn any_clients() -> impl Strategy<Value = (Option<u32>, Option<BTreeSet<IpNetwork>>)> {
+    let ranges = proptest::collection::btree_set(proptest::sample::select(reader::RANGES.to_vec()), 0..3);
+    let ranges = ranges.prop_map(|texts| texts.into_iter().map(|text| text.parse().unwrap()).collect());
+    (proptest::option::of(1_u32..3), proptest::option::of(ranges))
+}
+
+/// States of one Service: ports come, go and are renamed, and frontends move between them. Each has an address of its own,
+/// a port of an address they share, and an external IP.
 fn any_ports() -> impl Strategy<Value = Vec<ServicePort>> {
-    let port = (any::<bool>(), any::<[bool; 2]>(), any_endpoints());
-    proptest::collection::btree_map(0_usize..3, port, 0..3).prop_map(|ports| {
-        let mut free_frontends = vec!["10.96.0.1", "10.96.0.2", "10.96.0.3"];
-        let build = |(which, (has_node_port, [internal, external], endpoints)): (usize, (bool, [bool; 2], _))| {
+    let port = (any::<[bool; 4]>(), any_clients(), any_endpoints());
+    proptest::collection::btree_map(0_u16..3, port, 0..3).prop_map(|ports| {
+        let build = |(place, (which, (flags, clients, endpoints))): (usize, (u16, (_, _, _)))| {
+            let [has_node_port, has_shared, internal, external_local]: [bool; 4] = flags;
             let policy = |local| if local { TrafficPolicy::Local } else { TrafficPolicy::Cluster };
-            let mut port = service_port("web", ["a", "b", "c"][which], free_frontends.remove(0), endpoints);
+            let name = ["a", "b", "c"][usize::from(which)];
+            let mut port = service_port("web", name, ["10.96.0.1", "10.96.0.2", "10.96.0.3"][place], endpoints);
             port.internal_traffic_policy = policy(internal);
-            port.external_traffic_policy = policy(external);
+            port.external_traffic_policy = policy(external_local);
+            (port.session_affinity, port.source_ranges) = clients;
+            port.frontends.push(external("203.0.113.1", 80 + place as u16));
+            if has_shared {
+                let shared = Frontend { port: 8000 + which, addr: ip("10.96.0.9"), ..port.frontends[0] };
+                port.frontends.push(shared);
+            }
             if has_node_port {
-                port.frontends.push(Frontend::node_port(Family::V4, 30000 + which as u16, Protocol::Tcp));
+                port.frontends.push(Frontend::node_port(Family::V4, 30000 + which, Protocol::Tcp));
             }
             port
         };
-        ports.into_iter().map(build).collect()
+        ports.into_iter().enumerate().map(build).collect()
     })
 }
 
@@ -354,46 +385,4 @@ proptest! {
         update(&mut from_scratch, &web(), &newest);
         prop_assert_eq!(View::of(&image), View::of(from_scratch.image()));
     }
-}
-
-#[test]
-fn an_address_is_looked_up_while_it_is_a_frontends_or_the_nodes() {
-    const NODE: u32 = address_flags::NODE | address_flags::NODE_PORT;
-    const CLUSTER_IP: u32 = address_flags::FRONTEND | address_flags::CLUSTER_IP;
-    let flags = |plan: &Plan, text| plan.image().addresses.get(&addr(text)).map(|address| address.flags);
-    let mut port = web_port(&[]);
-    let external =
-        |text| Frontend { kind: FrontendKind::ExternalIp, addr: ip(text), port: 80, protocol: Protocol::Tcp };
-    port.frontends.extend([
-        external("192.0.2.11"),
-        external("203.0.113.1"),
-        Frontend::node_port(Family::V4, 30080, Protocol::Tcp),
-    ]);
-    let mut plan = planned(&[port]);
-    plan.set_node_addresses(BTreeMap::from([(addr("192.0.2.11"), Address { flags: NODE })]));
-    assert_eq!(flags(&plan, "10.96.0.1"), Some(CLUSTER_IP));
-    assert_eq!(flags(&plan, "203.0.113.1"), Some(address_flags::FRONTEND));
-    assert_eq!(flags(&plan, "192.0.2.11"), Some(NODE | address_flags::FRONTEND));
-    assert_eq!(plan.image().addresses.len(), 3, "a node port has no address of its own");
-
-    plan.set_node_addresses(BTreeMap::new());
-    assert_eq!(flags(&plan, "192.0.2.11"), Some(address_flags::FRONTEND));
-    let second = service_port("second", "", "203.0.113.1", vec![]);
-    update(&mut plan, &second.name.service, std::slice::from_ref(&second));
-    update(&mut plan, &web(), &[]);
-    assert_eq!(flags(&plan, "203.0.113.1"), Some(CLUSTER_IP), "what another Service still has stays");
-    assert_eq!(plan.image().addresses.len(), 1);
-}
-
-#[test]
-fn a_starting_agent_keeps_the_nodes_addresses_until_it_knows_better() {
-    let mut before = planned(&[web_port(&[])]);
-    let node = |text| BTreeMap::from([(addr(text), Address { flags: address_flags::NODE })]);
-    before.set_node_addresses(node("192.0.2.11"));
-    let mut plan = Plan::adopt(before.image().clone(), Limits::default());
-    assert_eq!(update(&mut plan, &web(), &[web_port(&[])]), []);
-    assert_eq!(plan.node_addresses(), &node("192.0.2.11"));
-    plan.set_node_addresses(node("192.0.2.12"));
-    plan.finish_first_sync();
-    assert_eq!(plan.image().addresses.keys().collect::<Vec<_>>(), [&addr("10.96.0.1"), &addr("192.0.2.12")]);
 }

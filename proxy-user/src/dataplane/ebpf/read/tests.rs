@@ -71,10 +71,9 @@ impl PinnedTables {
             key_size: size_of::<K>() as u32,
             value_size: size_of::<V>() as u32,
             max_entries: table.max_entries,
-            map_flags: if map_type == BPF_MAP_TYPE_HASH || map_type == BPF_MAP_TYPE_LPM_TRIE {
-                BPF_F_NO_PREALLOC
-            } else {
-                0
+            map_flags: match map_type {
+                BPF_MAP_TYPE_HASH | BPF_MAP_TYPE_LPM_TRIE => BPF_F_NO_PREALLOC,
+                _ => 0,
             },
             id: 0,
             pinning: PinningType::None,
