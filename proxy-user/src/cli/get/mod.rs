@@ -1,6 +1,6 @@
 //! `sluice get`: what the tables hold, by Kubernetes' names.
 
-mod affinity;
+pub(super) mod affinity;
 mod backends;
 mod drops;
 mod endpoints;
@@ -100,4 +100,4 @@ fn print<R: Row>(rows: &[R], args: &GetArgs) -> anyhow::Result<ExitCode> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

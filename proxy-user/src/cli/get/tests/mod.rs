@@ -25,11 +25,11 @@ const WEB6: u32 = 2;
 const DNS: u32 = 3;
 const IDLE: u32 = 4;
 
-fn addr(text: &str) -> Addr {
+pub(in crate::cli) fn addr(text: &str) -> Addr {
     text.parse::<IpAddr>().unwrap().into()
 }
 
-fn name(namespace: &str, name: &str, port: &str, protocol: u8, family: u32) -> ServiceName {
+pub(in crate::cli) fn name(namespace: &str, name: &str, port: &str, protocol: u8, family: u32) -> ServiceName {
     let padded = |text: &str| {
         let mut bytes = [0; 64];
         bytes[..text.len()].copy_from_slice(text.as_bytes());
@@ -44,11 +44,11 @@ fn name(namespace: &str, name: &str, port: &str, protocol: u8, family: u32) -> S
     }
 }
 
-fn backend(ip: &str, port: u16, flags: u16) -> Backend {
+pub(in crate::cli) fn backend(ip: &str, port: u16, flags: u16) -> Backend {
     Backend { addr: addr(ip), port: Port::new(port), flags }
 }
 
-fn frontend(ip: &str, port: u16, protocol: u8) -> ServiceKey {
+pub(in crate::cli) fn frontend(ip: &str, port: u16, protocol: u8) -> ServiceKey {
     ServiceKey::new(addr(ip), Port::new(port), protocol)
 }
 
@@ -134,7 +134,7 @@ kube-system   dns    ClusterIP   <unset>   UDP        10.96.0.53:53           1 
 }
 
 /// A network of IPv4.
-fn range(service: u32, ip: &str, prefix: u32) -> SourcePrefix {
+pub(in crate::cli) fn range(service: u32, ip: &str, prefix: u32) -> SourcePrefix {
     SourcePrefix { range: SourceRange { service, addr: addr(ip) }, bits: SourceRange::BEFORE_V4 + prefix }
 }
 
