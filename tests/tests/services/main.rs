@@ -5,6 +5,7 @@ mod checksums;
 mod client;
 mod cluster_ip;
 mod configuration;
+mod explain;
 mod icmp_errors;
 mod loopback;
 mod no_endpoints;
