@@ -59,8 +59,8 @@ impl Connection<'_> {
         let sources = sources(&told)?;
         assert_eq!(sources.len(), endpoints, "{story}");
         match verdict {
-            "Refused" => assert_eq!(self.error()?, "ECONNREFUSED", "{story}"),
-            "Dropped" => assert_eq!(self.error()?, "timeout", "{story}"),
+            "Refused" => assert_eq!(self.error(&Ask::new(self.to))?, "ECONNREFUSED", "{story}"),
+            "Dropped" => assert_eq!(self.error(&Ask::new(self.to).timeout(SILENCE))?, "timeout", "{story}"),
             _ => {
                 for answer in self.protocol.answers(self.from, &self.ask())? {
                     let family = if self.to.is_ipv4() { Family::V4 } else { Family::V6 };
@@ -72,8 +72,9 @@ impl Connection<'_> {
         Ok(())
     }
 
-    fn error(&self) -> Result<String> {
-        self.protocol.error(self.from, &self.ask().times(1).timeout(SILENCE))
+    /// A connected socket's error: an unconnected one is told of no refusal that came as a packet.
+    fn error(&self, ask: &Ask) -> Result<String> {
+        self.protocol.error(self.from, ask)
     }
 }
 

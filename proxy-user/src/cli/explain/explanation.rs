@@ -6,7 +6,7 @@ use crate::cli::get::affinity::State as AffinityState;
 use crate::cli::names::{FrontendType, PortName};
 
 /// What becomes of a connection.
-#[derive(Serialize, PartialEq, Eq, Debug)]
+#[derive(Serialize, PartialEq, Debug)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Explanation {
     pub(super) client: ClientEnd,
@@ -105,14 +105,14 @@ pub(super) struct Translation {
     pub(super) because: &'static str,
 }
 
-#[derive(Serialize, PartialEq, Eq, Debug)]
+#[derive(Serialize, PartialEq, Debug)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Endpoint {
     /// `IP:port`: what the destination becomes.
     pub(super) address: String,
     pub(super) local: bool,
     /// Of a hundred new connections.
-    pub(super) percent: String,
+    pub(super) percent: f64,
     /// The address it sees as the client's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) source: Option<String>,

@@ -198,7 +198,7 @@ impl<R: Ways> Facts<'_, R> {
             Endpoint {
                 address: socket_addr(record.dst, record.dst_port),
                 local: choice.is_local(),
-                percent: format!("{:.1}", f64::from(choice.draws) * 100.0 / f64::from(draws)),
+                percent: f64::from(choice.draws) * 100.0 / f64::from(draws),
                 source: source.filter(|_| stop.is_none()).map(|addr| addr.to_string()),
                 because,
                 reason: stop.and_then(|stop| match stop {

@@ -155,8 +155,8 @@ fn error(arguments: &str) -> String {
 }
 
 /// Address, percent and source of each endpoint.
-fn endpoints(it: &Explanation) -> Vec<(&str, &str, Option<&str>)> {
-    it.endpoints.iter().map(|it| (it.address.as_str(), it.percent.as_str(), it.source.as_deref())).collect()
+fn endpoints(it: &Explanation) -> Vec<(&str, f64, Option<&str>)> {
+    it.endpoints.iter().map(|it| (it.address.as_str(), it.percent, it.source.as_deref())).collect()
 }
 
 const NEAR: &str = "10.244.1.10:8080";
@@ -176,7 +176,7 @@ fn a_pod_reaches_every_endpoint_of_a_cluster_ip_under_its_own_address() {
             (service.endpoint_set, service.because.as_slice()),
             ("Cluster", &["internalTrafficPolicy is Cluster".to_owned()][..])
         );
-        assert_eq!(endpoints(&it), [(NEAR, "50.0", Some(CLIENT_POD)), (AFAR, "50.0", Some(CLIENT_POD))]);
+        assert_eq!(endpoints(&it), [(NEAR, 50.0, Some(CLIENT_POD)), (AFAR, 50.0, Some(CLIENT_POD))]);
         assert_eq!(it.translation.as_ref().map(|it| (it.at, it.hook)), Some(("packet", "from_pod")));
     }
 }
@@ -185,7 +185,7 @@ fn a_pod_reaches_every_endpoint_of_a_cluster_ip_under_its_own_address() {
 fn a_client_outside_is_kept_by_an_endpoint_here_and_masqueraded_to_one_elsewhere() {
     let it = told(&format!("--from {OUTSIDE} --to {NODE} --port 30080"));
     assert_eq!((it.client.place, it.client.because.as_str()), ("Outside", "its route leaves by eth0, an uplink"));
-    assert_eq!(endpoints(&it), [(NEAR, "50.0", Some(OUTSIDE)), (AFAR, "50.0", Some(NODE))]);
+    assert_eq!(endpoints(&it), [(NEAR, 50.0, Some(OUTSIDE)), (AFAR, 50.0, Some(NODE))]);
     assert!(it.endpoints[1].because.contains("another node"), "{it:?}");
     assert_eq!(it.service.unwrap().frontend, "*:30080");
 }
@@ -193,7 +193,7 @@ fn a_client_outside_is_kept_by_an_endpoint_here_and_masqueraded_to_one_elsewhere
 #[test]
 fn a_local_policy_restricts_a_client_outside_and_not_the_node_or_its_pods() {
     let outside = told(&format!("--from {OUTSIDE} --to {NODE} --port 30081"));
-    assert_eq!(endpoints(&outside), [(NEAR, "100.0", Some(OUTSIDE))]);
+    assert_eq!(endpoints(&outside), [(NEAR, 100.0, Some(OUTSIDE))]);
     assert_eq!(outside.service.unwrap().because, ["externalTrafficPolicy is Local"]);
     for (from, who) in [("client-1", "a pod of this node"), (NODE, "the node itself")] {
         let inside = told(&format!("--from {from} --to {NODE} --port 30081"));
@@ -256,7 +256,7 @@ fn affinity_leaves_the_one_endpoint_that_the_client_is_bound_to() {
     let now = clock::seconds() + 1000;
     bind(FAR_ENDPOINT, 1, now);
     let it = told();
-    assert_eq!(endpoints(&it), [(AFAR, "100.0", Some(CLIENT_POD))]);
+    assert_eq!(endpoints(&it), [(AFAR, 100.0, Some(CLIENT_POD))]);
     let text = told::text(&it).unwrap();
     assert!(text.contains("ClientIP (10800s): the client is bound to 10.244.2.10:8080, for another 10800s"), "{text}");
     bind("10.244.2.66", 1, now);

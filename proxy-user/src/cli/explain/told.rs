@@ -43,7 +43,7 @@ fn place(place: &str) -> &str {
 fn endpoint(it: &Endpoint) -> Vec<String> {
     let source = it.source.clone().unwrap_or_default();
     let why = it.reason.unwrap_or(it.because);
-    vec![it.address.clone(), format!("{}%", it.percent), it.local.to_string(), non_empty(source), why.into()]
+    vec![it.address.clone(), format!("{:.1}%", it.percent), it.local.to_string(), non_empty(source), why.into()]
 }
 
 /// Titles and values.
