@@ -30,6 +30,8 @@ pub enum Reason {
     NoSuchPort = 12,
     /// The source isn't in the Service's `loadBalancerSourceRanges`: dropped silently, as kube-proxy does.
     SourceRange = 13,
+    /// A fragment of a datagram whose first was refused, or has not come and there was no place to wait for it.
+    UnknownFragment = 14,
 }
 
 /// Why a packet is not translated.
@@ -39,6 +41,8 @@ pub enum Reason {
 pub enum Stop {
     /// It is none of ours, here.
     NotOurs,
+    /// It is a fragment, and was put by until the first of its datagram comes.
+    Held,
     /// It must not pass.
     Drop(Reason),
 }
@@ -54,7 +58,7 @@ const _: () = assert!(size_of::<Result<(), Stop>>() == 4);
 
 impl Reason {
     /// Every reason, in the order of the numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NoEndpoints,
         Self::NoLocalEndpoints,
         Self::NoConnection,
@@ -68,6 +72,7 @@ impl Reason {
         Self::MappedAddress,
         Self::NoSuchPort,
         Self::SourceRange,
+        Self::UnknownFragment,
     ];
 
     /// One more than the highest number: the size of the `DROPS` table.
@@ -104,6 +109,7 @@ impl Reason {
             Self::MappedAddress => "MappedAddress",
             Self::NoSuchPort => "NoSuchPort",
             Self::SourceRange => "SourceRange",
+            Self::UnknownFragment => "UnknownFragment",
         }
     }
 }

@@ -17,13 +17,13 @@ pub enum State {
     Replied = 2,
     /// The client sent on after the answer.
     Established = 3,
-    /// TCP: the client ended its direction.
+    /// TCP, SCTP: the client ended its direction.
     ClosedByClient = 4,
-    /// TCP: the backend ended its direction.
+    /// TCP, SCTP: the backend ended its direction.
     ClosedByBackend = 5,
-    /// TCP: both directions ended.
+    /// TCP, SCTP: both directions ended.
     Closed = 6,
-    /// TCP: one end sent a reset.
+    /// TCP: one end sent a reset. SCTP: one end sent an ABORT, or the last word of a shutdown.
     Reset = 7,
 }
 
@@ -100,21 +100,22 @@ impl State {
     }
 
     /// Seconds without a packet after which the flow is forgotten. For TCP, kube-proxy's conntrack settings (a day, an
-    /// hour for half-closed) where it has one; for UDP, conntrack's own defaults.
+    /// hour for half-closed) where it has one; for SCTP and UDP, conntrack's own defaults.
     #[inline(always)]
     #[must_use]
     pub const fn timeout(self, protocol: u32) -> u32 {
-        if protocol != protocol::TCP as u32 {
-            return match self {
-                Self::New => 30,
-                _ => UDP_TIMEOUT,
-            };
-        }
-        match self {
-            Self::New | Self::Replied => 60,
-            Self::Established => 86_400,
-            Self::ClosedByClient | Self::ClosedByBackend => 3_600,
-            Self::Closed | Self::Reset => 30,
+        const TCP: u32 = protocol::TCP as u32;
+        const SCTP: u32 = protocol::SCTP as u32;
+        match (protocol, self) {
+            (TCP, Self::New | Self::Replied) => 60,
+            (TCP, Self::Established) => 86_400,
+            (TCP, Self::ClosedByClient | Self::ClosedByBackend) => 3_600,
+            (TCP, Self::Closed | Self::Reset) => 30,
+            (SCTP, Self::New | Self::Replied | Self::ClosedByClient | Self::ClosedByBackend) => 3,
+            (SCTP, Self::Established) => 210,
+            (SCTP, Self::Closed | Self::Reset) => 10,
+            (_, Self::New) => 30,
+            (_, _) => UDP_TIMEOUT,
         }
     }
 }

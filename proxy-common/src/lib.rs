@@ -10,14 +10,17 @@
 pub mod addr;
 pub mod affinity;
 pub mod checksum;
+pub mod crc32c;
 pub mod drop;
 pub mod flow;
+pub mod fragment;
 pub mod nat;
 pub mod packet;
 #[cfg(any(test, feature = "plain"))]
 pub mod plain;
 #[cfg(feature = "user")]
 mod pod;
+pub mod sctp;
 pub mod service;
 pub mod socket;
 pub mod sweep;

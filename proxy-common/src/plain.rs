@@ -13,11 +13,12 @@ use ipnetwork::IpNetwork;
 use crate::addr::Addr;
 use crate::drop::Reason;
 use crate::flow::State;
+use crate::fragment::FragmentTables;
 use crate::nat::{Added, FlowEntry, FlowTables, Routes, Sockets, SourcePorts};
 use crate::service::ServiceTables;
 use crate::tables::{
-    Address, Affinity, AffinityKey, Backend, BackendKey, FlowKey, FlowRecord, Member, MemberKey, Service, ServiceKey,
-    SourcePortKey, address_flags, service_flags,
+    Address, Affinity, AffinityKey, Backend, BackendKey, FlowKey, FlowRecord, Fragment, FragmentKey, Member, MemberKey,
+    Service, ServiceKey, SourcePortKey, address_flags, service_flags,
 };
 
 /// Every table that a decision looks at. What a look-up misses in the kernel is a public field here, to be set up.
@@ -41,6 +42,8 @@ pub struct PlainTables {
     pub flows: RefCell<BTreeMap<FlowKey, PlainEntry>>,
     /// `FLOWS_NEW`.
     pub flows_new: RefCell<BTreeMap<FlowKey, PlainEntry>>,
+    /// `FRAGMENTS`.
+    pub fragments: RefCell<BTreeMap<FragmentKey, Fragment>>,
     /// Most entries of `FLOWS`, and of `FLOWS_NEW`.
     pub room: Option<usize>,
     /// `SOURCE_PORTS`.
@@ -169,6 +172,15 @@ impl FlowTables for PlainTables {
     }
     fn remove_half_open(&self, key: &FlowKey) {
         self.flows_new.borrow_mut().remove(key);
+    }
+}
+
+impl FragmentTables for PlainTables {
+    fn fragment(&self, key: &FragmentKey) -> Option<Fragment> {
+        self.fragments.borrow().get(key).copied()
+    }
+    fn put_fragment(&self, key: &FragmentKey, fragment: &Fragment) {
+        self.fragments.borrow_mut().insert(*key, *fragment);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::addr::Addr;
 use crate::tables::{
-    Address, Affinity, AffinityKey, Backend, BackendKey, Device, FlowKey, FlowRecord, Member, MemberKey, Service,
-    ServiceKey, ServiceName, SocketKey, SocketPeer, SourceRange,
+    Address, Affinity, AffinityKey, Backend, BackendKey, Device, FlowKey, FlowRecord, Fragment, FragmentKey, Member,
+    MemberKey, Service, ServiceKey, ServiceName, SocketKey, SocketPeer, SourceRange,
 };
 
 macro_rules! pod {
@@ -24,6 +24,8 @@ pod!(
     Device,
     FlowKey,
     FlowRecord,
+    Fragment,
+    FragmentKey,
     Member,
     MemberKey,
     Service,

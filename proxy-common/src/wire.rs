@@ -1,4 +1,4 @@
-//! Headers as they lie in a packet (RFC 791, 8200, 9293, 768, 792, 4443), every field in network order.
+//! Headers as they lie in a packet (RFC 791, 8200, 9293, 768, 9260, 792, 4443), every field in network order.
 
 /// A header that any bytes of its length make up.
 ///
@@ -63,6 +63,20 @@ impl Ipv4 {
     pub const fn fragment_offset(&self) -> u16 {
         u16::from_be(self.fragment) & 0x1fff
     }
+
+    /// It is a fragment, and not the last.
+    #[inline(always)]
+    #[must_use]
+    pub const fn more_fragments(&self) -> bool {
+        u16::from_be(self.fragment) & 0x2000 != 0
+    }
+
+    /// No router may cut it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn dont_fragment(&self) -> bool {
+        u16::from_be(self.fragment) & 0x4000 != 0
+    }
 }
 
 /// IPv6 header without extensions.
@@ -102,8 +116,39 @@ pub struct Ipv6Extension {
     pub next_header: u8,
     /// Length beyond the first eight bytes, in units of eight bytes (of four, plus one, in an authentication header).
     pub length: u8,
-    /// In a fragment header: offset in units of eight bytes (upper 13 bits) and flags.
+}
+
+/// IPv6 fragment header.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Ipv6Fragment {
+    /// Protocol number of the next header.
+    pub next_header: u8,
+    /// Nothing.
+    pub reserved: u8,
+    /// Offset in units of eight bytes (upper 13 bits) and flags.
     pub fragment: u16,
+    /// Identification.
+    pub id: u32,
+}
+
+impl Ipv6Fragment {
+    /// Length.
+    pub const LEN: u32 = 8;
+
+    /// Offset of this fragment in units of eight bytes; 0 in a first fragment.
+    #[inline(always)]
+    #[must_use]
+    pub const fn offset(&self) -> u16 {
+        u16::from_be(self.fragment) >> 3
+    }
+
+    /// It is not the last.
+    #[inline(always)]
+    #[must_use]
+    pub const fn more(&self) -> bool {
+        u16::from_be(self.fragment) & 1 != 0
+    }
 }
 
 /// TCP header without options.
@@ -164,7 +209,45 @@ impl Udp {
     pub const CHECKSUM: u32 = 6;
 }
 
-/// Start of a TCP or UDP header: what an ICMP error surely quotes of one.
+/// SCTP common header.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Sctp {
+    /// Source port.
+    pub src_port: u16,
+    /// Destination port.
+    pub dst_port: u16,
+    /// Verification tag: the receiver's, 0 in an INIT.
+    pub tag: u32,
+    /// CRC32C over header and chunks, this field as 0; not over addresses.
+    pub checksum: u32,
+}
+
+impl Sctp {
+    /// Offset of `checksum`.
+    pub const CHECKSUM: u32 = 8;
+    /// Length; chunks follow.
+    pub const LEN: u32 = 12;
+}
+
+/// Header of an SCTP chunk.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct SctpChunk {
+    /// Type.
+    pub kind: u8,
+    /// Meaning depends on the type.
+    pub flags: u8,
+    /// Length with this header.
+    pub length: u16,
+}
+
+impl SctpChunk {
+    /// Length.
+    pub const LEN: u32 = 4;
+}
+
+/// Start of a TCP, UDP or SCTP header: what an ICMP error surely quotes of one.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Ports {
@@ -172,6 +255,16 @@ pub struct Ports {
     pub src: u16,
     /// Destination port.
     pub dst: u16,
+}
+
+impl Ports {
+    /// The four bytes as they lie in memory.
+    #[inline(always)]
+    #[must_use]
+    pub const fn word(self) -> u32 {
+        let ([a, b], [c, d]) = (self.src.to_ne_bytes(), self.dst.to_ne_bytes());
+        u32::from_ne_bytes([a, b, c, d])
+    }
 }
 
 /// ICMP or ICMPv6 header of an error message.
@@ -199,12 +292,18 @@ impl Icmp {
 unsafe impl Header for Ipv4 {}
 // SAFETY: integers only, repr(C), no padding: 4 + 2 + 1 + 1 + 16 + 16.
 unsafe impl Header for Ipv6 {}
-// SAFETY: integers only, repr(C), no padding: 1 + 1 + 2.
+// SAFETY: integers only, repr(C), no padding: 1 + 1.
 unsafe impl Header for Ipv6Extension {}
+// SAFETY: integers only, repr(C), no padding: 1 + 1 + 2 + 4.
+unsafe impl Header for Ipv6Fragment {}
 // SAFETY: integers only, repr(C), no padding: 2 + 2 + 4 + 4 + 1 + 1 + 2 + 2 + 2.
 unsafe impl Header for Tcp {}
 // SAFETY: integers only, repr(C), no padding: four of 2.
 unsafe impl Header for Udp {}
+// SAFETY: integers only, repr(C), no padding: 2 + 2 + 4 + 4.
+unsafe impl Header for Sctp {}
+// SAFETY: integers only, repr(C), no padding: 1 + 1 + 2.
+unsafe impl Header for SctpChunk {}
 // SAFETY: integers only, repr(C), no padding: two of 2.
 unsafe impl Header for Ports {}
 // SAFETY: integers only, repr(C), no padding: 1 + 1 + 2 + 4.
@@ -213,6 +312,8 @@ unsafe impl Header for Icmp {}
 const _: () = assert!(size_of::<Ipv4>() == Ipv4::LEN as usize);
 const _: () = assert!(size_of::<Ipv6>() == Ipv6::LEN as usize);
 const _: () = assert!(size_of::<Tcp>() == Tcp::LEN as usize);
+const _: () = assert!(size_of::<Sctp>() == Sctp::LEN as usize);
+const _: () = assert!(size_of::<SctpChunk>() == SctpChunk::LEN as usize);
 const _: () = assert!(size_of::<Icmp>() == Icmp::LEN as usize);
 
 impl Bytes for [u8] {

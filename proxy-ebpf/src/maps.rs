@@ -8,8 +8,8 @@ use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
 use proxy_common::packet::Packet;
 use proxy_common::tables::{
-    self, Address, Affinity, AffinityKey, Backend, BackendKey, Device, FlowKey, FlowRecord, Member, MemberKey, Service,
-    ServiceKey, ServiceName, SocketKey, SocketPeer, SourcePortKey, SourceRange,
+    self, Address, Affinity, AffinityKey, Backend, BackendKey, Device, FlowKey, FlowRecord, Fragment, FragmentKey,
+    Member, MemberKey, Service, ServiceKey, ServiceName, SocketKey, SocketPeer, SourcePortKey, SourceRange,
 };
 
 // Without preallocation a hash costs memory for what it holds. An element that is removed under a reader stays readable,
@@ -43,6 +43,13 @@ pub(crate) static SOCK_BACKEND: LruHashMap<SocketKey, SocketPeer> =
 pub(crate) static SOCK_ORIGIN: LruHashMap<SocketKey, SocketPeer> =
     LruHashMap::with_max_entries(tables::SOCK_ORIGIN.max_entries, 0);
 #[map]
+pub(crate) static FRAGMENTS: LruHashMap<FragmentKey, Fragment> =
+    LruHashMap::with_max_entries(tables::FRAGMENTS.max_entries, 0);
+/// Fragments that came before the first of their datagram. Nobody else reads it, and what is in it is worth nothing in a
+/// second: it isn't pinned.
+#[map]
+pub(crate) static HELD: LruHashMap<HeldKey, Held> = LruHashMap::with_max_entries(512, 0);
+#[map]
 pub(crate) static ADDRESSES: HashMap<Addr, Address> =
     HashMap::with_max_entries(tables::ADDRESSES.max_entries, BPF_F_NO_PREALLOC);
 #[map]
@@ -56,9 +63,10 @@ pub(crate) static DEVICES: HashMap<u32, Device> =
     HashMap::with_max_entries(tables::DEVICES.max_entries, BPF_F_NO_PREALLOC);
 #[map]
 pub(crate) static EPOCH: Array<u32> = Array::with_max_entries(tables::EPOCH.max_entries, 0);
-/// Where the tc programs keep what would crowd their stack of 512 bytes. They don't interrupt one another on a CPU.
+/// Where the tc programs keep what would crowd their stack of 512 bytes. They don't interrupt one another on a CPU, but
+/// one that replays a held fragment at an egress hook runs another: that has the second entry.
 #[map]
-pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
+pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
 #[map]
 static DROPS: PerCpuArray<u64> = PerCpuArray::with_max_entries(tables::DROPS.max_entries, 0);
 
@@ -68,7 +76,37 @@ pub(crate) struct Scratch {
     pub(crate) record: FlowRecord,
     /// Most bytes of IP that its way takes, where it has more.
     pub(crate) mtu: u16,
+    /// Not 0 while held fragments are replayed.
+    pub(crate) replaying: u16,
+    pub(crate) held_key: HeldKey,
+    /// A fragment about to be held, or a first one while those that waited for it take its place.
+    pub(crate) frame: Held,
 }
+
+/// Place of a held fragment.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct HeldKey {
+    pub(crate) datagram: FragmentKey,
+    /// From 0 to [`HELD_PER_DATAGRAM`] less one.
+    pub(crate) slot: u32,
+}
+
+/// A held fragment.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Held {
+    /// Bytes of `bytes` that it takes, with its link-layer header.
+    pub(crate) length: u32,
+    /// When it came: whole seconds of the kernel's monotonic clock.
+    pub(crate) since: u32,
+    pub(crate) bytes: [u8; HELD_BYTES as usize],
+}
+
+/// Most fragments of a datagram that wait for its first.
+pub(crate) const HELD_PER_DATAGRAM: u32 = 4;
+/// Most bytes of one: what a link of 1,500 carries, with some room for the link layer.
+pub(crate) const HELD_BYTES: u32 = 1_600;
 
 /// Cookie of the network namespace of the node itself.
 #[unsafe(no_mangle)]

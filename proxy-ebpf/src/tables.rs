@@ -8,15 +8,16 @@ use aya_ebpf::maps::lpm_trie::Key;
 use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
 use proxy_common::flow::State;
+use proxy_common::fragment::FragmentTables;
 use proxy_common::nat::{Added, FlowEntry, FlowTables, SourcePorts};
 use proxy_common::service::ServiceTables;
 use proxy_common::tables::{
-    Address, Affinity, AffinityKey, Backend, BackendKey, FlowKey, FlowRecord, Member, MemberKey, Service, ServiceKey,
-    SourcePortKey, SourceRange,
+    Address, Affinity, AffinityKey, Backend, BackendKey, FlowKey, FlowRecord, Fragment, FragmentKey, Member, MemberKey,
+    Service, ServiceKey, SourcePortKey, SourceRange,
 };
 
 use crate::maps::{
-    ADDRESSES, AFFINITY, BACKENDS, EPOCH, FLOWS, FLOWS_NEW, MEMBERS, SERVICES, SOURCE_PORTS, SOURCE_RANGES,
+    ADDRESSES, AFFINITY, BACKENDS, EPOCH, FLOWS, FLOWS_NEW, FRAGMENTS, MEMBERS, SERVICES, SOURCE_PORTS, SOURCE_RANGES,
 };
 
 /// The pinned maps.
@@ -151,6 +152,20 @@ impl FlowTables for Maps {
     #[inline(always)]
     fn remove_half_open(&self, key: &FlowKey) {
         let _ = FLOWS_NEW.remove(key);
+    }
+}
+
+impl FragmentTables for Maps {
+    #[inline(always)]
+    fn fragment(&self, key: &FragmentKey) -> Option<Fragment> {
+        // SAFETY: the kernel keeps the element's memory readable until the program ends, and it is copied at once.
+        unsafe { FRAGMENTS.get(key) }.copied()
+    }
+
+    #[inline(always)]
+    fn put_fragment(&self, key: &FragmentKey, fragment: &Fragment) {
+        // An LRU table makes room. Where even that fails, the datagram's other fragments pass as nobody's.
+        let _ = FRAGMENTS.insert(key, fragment, u64::from(BPF_ANY));
     }
 }
 

@@ -90,7 +90,6 @@ impl Agent {
             ("--manifests", lab.manifests().dir().display().to_string()),
             ("--bpffs", bpffs),
             ("--cgroup", node.cgroup_root().display().to_string()),
-            ("--healthz-bind-address", HEALTHZ.to_string()),
             ("--socket-lb", options.socket_lb.to_string()),
         ];
         let named = named.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);

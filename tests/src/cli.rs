@@ -1,9 +1,15 @@
 //! The `sluice` command line, as an administrator of a node types it.
 
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
 use std::process::{Output, Stdio};
 
-use crate::error::{Doing, Result};
+use serde::Deserialize;
+
+use crate::error::{Doing, Error, Result};
 use crate::host::Host;
+use crate::netns;
 use crate::programs;
 
 /// How long a command may take until it is ended with exit code 124, in seconds.
@@ -24,4 +30,43 @@ impl Host {
         }
         command.output().doing(|| format!("run `sluice {}` on {self}", arguments.join(" ")))
     }
+    /// The endpoints of a Service in one of the sets that a node's tables have, of all its ports and families.
+    pub fn backends(&self, service: &str, set: EndpointSet) -> Result<BTreeSet<SocketAddr>> {
+        let arguments = ["get", "backends", service, "-o", "json"];
+        let command = || format!("sluice {}", arguments.join(" "));
+        let output = self.sluice(&arguments)?;
+        if !output.status.success() {
+            let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(Error::Command {
+                command: command(),
+                place: netns::place(&self.netns()),
+                status: output.status,
+                stderr,
+            });
+        }
+        let list: BackendList = serde_json::from_slice(&output.stdout)
+            .map_err(io::Error::from)
+            .doing(|| format!("read what `{}` printed", command()))?;
+        Ok(list.items.into_iter().filter(|backend| backend.set == set).map(|backend| backend.address).collect())
+    }
+}
+
+/// A set of endpoints that a Service port chooses from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+pub enum EndpointSet {
+    /// Those of the cluster.
+    Cluster,
+    /// Those of the node.
+    Local,
+}
+
+#[derive(Deserialize)]
+struct BackendList {
+    items: Vec<Backend>,
+}
+
+#[derive(Deserialize)]
+struct Backend {
+    set: EndpointSet,
+    address: SocketAddr,
 }

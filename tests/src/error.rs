@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use crate::traffic::Failure;
 
@@ -61,6 +62,18 @@ pub enum Error {
         log: PathBuf,
         /// The end of that file.
         tail: String,
+    },
+    /// What was waited for did not come about.
+    #[error("{what}: {seen} after {limit:?}, expected {expected}")]
+    Never {
+        /// What was looked at.
+        what: String,
+        /// What it was at last.
+        seen: String,
+        /// What it should have become.
+        expected: String,
+        /// How long it had.
+        limit: Duration,
     },
     /// A request got no answer.
     #[error("{from} asked {to}: {failure}")]

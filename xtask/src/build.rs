@@ -30,7 +30,7 @@ pub(crate) fn everything(toolchain: &Toolchain, release: bool) -> Result<()> {
 }
 
 /// Builds the kernel programs and puts them where the agent's build looks for them.
-fn kernel_programs(toolchain: &Toolchain) -> Result<()> {
+pub(crate) fn kernel_programs(toolchain: &Toolchain) -> Result<()> {
     process::run(&mut ebpf::cargo(toolchain, "cargo", "build")?).context("the kernel programs did not build")?;
     replace_if_changed(&ebpf::built_object(), &workspace::ebpf_object())
 }

@@ -3,9 +3,11 @@
 mod build;
 mod demo;
 mod ebpf;
+mod flood;
 mod lab;
 mod lint;
 mod process;
+mod scale;
 mod setup;
 mod tally;
 mod test;
@@ -25,8 +27,12 @@ enum Verb {
     Build(build::Build),
     /// Show Services at work on two nodes and a client
     Demo(demo::DemoArgs),
+    /// Flood a node with a million half-open connections
+    Flood,
     /// Look around in labs, and remove them
     Lab(lab::LabArgs),
+    /// Measure what a cluster's size costs: first full state, restart, one endpoint's change
+    Scale(scale::Scale),
     /// Check formatting, lints, documentation, licences
     Lint,
     /// Build, lint, and run every test
@@ -38,7 +44,9 @@ fn main() -> ExitCode {
         Verb::Setup => setup::run(),
         Verb::Build(build) => build.run(),
         Verb::Demo(args) => demo::run(args),
+        Verb::Flood => flood::run(),
         Verb::Lab(args) => lab::run(args),
+        Verb::Scale(scale) => scale.run(),
         Verb::Lint => lint::run(),
         Verb::Test(test) => test.run(),
     };

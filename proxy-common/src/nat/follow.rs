@@ -60,7 +60,7 @@ fn advance<T: ServiceTables + FlowTables>(
     if !is_translated_at(record, hook) {
         return Followed::Leave;
     }
-    if matches!(packet.kind, Kind::IcmpError) {
+    if matches!(packet.kind, Kind::IcmpError | Kind::Fragment) {
         return Followed::Translate;
     }
     let state = State::from_number(record.state);

@@ -33,6 +33,7 @@ pub fn open<T: ServiceTables + FlowTables>(
         Kind::Transport => {}
         Kind::IcmpError => return Err(Stop::NotOurs),
         Kind::Other => return Err(find_no_port(tables, client, key.dst)),
+        Kind::Fragment => return Err(stray(find_no_port(tables, client, key.dst))),
     }
     match select(tables, packet, client, now, record) {
         Err(Stop::NotOurs) => part(tables, packet, client, now, record)?,
@@ -49,6 +50,15 @@ pub fn open<T: ServiceTables + FlowTables>(
     }
     reserve(tables, routes, key, record, sockets_to_ask(key, client, source_translated))?;
     Ok(())
+}
+
+/// A fragment has no port that could be wrong.
+#[inline(always)]
+fn stray(stop: Stop) -> Stop {
+    match stop {
+        Stop::Drop(_) => Stop::Drop(Reason::UnknownFragment),
+        passes => passes,
+    }
 }
 
 #[inline(never)]

@@ -3,6 +3,7 @@
 use super::{Added, FlowEntry, FlowTables, Routes, Sockets, forget, is_over, other_direction};
 use crate::addr::Port;
 use crate::drop::Reason;
+use crate::flow::{State, idle_longer_than};
 use crate::service::ServiceTables;
 use crate::tables::{FlowKey, FlowRecord, SourcePortKey};
 
@@ -12,10 +13,13 @@ pub(super) const FIRST_PORT: u32 = 1_024;
 pub(super) const PORTS: u32 = 0x1_0000 - FIRST_PORT;
 /// Most ports that one packet tries beside its own: a search of all would hold up the CPU for milliseconds.
 pub(super) const ATTEMPTS: u32 = 512;
-/// From one port tried to the next. It shares no factor with [`PORTS`], so that a search visits each port once before any
-/// twice; and it is their number divided by the golden ratio, so that it soon leaves any range of ports that is taken
-/// whole (Knuth, 6.4, on multiplicative hashing).
-const STRIDE: u32 = 39_871;
+/// Of these, the first are for free ports only. After that, flows that aren't established and were not seen in this
+/// second give way, as they do in a full `FLOWS_NEW`: a flood of them would else hold every port.
+pub(super) const CONSIDERATE_ATTEMPTS: u32 = 64;
+/// From one port in turn to the next. It shares no factor with [`PORTS`], so that each has its turn before any has
+/// another; and it is about √2 - 1 of their number, whose multiples spread evenly, so that turns soon leave any range of
+/// ports that is taken whole.
+const STRIDE: u32 = 26_723;
 
 /// Searching for a port.
 pub trait SourcePorts {
@@ -38,7 +42,7 @@ pub(super) fn reserve<T: ServiceTables + FlowTables>(
     record: &mut FlowRecord,
     sockets: Sockets,
 ) -> Result<(), Reason> {
-    let mut claimed = claim(tables, routes, key, record, sockets);
+    let mut claimed = claim(tables, routes, key, record, sockets, false);
     if matches!(claimed, Added::Taken) {
         claimed = search(tables, routes, key, record, sockets);
     }
@@ -58,11 +62,18 @@ fn search<T: ServiceTables + FlowTables>(
     sockets: Sockets,
 ) -> Added {
     let mut next = begin_search(tables, record, key.protocol);
+    let mut attempt = 0;
     let mut claimed = Added::Taken;
     tables.repeat(ATTEMPTS, || {
-        record.src_port = Port::new((FIRST_PORT + next) as u16);
-        next = (next + STRIDE) % PORTS;
-        claimed = claim(tables, routes, key, record, sockets);
+        // Every other port is in turn, so that each is found in time; and every other any, so that a search gets past
+        // ports that were given one after the other and have been kept since.
+        let port = if attempt & 1 == 0 { next } else { any_port(tables) };
+        if attempt & 1 == 0 {
+            next = (next + STRIDE) % PORTS;
+        }
+        record.src_port = Port::new((FIRST_PORT + port) as u16);
+        claimed = claim(tables, routes, key, record, sockets, attempt >= CONSIDERATE_ATTEMPTS);
+        attempt += 1;
         !matches!(claimed, Added::Taken)
     });
     end_search(tables, record, key.protocol, next);
@@ -73,7 +84,13 @@ fn search<T: ServiceTables + FlowTables>(
 
 #[inline(never)]
 fn begin_search<T: ServiceTables + SourcePorts>(tables: &T, record: &FlowRecord, protocol: u32) -> u32 {
-    tables.next_port(&between(record, protocol)).unwrap_or_else(|| tables.random()) % PORTS
+    tables.next_port(&between(record, protocol)).unwrap_or_else(|| any_port(tables)) % PORTS
+}
+
+/// From 0 to [`PORTS`] less one.
+#[inline(always)]
+fn any_port(tables: &impl ServiceTables) -> u32 {
+    ((u64::from(tables.random()) * u64::from(PORTS)) >> 32) as u32
 }
 
 #[inline(never)]
@@ -86,7 +103,8 @@ const fn between(record: &FlowRecord, protocol: u32) -> SourcePortKey {
     SourcePortKey { src: record.src, dst: record.dst, dst_port: record.dst_port, protocol: protocol as u16 }
 }
 
-/// Adds the reply's direction of a flow, `record` being the client's, unless something else has its place.
+/// Adds the reply's direction of a flow, `record` being the client's, unless something else has its place. When `pressed`,
+/// a flow that isn't established gives way.
 #[inline(never)]
 fn claim<T: FlowTables>(
     tables: &T,
@@ -94,9 +112,10 @@ fn claim<T: FlowTables>(
     key: &FlowKey,
     record: &FlowRecord,
     sockets: Sockets,
+    pressed: bool,
 ) -> Added {
     let reply_key = record.reply_key(key.protocol);
-    match place(tables, key, &reply_key, record.last_seen) {
+    match place(tables, key, &reply_key, record.last_seen, pressed) {
         Place::Free => {}
         Place::Ours => return Added::New,
         Place::Taken => return Added::Taken,
@@ -120,9 +139,9 @@ enum Place {
     Taken,
 }
 
-/// Looks at the place of the replies to `key`, and clears it of a flow that is over.
+/// Looks at the place of the replies to `key`, and clears it of a flow that is over or is to give way.
 #[inline(never)]
-fn place<T: FlowTables>(tables: &T, key: &FlowKey, reply_key: &FlowKey, now: u32) -> Place {
+fn place<T: FlowTables>(tables: &T, key: &FlowKey, reply_key: &FlowKey, now: u32, pressed: bool) -> Place {
     let Some(standing) = tables.established(reply_key).or_else(|| tables.half_open(reply_key)) else {
         return Place::Free;
     };
@@ -134,7 +153,9 @@ fn place<T: FlowTables>(tables: &T, key: &FlowKey, reply_key: &FlowKey, now: u32
     {
         return Place::Ours;
     }
-    if !is_over(tables, reply_key, &standing, now) {
+    let yields =
+        pressed && !State::from_number(standing.state).is_established() && idle_longer_than(0, standing.last_seen, now);
+    if !yields && !is_over(tables, reply_key, &standing, now) {
         return Place::Taken;
     }
     forget(tables, reply_key, &standing);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::addr::{Family, Port, protocol};
-use crate::packet::Kind;
+use crate::packet::{Kind, Part};
 use crate::plain::PlainTables;
 use crate::tables::{
     Address, Backend, BackendKey, EndpointSet, Member, MemberKey, Service, ServiceKey, address_flags, backend_flags,
@@ -36,6 +36,9 @@ fn packet(number: u8, src: (&str, u16), dst: (&str, u16), tcp_flags: u8) -> Pack
         l3: 14,
         l4: 34,
         inner_l4: 0,
+        part: Part::Whole,
+        fragment_id: 0,
+        fragment_protocol: 0,
     }
 }
 

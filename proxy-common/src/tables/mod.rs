@@ -6,6 +6,7 @@
 mod address;
 mod affinity;
 mod flow;
+mod fragment;
 mod node;
 mod service;
 mod socket;
@@ -14,6 +15,7 @@ mod source_range;
 pub use address::{Address, address_flags};
 pub use affinity::{Affinity, AffinityKey};
 pub use flow::{FlowKey, FlowRecord, SourcePortKey, flow_flags};
+pub use fragment::{Fragment, FragmentKey};
 pub use node::{Device, device_flags};
 pub use service::{
     Backend, BackendKey, EndpointSet, Member, MemberKey, Service, ServiceKey, ServiceName, Topology, backend_flags,
@@ -52,6 +54,8 @@ pub const SOURCE_PORTS: Table = Table { name: "SOURCE_PORTS", max_entries: 4_096
 pub const SOCK_BACKEND: Table = Table { name: "SOCK_BACKEND", max_entries: 32_768 };
 /// `SocketKey` (socket, backend) -> `SocketPeer` (the Service address it asked for). LRU.
 pub const SOCK_ORIGIN: Table = Table { name: "SOCK_ORIGIN", max_entries: 65_536 };
+/// `FragmentKey` -> `Fragment`: the ports of datagrams in fragments. LRU.
+pub const FRAGMENTS: Table = Table { name: "FRAGMENTS", max_entries: 8_192 };
 /// `Addr` -> `Address`: the addresses of frontends and of this node. Larger than `SERVICES`, which has no more addresses
 /// than entries, by 4,096 of the node's: it doesn't overflow before that does.
 pub const ADDRESSES: Table = Table { name: "ADDRESSES", max_entries: 262_144 };
@@ -67,7 +71,7 @@ pub const EPOCH: Table = Table { name: "EPOCH", max_entries: 1 };
 pub const DROPS: Table = Table { name: "DROPS", max_entries: crate::drop::Reason::SLOTS };
 
 /// Every table, in the order of this page.
-pub const ALL: [Table; 15] = [
+pub const ALL: [Table; 16] = [
     SERVICES,
     BACKENDS,
     MEMBERS,
@@ -77,6 +81,7 @@ pub const ALL: [Table; 15] = [
     SOURCE_PORTS,
     SOCK_BACKEND,
     SOCK_ORIGIN,
+    FRAGMENTS,
     ADDRESSES,
     AFFINITY,
     SOURCE_RANGES,

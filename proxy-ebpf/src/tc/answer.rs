@@ -1,7 +1,6 @@
-//! Turns a packet into the answer to itself: a TCP reset, or an ICMP error.
+//! Turns a packet into the answer to itself: a TCP reset, an SCTP ABORT, or an ICMP error.
 
 use aya_ebpf::bindings::{TC_ACT_REDIRECT, TC_ACT_SHOT};
-use aya_ebpf::helpers::generated::bpf_skb_change_tail;
 use proxy_common::addr::{Family, protocol};
 use proxy_common::checksum::Sum;
 use proxy_common::drop::Reason;
@@ -9,8 +8,9 @@ use proxy_common::nat::Hook;
 use proxy_common::packet::{Kind, Packet};
 use proxy_common::wire::{Bytes as _, Header, Icmp, Ipv4, Ipv6, Tcp};
 
+use super::abort::abort;
 use super::route::{deliver_to_node, redirect};
-use super::skb::{Skb, done};
+use super::skb::Skb;
 
 /// What to tell the sender: one word, as a function of a program takes five at the most.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,13 +57,14 @@ pub(crate) fn answer(skb: Skb, packet: &Packet, hook: Hook, answer: Answer, link
 
 #[inline(always)]
 fn send_back(skb: Skb, packet: &Packet, hook: Hook, answer: Answer, link_layer: u32) -> Result<(), Reason> {
-    if matches!(packet.kind, Kind::IcmpError) || packet.tcp_flags & Tcp::RST != 0 {
+    // Nor is a fragment without its start (RFC 1122, 3.2.2).
+    if matches!(packet.kind, Kind::IcmpError | Kind::Fragment) || packet.tcp_flags & Tcp::RST != 0 {
         return Err(Reason::NoConnection);
     }
-    if answer == Answer::REFUSED && packet.key.protocol == u32::from(protocol::TCP) {
-        reset(skb, packet)?;
-    } else {
-        icmp(skb, packet, answer)?;
+    match packet.key.protocol as u8 {
+        protocol::TCP if answer == Answer::REFUSED => reset(skb, packet)?,
+        protocol::SCTP if answer == Answer::REFUSED => abort(skb, packet)?,
+        _ => icmp(skb, packet, answer)?,
     }
     if matches!(hook, Hook::FromNode | Hook::FromNodeToPod) {
         return deliver_to_node(skb, link_layer);
@@ -90,7 +91,7 @@ unsafe impl Header for Macs {}
 #[inline(always)]
 fn reset(skb: Skb, packet: &Packet) -> Result<(), Reason> {
     let tcp: Tcp = skb.header(packet.l4).ok_or(Reason::Malformed)?;
-    let segment = ip_end(skb, packet)?.saturating_sub(packet.l4 + u32::from(tcp.offset >> 4) * 4)
+    let segment = skb.ip_end(packet)?.saturating_sub(packet.l4 + u32::from(tcp.offset >> 4) * 4)
         + u32::from(tcp.flags & Tcp::SYN != 0)
         + u32::from(tcp.flags & Tcp::FIN != 0);
     let (sequence, acknowledgement, flags) = if tcp.flags & Tcp::ACK != 0 {
@@ -99,7 +100,7 @@ fn reset(skb: Skb, packet: &Packet) -> Result<(), Reason> {
         (0, u32::from_be(tcp.sequence).wrapping_add(segment).to_be(), Tcp::RST | Tcp::ACK)
     };
     let begun = tcp.checksum == !pseudo_header(packet, skb.length().saturating_sub(packet.l4)).checksum();
-    truncate(skb, packet.l4 + Tcp::LEN)?;
+    skb.resize(packet.l4 + Tcp::LEN)?;
     let mut header = Tcp {
         src_port: tcp.dst_port,
         dst_port: tcp.src_port,
@@ -119,31 +120,19 @@ fn reset(skb: Skb, packet: &Packet) -> Result<(), Reason> {
         tcp_sum(pseudo, &header).checksum()
     };
     skb.store(packet.l4, &header)?;
-    match packet.family {
-        Family::V4 => {
-            let ip: Ipv4 = skb.header(packet.l3).ok_or(Reason::Malformed)?;
-            if ip.length() != Ipv4::LEN {
-                return Err(Reason::NoConnection);
-            }
-            skb.store(packet.l3, &ipv4_back(packet, protocol::TCP, Ipv4::LEN + Tcp::LEN))
-        }
-        Family::V6 => {
-            if packet.l4 - packet.l3 != Ipv6::LEN {
-                return Err(Reason::NoConnection);
-            }
-            skb.store(packet.l3, &ipv6_back(packet, protocol::TCP, Tcp::LEN))
-        }
-    }
+    turn_ip(skb, packet, Tcp::LEN)
 }
 
-/// Where the packet ends by its IP header; a short frame is padded behind it.
+/// Replaces the IP header by that of the way back, of a transport packet of `length` bytes. What has options or extension
+/// headers is not answered.
 #[inline(always)]
-fn ip_end(skb: Skb, packet: &Packet) -> Result<u32, Reason> {
-    let length = match packet.family {
-        Family::V4 => skb.header::<Ipv4>(packet.l3).map(|ip| u32::from(u16::from_be(ip.total_length))),
-        Family::V6 => skb.header::<Ipv6>(packet.l3).map(|ip| Ipv6::LEN + u32::from(u16::from_be(ip.payload_length))),
-    };
-    Ok(packet.l3 + length.ok_or(Reason::Malformed)?)
+pub(super) fn turn_ip(skb: Skb, packet: &Packet, length: u32) -> Result<(), Reason> {
+    let number = packet.key.protocol as u8;
+    match (packet.family, packet.l4 - packet.l3) {
+        (Family::V4, Ipv4::LEN) => skb.store(packet.l3, &ipv4_back(packet, number, Ipv4::LEN + length)),
+        (Family::V6, Ipv6::LEN) => skb.store(packet.l3, &ipv6_back(packet, number, length)),
+        _ => Err(Reason::NoConnection),
+    }
 }
 
 /// The pseudo-header's sum is the same in both directions.
@@ -262,14 +251,7 @@ fn quote_in<const WORDS: usize>(
     quote: &Quote<WORDS>,
 ) -> Result<(), Reason> {
     header.checksum = quoted.word(u32::from_ne_bytes([header.kind, header.code, 0, 0])).word(header.rest).checksum();
-    truncate(skb, at + Icmp::LEN + size_of::<Quote<WORDS>>() as u32)?;
+    skb.resize(at + Icmp::LEN + size_of::<Quote<WORDS>>() as u32)?;
     skb.store(at, &header)?;
     skb.store(at + Icmp::LEN, quote)
-}
-
-/// Cuts or lengthens the packet; it is one packet after that, whatever it would have been cut into.
-#[inline(always)]
-fn truncate(skb: Skb, length: u32) -> Result<(), Reason> {
-    // SAFETY: the helper takes numbers only; no pointer into the packet is kept.
-    done(unsafe { bpf_skb_change_tail(skb.0, length, 0) })
 }

@@ -8,14 +8,15 @@ use proxy_common::packet::Packet;
 
 use super::skb::Skb;
 
-/// Logs a packet and what became of it: 0 when it was sent on, -1 when it was left to the next, else the number of the
-/// reason why it was dropped.
+/// Logs a packet and what became of it: 0 when it was sent on, -1 when it was left to the next, -2 when it is a fragment
+/// that waits, else the number of the reason why it was dropped.
 #[inline(never)]
 pub(crate) fn outcome(skb: Skb, packet: &Packet, done: Result<(), Stop>) {
     let key = &packet.key;
     let number = match done {
         Ok(()) => 0,
         Err(Stop::NotOurs) => -1,
+        Err(Stop::Held) => -2,
         Err(Stop::Drop(reason)) => reason.number().cast_signed(),
     };
     debug!(

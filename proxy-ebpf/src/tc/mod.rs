@@ -1,6 +1,8 @@
 //! Per packet: the programs on the interfaces of pods and on uplinks.
 
+mod abort;
 mod answer;
+mod fragment;
 mod hooks;
 mod log;
 mod path;

@@ -4,13 +4,13 @@ use aya_ebpf::bindings::{TC_ACT_REDIRECT, TC_ACT_SHOT, TC_ACT_UNSPEC};
 use proxy_common::drop::{Reason, Stop};
 use proxy_common::flow::is_reply;
 use proxy_common::nat::{self, Followed, Hook, translated};
-use proxy_common::packet::{Kind, Packet, parse};
+use proxy_common::packet::{Kind, Packet, Part, parse};
 use proxy_common::tables::{FlowRecord, flow_flags};
 
 use super::answer::{Answer, answer};
 use super::route::{self, LOOPBACK, Route};
 use super::skb::Skb;
-use super::{log, rewrite};
+use super::{fragment, log, rewrite};
 use crate::clock;
 use crate::maps::{SCRATCH, Scratch, count_drop};
 use crate::tables::Maps;
@@ -22,12 +22,11 @@ const NEXT: i32 = TC_ACT_UNSPEC;
 /// program's verdict.
 #[inline(always)]
 pub(crate) fn run(skb: Skb, hook: Hook, link_layer: u32) -> i32 {
-    let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return NEXT };
-    // SAFETY: the element is this CPU's, and no other program of this CPU runs before this one returns.
-    let scratch = unsafe { &mut *scratch };
+    let Some(scratch) = scratch() else { return NEXT };
     match decide(skb, hook, link_layer, scratch) {
         Ok(()) => TC_ACT_REDIRECT,
         Err(Stop::NotOurs) => NEXT,
+        Err(Stop::Held) => TC_ACT_SHOT,
         Err(Stop::Drop(reason)) => {
             count_drop(reason);
             let told = match reason {
@@ -39,6 +38,16 @@ pub(crate) fn run(skb: Skb, hook: Hook, link_layer: u32) -> i32 {
             answer(skb, &scratch.packet, hook, told, link_layer)
         }
     }
+}
+
+#[inline(always)]
+fn scratch() -> Option<&'static mut Scratch> {
+    let first = SCRATCH.get_ptr_mut(0)?;
+    // SAFETY: the element is this CPU's, and a program that runs inside another only reads this field.
+    let nested = unsafe { (*first).replaying != 0 };
+    let free = if nested { SCRATCH.get_ptr_mut(1)? } else { first };
+    // SAFETY: no other program of this CPU uses this element before this one returns.
+    Some(unsafe { &mut *free })
 }
 
 /// `Ok` when the packet was sent on.
@@ -58,6 +67,9 @@ fn decide(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Resul
 #[inline(always)]
 fn pass(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<(), Stop> {
     let now = clock::seconds();
+    if !matches!(scratch.packet.part, Part::Whole) {
+        fragment::meet(skb, hook, now, scratch)?;
+    }
     match nat::follow(&Maps, &scratch.packet, hook, now, &mut scratch.record) {
         Followed::Leave => return Err(Stop::NotOurs),
         Followed::Translate => {}
@@ -130,19 +142,33 @@ fn carry_out(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Re
 /// Does as a router would, on a packet that passes by the node's stack.
 #[inline(always)]
 fn by_route(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<(), Stop> {
-    let Scratch { packet, record, mtu } = scratch;
+    let Scratch { packet, record, mtu, .. } = scratch;
     let forwarded = !matches!(hook, Hook::FromNode);
     if forwarded && packet.ttl <= 1 {
         return Err(Stop::Drop(Reason::TtlExceeded));
     }
-    let length = if matches!(packet.kind, Kind::Transport) { route::length_on_link(skb, packet) } else { 0 };
+    let checked = matches!(packet.kind, Kind::Transport | Kind::Fragment);
+    let length = if checked { route::length_on_link(skb, packet) } else { 0 };
     let mut route = Route::default();
     let found = route::look_up(skb, &translated(&packet.key, record), length, &mut route);
     *mtu = route.mtu;
-    found?;
+    let to_cut = matches!(found, Err(Reason::TooBig)) && route::may_be_cut(skb, packet);
+    if !to_cut {
+        found?;
+    }
     rewrite::translate(skb, packet, record)?;
+    if to_cut {
+        return cut(skb, link_layer, !forwarded || record.src != packet.key.src);
+    }
     if forwarded {
         rewrite::decrement_ttl(skb, packet)?;
     }
     Ok(route::send(skb, link_layer, &route)?)
+}
+
+/// Has the node's stack cut a translated packet into fragments: the kernel lends programs no helper for that. A source of
+/// the node's own passes as such by the loopback interface.
+#[inline(always)]
+fn cut(skb: Skb, link_layer: u32, source_is_ours: bool) -> Result<(), Stop> {
+    if source_is_ours { Ok(route::deliver_to_node(skb, link_layer)?) } else { Err(Stop::NotOurs) }
 }

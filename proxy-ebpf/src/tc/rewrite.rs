@@ -4,10 +4,11 @@ use aya_ebpf::bindings::{BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR};
 use aya_ebpf::helpers::generated::{bpf_l3_csum_replace, bpf_l4_csum_replace};
 use proxy_common::addr::{Addr, Family, protocol};
 use proxy_common::checksum::Delta;
+use proxy_common::crc32c;
 use proxy_common::drop::Reason;
-use proxy_common::packet::{Kind, Packet};
+use proxy_common::packet::{Kind, Packet, Part};
 use proxy_common::tables::FlowRecord;
-use proxy_common::wire::{Bytes as _, Icmp, Ipv4, Ipv6, Ports, Tcp, Udp};
+use proxy_common::wire::{Bytes as _, Icmp, Ipv4, Ipv6, Ports, Sctp, Tcp, Udp};
 
 use super::skb::{Skb, done};
 
@@ -15,10 +16,11 @@ use super::skb::{Skb, done};
 #[inline(never)]
 pub(crate) fn translate(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reason> {
     match packet.kind {
+        Kind::Transport if packet.key.protocol == u32::from(protocol::SCTP) => sctp(skb, packet, record),
         Kind::Transport => transport(skb, packet, record),
         Kind::IcmpError => icmp_error(skb, packet, record),
-        // Of no flow, so there is no record to translate it by.
-        Kind::Other => Err(Reason::Malformed),
+        // The transport's checksum is in the first fragment, and its change made there; what is of no flow has no record.
+        Kind::Fragment | Kind::Other => addresses(skb, packet, record),
     }
 }
 
@@ -40,6 +42,49 @@ fn transport(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reaso
         skb.store(packet.l4, &new)?;
     }
     set_addresses(skb, packet.family, packet.l3, &record.src, &record.dst, delta)
+}
+
+/// SCTP's checksum doesn't cover addresses. A first fragment doesn't tell how long the packet is that it does cover.
+#[inline(never)]
+fn sctp(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reason> {
+    let key = &packet.key;
+    let old = Ports { src: key.src_port.wire(), dst: key.dst_port.wire() };
+    let new = Ports { src: record.src_port.wire(), dst: record.dst_port.wire() };
+    if old.src != new.src || old.dst != new.dst {
+        if !matches!(packet.part, Part::Whole) {
+            return Err(Reason::RewriteFailed);
+        }
+        let header: Sctp = skb.header(packet.l4).ok_or(Reason::Malformed)?;
+        let length = skb.ip_end(packet)?.saturating_sub(packet.l4) as u16;
+        let checksum = updated_crc32c(header.checksum, old.word(), new.word(), u32::from(length));
+        skb.store_unsummed(packet.l4, &new)?;
+        skb.store_unsummed(packet.l4 + Sctp::CHECKSUM, &checksum)?;
+    }
+    addresses(skb, packet, record)
+}
+
+/// A function that the verifier looks at by itself, for any arguments, and once: what it computes takes thousands of
+/// instructions, and would be looked at again for each way that leads here.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn updated_crc32c(field: u32, old: u32, new: u32, length: u32) -> u32 {
+    crc32c::update(field, old, new, length as u16)
+}
+
+/// Addresses alone, where no checksum behind the IP header makes up for them.
+#[inline(always)]
+fn addresses(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reason> {
+    let (key, family, l3) = (&packet.key, packet.family, packet.l3);
+    match family {
+        Family::V4 => {
+            let delta = change(family, change(family, Delta::NONE, &key.src, &record.src), &key.dst, &record.dst);
+            set_addresses(skb, family, l3, &record.src, &record.dst, delta)
+        }
+        Family::V6 => {
+            skb.store_unsummed(l3 + Ipv6::SRC, &record.src)?;
+            skb.store_unsummed(l3 + Ipv6::DST, &record.dst)
+        }
+    }
 }
 
 /// An error quotes a packet of the opposite direction: its source is the error's destination.

@@ -9,7 +9,7 @@ use proxy_common::drop::Reason;
 use proxy_common::nat::{Routes, Sockets};
 use proxy_common::packet::Packet;
 use proxy_common::tables::{Device, FlowKey, device_flags};
-use proxy_common::wire::{Bytes as _, Tcp};
+use proxy_common::wire::{Bytes as _, Ipv4, Tcp};
 
 use super::skb::Skb;
 use crate::maps::DEVICES;
@@ -81,19 +81,28 @@ pub(crate) fn look_up(skb: Skb, key: &FlowKey, length: u32, route: &mut Route) -
     }
 }
 
-/// Bytes of IP that the packet takes on the link: of one segment, when it will be cut.
+/// Bytes of IP that the packet takes on the link: of one segment, when it will be cut. 0 when that is not known.
 #[inline(always)]
 pub(crate) fn length_on_link(skb: Skb, packet: &Packet) -> u32 {
     let payload = skb.segment_size();
     if payload == 0 {
         return skb.length().saturating_sub(packet.l3);
     }
-    let header = if packet.key.protocol == u32::from(protocol::TCP) {
-        skb.header::<Tcp>(packet.l4).map_or(Tcp::LEN, |tcp| u32::from(tcp.offset >> 4) * 4)
-    } else {
-        8
+    let header = match packet.key.protocol as u8 {
+        protocol::TCP => skb.header::<Tcp>(packet.l4).map_or(Tcp::LEN, |tcp| u32::from(tcp.offset >> 4) * 4),
+        // SCTP's segments are packets of their own, made to fit the way; their size is not to be had.
+        protocol::SCTP => return 0,
+        _ => 8,
     };
     packet.l4.saturating_sub(packet.l3) + header + payload
+}
+
+/// Whether a router may cut the packet into fragments where it is too large (RFC 791, 2.3; none may in IPv6).
+#[inline(always)]
+pub(crate) fn may_be_cut(skb: Skb, packet: &Packet) -> bool {
+    matches!(packet.family, Family::V4)
+        && skb.segment_size() == 0
+        && skb.header::<Ipv4>(packet.l3).is_some_and(|ip| !ip.dont_fragment())
 }
 
 /// Sends the packet, which begins with `link_layer` bytes of link-layer header, out by a route, past the node's own
@@ -196,10 +205,11 @@ fn device(ifindex: u32) -> Option<&'static Device> {
 fn is_found(skb: *mut __sk_buff, tuple: &mut SockTuple, size: u32, number: u32, netns: u64) -> bool {
     // SAFETY: `tuple` is readable for `size` bytes.
     let socket = unsafe {
-        if number == u32::from(protocol::TCP) {
-            bpf_skc_lookup_tcp(skb.cast(), tuple, size, netns, 0)
-        } else {
-            bpf_sk_lookup_udp(skb.cast(), tuple, size, netns, 0)
+        match number as u8 {
+            protocol::TCP => bpf_skc_lookup_tcp(skb.cast(), tuple, size, netns, 0),
+            protocol::UDP => bpf_sk_lookup_udp(skb.cast(), tuple, size, netns, 0),
+            // The kernel finds no others.
+            _ => return false,
         }
     };
     if socket.is_null() {

@@ -2,10 +2,14 @@
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::{__sk_buff, BPF_F_RECOMPUTE_CSUM};
-use aya_ebpf::helpers::generated::{bpf_skb_change_head, bpf_skb_load_bytes, bpf_skb_store_bytes};
+use aya_ebpf::helpers::generated::{bpf_skb_change_head, bpf_skb_change_tail, bpf_skb_load_bytes, bpf_skb_store_bytes};
 use aya_ebpf::programs::TcContext;
+use proxy_common::addr::Family;
 use proxy_common::drop::Reason;
-use proxy_common::wire::{Bytes, Header};
+use proxy_common::packet::Packet;
+use proxy_common::wire::{Bytes, Header, Ipv4, Ipv6};
+
+use crate::maps::HELD_BYTES;
 
 const TRANSLATED: u32 = 0x51c3;
 
@@ -89,6 +93,18 @@ impl Skb {
         unsafe { (*self.0).gso_size }
     }
 
+    /// Where the packet ends by its IP header; a short frame is padded behind it.
+    #[inline(always)]
+    pub(crate) fn ip_end(self, packet: &Packet) -> Result<u32, Reason> {
+        let length = match packet.family {
+            Family::V4 => self.header::<Ipv4>(packet.l3).map(|ip| u32::from(u16::from_be(ip.total_length))),
+            Family::V6 => {
+                self.header::<Ipv6>(packet.l3).map(|ip| Ipv6::LEN + u32::from(u16::from_be(ip.payload_length)))
+            }
+        };
+        Ok(packet.l3 + length.ok_or(Reason::Malformed)?)
+    }
+
     /// Writes `bytes` at `offset`; checksums are the caller's.
     #[inline(always)]
     pub(crate) fn store<T: Copy>(self, offset: u32, bytes: &T) -> Result<(), Reason> {
@@ -107,6 +123,36 @@ impl Skb {
         let (from, length) = (core::ptr::from_ref(bytes).cast(), size_of::<T>() as u32);
         // SAFETY: `bytes` is readable for its size; the helper checks the packet's bounds.
         done(unsafe { bpf_skb_store_bytes(self.0, offset, from, length, flags) })
+    }
+
+    /// Copies the whole packet, and returns its length.
+    ///
+    /// # Errors
+    /// [`Reason::Malformed`] when it is longer than `bytes`.
+    #[inline(always)]
+    pub(crate) fn load_all(self, bytes: &mut [u8; HELD_BYTES as usize]) -> Result<u32, Reason> {
+        let length = self.length();
+        let bounded = bounded(length).ok_or(Reason::Malformed)?;
+        // SAFETY: `bytes` is writable for that length.
+        done(unsafe { bpf_skb_load_bytes(self.0.cast(), 0, bytes.as_mut_ptr().cast(), bounded) })?;
+        Ok(length)
+    }
+
+    /// Turns the packet into another, the first `length` of `bytes`, whatever sum a network card took over it.
+    #[inline(always)]
+    pub(crate) fn replace_all(self, bytes: &[u8; HELD_BYTES as usize], length: u32) -> Result<(), Reason> {
+        let length = bounded(length).ok_or(Reason::RewriteFailed)?;
+        self.resize(length)?;
+        let flags = u64::from(BPF_F_RECOMPUTE_CSUM);
+        // SAFETY: `bytes` is readable for that length; the helper checks the packet's bounds.
+        done(unsafe { bpf_skb_store_bytes(self.0, 0, bytes.as_ptr().cast(), length, flags) })
+    }
+
+    /// Cuts or lengthens the packet; it is one packet after that, whatever it would have been cut into.
+    #[inline(always)]
+    pub(crate) fn resize(self, length: u32) -> Result<(), Reason> {
+        // SAFETY: the helper takes numbers only; no pointer into the packet is kept.
+        done(unsafe { bpf_skb_change_tail(self.0, length, 0) })
     }
 
     /// Gives a packet that begins with `link_layer` bytes of link-layer header an Ethernet header if that is none, as at
@@ -133,6 +179,12 @@ impl Bytes for Skb {
         // SAFETY: on success the helper has written all of it, and any bytes make up a header.
         (code == 0).then(|| unsafe { header.assume_init() })
     }
+}
+
+/// A length from 1 to [`HELD_BYTES`], such that the verifier sees it.
+#[inline(always)]
+fn bounded(length: u32) -> Option<u32> {
+    (length > 0 && length <= HELD_BYTES).then_some(length)
 }
 
 /// A helper's code as a result.

@@ -3,10 +3,13 @@
 //! Nothing here decides what a table holds; it carries what the model and the plan say to the dataplane, in the order
 //! that loses no packet: tables first, programs after.
 
+mod health_ports;
+mod latency;
 mod node_tables;
 mod report;
 mod services;
 mod sweep;
+mod told;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,15 +22,16 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use self::node_tables::NodeTables;
-use self::report::Report;
-use self::services::Services;
+use self::report::{Failed, Report};
+pub use self::services::Services;
 use crate::config::{BpfLogLevel, Config, SocketLb};
+use crate::dataplane::ebpf::read::Pinned;
 use crate::dataplane::ebpf::{Dataplane, Globals, Level, Options, TcMode};
 use crate::explain::explain;
+use crate::model::NodePortAddresses;
 use crate::node::{self, NodeState};
-use crate::objects::ObjectEvent;
-use crate::objects::manifest::ManifestSource;
-use crate::serve::{Health, Limits, Metrics, health_routes, metrics_routes, serve};
+use crate::objects::manifest::{Batch, ManifestSource};
+use crate::serve::{self, Failures, Health, HealthCheckServers, Limits, Metrics};
 
 /// The kernel programs, as the build embedded them; empty where they were not built.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sluice-ebpf.o"));
@@ -50,23 +54,16 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let report = Report::open(&config)?;
     let health = Arc::new(Health::new(Limits::default()));
     let metrics = Arc::new(Metrics::new(&config));
-    start_servers(&config, &health, &metrics);
+    let failures = Failures::default();
+    serve::start(&config, &health, &metrics, &failures)?;
     // On a thread of its own: the verifier takes seconds, and neither signals nor health are to wait for it. Whatever a
     // start has done so far, the next one takes over.
     let runtime = Handle::current();
-    let start = spawn_blocking(move || runtime.block_on(Agent::start(config, report, health, metrics)));
+    let told = Servers { health, metrics, failures };
+    let start = spawn_blocking(move || runtime.block_on(Agent::start(config, report, told)));
     tokio::select! {
         done = start => done??.run(&mut ends).await,
         () = ends.wait() => Ok(()),
-    }
-}
-
-fn start_servers(config: &Config, health: &Arc<Health>, metrics: &Arc<Metrics>) {
-    if let Some(addr) = config.healthz_bind_address.socket_addr() {
-        tokio::spawn(serve("healthz", addr, health_routes(health.clone(), metrics.clone())));
-    }
-    if let Some(addr) = config.metrics_bind_address.socket_addr() {
-        tokio::spawn(serve("metrics", addr, metrics_routes(metrics.clone())));
     }
 }
 
@@ -90,15 +87,26 @@ impl Ends {
     }
 }
 
+/// What the servers tell, and what keeps them from telling it.
+struct Servers {
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    failures: Failures,
+}
+
 struct Agent {
+    node_name: String,
+    node_port_addresses: NodePortAddresses,
     source: ManifestSource,
     node: watch::Receiver<NodeState>,
     dataplane: Dataplane,
     services: Services,
     node_tables: NodeTables,
     report: Report,
-    health: Arc<Health>,
-    metrics: Arc<Metrics>,
+    servers: Servers,
+    health_checks: HealthCheckServers,
+    /// When changes that are not in the kernel yet were seen.
+    unapplied: Vec<std::time::Instant>,
     /// What failed at the last attempt.
     failures: Vec<String>,
     /// When to try it again.
@@ -108,7 +116,8 @@ struct Agent {
 impl Agent {
     /// Brings the kernel to the first full state. Until the tables are as they should be, an earlier agent's programs
     /// work on.
-    async fn start(config: Config, report: Report, health: Arc<Health>, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
+    async fn start(config: Config, report: Report, servers: Servers) -> anyhow::Result<Self> {
+        let Servers { health, metrics, failures } = &servers;
         health.waiting_for("the manifests");
         let (source, events) = ManifestSource::new(&config.manifests).context("manifests")?;
         health.waiting_for("the node's interfaces");
@@ -121,22 +130,36 @@ impl Agent {
         let mut node_tables = NodeTables::default();
         let state = node.borrow().clone();
         node_tables.put(&mut dataplane, &state)?;
-        let mut services = Services::new(&config.node_name);
-        services.take(events, &metrics);
-        services.set_node_addresses(node_tables::addresses(&state));
-        services.sync(&mut dataplane, &metrics)?;
+        let mut services = Services::new(&config.node_name).with_config(&config);
+        metrics.queued();
+        services.take(events, metrics);
+        services.set_node_addresses(&state.addresses);
+        services.sync(&mut dataplane, metrics)?;
         NodeTables::attach(&mut dataplane, &state)?;
         node_tables.trim(&mut dataplane, &state)?;
         attach_sockets(&config, &mut dataplane)?;
         dataplane.remove_other_versions()?;
-        sweep::start(dataplane.sweeper()?, metrics.clone());
-        metrics.nothing_pending();
-        health.synced();
-        health.ready();
+        sweep::start(dataplane.sweeper()?, Pinned::open(&config.bpffs)?, metrics.clone());
         tracing::info!(node = config.node_name, services = services.count(), "serving");
-        let (failures, retry) = (Vec::new(), None);
-        let mut agent =
-            Self { source, node, dataplane, services, node_tables, report, health, metrics, failures, retry };
+        let health_checks = HealthCheckServers::start(health.clone(), failures.clone());
+        let mut agent = Self {
+            node_name: config.node_name,
+            node_port_addresses: config.node_port_addresses,
+            source,
+            node,
+            dataplane,
+            services,
+            node_tables,
+            report,
+            servers,
+            health_checks,
+            unapplied: Vec::new(),
+            failures: Vec::new(),
+            retry: None,
+        };
+        agent.follow_node_object();
+        agent.synced();
+        agent.servers.health.ready();
         agent.publish();
         Ok(agent)
     }
@@ -148,8 +171,8 @@ impl Agent {
             let retry = self.retry;
             tokio::select! {
                 () = ends.wait() => return Ok(()),
-                events = self.source.next() => {
-                    self.objects_changed(events.context("the watch on the manifests has ended")?);
+                batch = self.source.next() => {
+                    self.objects_changed(batch.context("the watch on the manifests has ended")?);
                 }
                 changed = self.node.changed() => {
                     changed.context("the watch on the node's interfaces has ended")?;
@@ -158,25 +181,36 @@ impl Agent {
                 () = at(retry) => self.sync(),
                 _ = ticks.tick() => {}
             }
-            self.health.heartbeat();
+            self.servers.health.heartbeat();
             self.publish();
         }
     }
 
-    fn objects_changed(&mut self, events: Vec<ObjectEvent>) {
-        if self.services.take(events, &self.metrics) {
+    fn objects_changed(&mut self, Batch { seen, events }: Batch) {
+        let changed = self.services.take(events, &self.servers.metrics);
+        self.follow_node_object();
+        if changed {
+            self.unapplied.push(seen);
             self.sync();
+        }
+    }
+
+    /// Tells load balancers whether the node is theirs to use. A Node that is gone leaves what was told last. One that
+    /// never was leaves the node eligible: a directory of manifests need not have Nodes, and nobody takes such a node away.
+    fn follow_node_object(&self) {
+        if let Some(node) = self.services.cluster().node(&self.node_name) {
+            self.servers.health.set_node_eligible(node.is_eligible());
         }
     }
 
     /// Carries everything that changed to the kernel; what fails is tried again a little later.
     fn sync(&mut self) {
-        self.health.queued();
-        self.metrics.queued();
+        self.servers.health.queued();
+        self.servers.metrics.queued();
         let state = self.node.borrow_and_update().clone();
-        self.services.set_node_addresses(node_tables::addresses(&state));
+        self.services.set_node_addresses(&state.addresses);
         // Neither waits for the other: a pod's interface is served although a table is full.
-        let services = self.services.sync(&mut self.dataplane, &self.metrics);
+        let services = self.services.sync(&mut self.dataplane, &self.servers.metrics);
         let node = self.node_tables.follow(&mut self.dataplane, &state);
         let errors = [services, node].into_iter().filter_map(Result::err);
         self.failures = errors.map(|error| explain(error.as_ref())).collect();
@@ -185,16 +219,29 @@ impl Agent {
         }
         if self.failures.is_empty() {
             self.retry = None;
-            self.health.synced();
-            self.metrics.nothing_pending();
+            self.synced();
         } else {
             self.retry = Some(Instant::now() + RETRY);
         }
     }
 
+    /// The kernel has everything that changed.
+    fn synced(&mut self) {
+        let Servers { health, metrics, .. } = &self.servers;
+        for seen in self.unapplied.drain(..) {
+            metrics.programmed(seen.elapsed());
+        }
+        health.synced();
+        metrics.nothing_pending();
+        let internal_ips = self.services.cluster().internal_ips();
+        let addresses = health_ports::addresses(&self.node_port_addresses, internal_ips, &self.node.borrow().addresses);
+        self.health_checks.set(self.services.told().health_checks(), &addresses);
+    }
+
     fn publish(&mut self) {
-        let Self { services, node, dataplane, metrics, failures, .. } = self;
-        self.report.publish(services, &node.borrow(), dataplane, metrics, failures);
+        let Self { services, node, dataplane, servers: Servers { metrics, failures: servers, .. }, .. } = self;
+        let failed = Failed { kernel: &self.failures, servers };
+        self.report.publish(services, &node.borrow(), dataplane, metrics, failed);
     }
 }
 

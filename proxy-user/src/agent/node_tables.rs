@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use anyhow::Context as _;
 use proxy_common::addr::{Addr, Family};
-use proxy_common::tables::{Address, Device, address_flags, device_flags};
+use proxy_common::tables::{Device, device_flags};
 
 use crate::dataplane::ebpf::{Attached, Dataplane, Hooks};
 use crate::node::{DeviceInfo, NodeState, Role, primary_address};
@@ -104,11 +104,4 @@ fn entry(device: &DeviceInfo) -> Device {
 
 fn table_addr(ip: Option<IpAddr>) -> Addr {
     ip.map_or(Addr::UNSPECIFIED, Addr::from)
-}
-
-/// The node's addresses as the tables have them.
-pub(super) fn addresses(state: &NodeState) -> BTreeMap<Addr, Address> {
-    let address = Address { flags: address_flags::NODE | address_flags::NODE_PORT };
-    let loopback = [Family::V4.loopback(), Family::V6.loopback()];
-    state.addresses.iter().copied().map(Addr::from).chain(loopback).map(|addr| (addr, address)).collect()
 }

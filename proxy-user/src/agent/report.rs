@@ -1,22 +1,37 @@
 //! What the agent tells about itself: the status file and the metrics that are read off tables.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
+use proxy_common::addr::Family;
 use proxy_common::tables::{ADDRESSES, BACKENDS, DEVICES, MEMBERS, SERVICE_NAMES, SERVICES, SOURCE_RANGES};
 
 use super::services::Services;
 use crate::config::Config;
+use crate::dataplane::Fill;
 use crate::dataplane::ebpf::Dataplane;
 use crate::explain::explain;
 use crate::model::Pod;
 use crate::node::{NodeState, Role};
-use crate::serve::Metrics;
+use crate::serve::{Failures, Metrics};
 use crate::status::{AgentStatus, DeviceStatus, PodStatus, Publisher, StatusError};
 
 /// The status as it was last written.
 pub(super) struct Report {
     publisher: Publisher,
     status: AgentStatus,
+    /// As [`Services::errors`] and the failures were when `status` was made.
+    errors: (Arc<[String]>, Vec<String>),
     writes: u64,
+}
+
+/// What was tried and failed.
+#[derive(Clone, Copy)]
+pub(super) struct Failed<'a> {
+    /// What the kernel doesn't have.
+    pub(super) kernel: &'a [String],
+    /// Where the servers don't listen.
+    pub(super) servers: &'a Failures,
 }
 
 impl Report {
@@ -25,37 +40,47 @@ impl Report {
     pub(super) fn open(config: &Config) -> Result<Self, StatusError> {
         let (publisher, status) = (Publisher::open(&config.bpffs)?, AgentStatus::new(config));
         publisher.publish(&status)?;
-        Ok(Self { publisher, status, writes: 0 })
+        Ok(Self { publisher, status, errors: Default::default(), writes: 0 })
     }
 
-    /// Brings status and metrics up to date. `failures` is what the kernel doesn't have although it was tried.
+    /// Brings status and metrics up to date, at no cost that grows with the cluster.
     pub(super) fn publish(
         &mut self,
-        services: &Services,
+        services: &mut Services,
         node: &NodeState,
         dataplane: &Dataplane,
         metrics: &Metrics,
-        failures: &[String],
+        Failed { kernel, servers }: Failed<'_>,
     ) {
         let wrote = dataplane.writes() != self.writes || self.status.last_synced_at.is_none();
-        let synced = wrote && failures.is_empty();
-        let mut errors = services.errors();
+        let synced = wrote && kernel.is_empty();
+        let errors = services.errors();
         metrics.manifest_errors.set(errors.len().cast_signed() as i64);
-        errors.extend_from_slice(failures);
+        let failures: Vec<String> = kernel.iter().cloned().chain(servers.list()).collect();
         metrics.refused_services.set(services.refused().count().cast_signed() as i64);
-        let status = AgentStatus {
-            ready: true,
-            last_synced_at: if synced { Some(Timestamp::now()) } else { self.status.last_synced_at },
-            devices: devices(node),
-            pods: services.local_pods().map(pod).collect(),
-            errors,
-            ..self.status.clone()
-        };
-        if status != self.status {
-            if let Err(error) = self.publisher.publish(&status) {
-                tracing::warn!("the status is not written: {}", explain(&error));
-            }
-            self.status = status;
+        let mut is_old = !self.status.ready;
+        if !Arc::ptr_eq(&errors, &self.errors.0) || failures != self.errors.1 {
+            self.status.errors = errors.iter().chain(&failures).cloned().collect();
+            self.errors = (errors, failures);
+            is_old = true;
+        }
+        let devices = devices(node);
+        if devices != self.status.devices {
+            self.status.devices = devices;
+            is_old = true;
+        }
+        let pods: Vec<_> = services.local_pods().map(pod).collect();
+        if pods != self.status.pods {
+            self.status.pods = pods;
+            is_old = true;
+        }
+        if synced {
+            self.status.last_synced_at = Some(Timestamp::now());
+            is_old = true;
+        }
+        self.status.ready = true;
+        if is_old && let Err(error) = self.publisher.publish(&self.status) {
+            tracing::warn!("the status is not written: {}", explain(&error));
         }
         metrics.map_writes.inc_by(dataplane.writes() - self.writes);
         self.writes = dataplane.writes();
@@ -70,7 +95,11 @@ impl Report {
             (SOURCE_RANGES, image.source_ranges.len()),
         ];
         for (table, entries) in held {
-            metrics.set_table(table.name, entries as u64, table.max_entries);
+            metrics.set_table(&Fill { table, entries: entries as u64, evicts: false });
+        }
+        for of in [Family::V4, Family::V6] {
+            let (internal, external) = services.told().no_local_endpoints(of);
+            metrics.set_no_local_endpoints(of, internal, external);
         }
         match dataplane.drops() {
             Ok(drops) => drops.iter().for_each(|count| metrics.set_drops(count.reason, count.packets)),

@@ -1,69 +1,118 @@
 //! From events about objects to the tables of Services.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use proxy_common::addr::Addr;
+use proxy_common::addr::{Addr, Family};
 use proxy_common::tables::Address;
 
+use super::latency::{Latency, Trigger};
+use super::told::Told;
+use crate::config::Config;
 use crate::dataplane::ebpf::Dataplane;
-use crate::model::{Change, Cluster, Kind, Pod, ServiceRef};
+use crate::model::{Change, Cluster, Eligible, Kind, NodePortAddresses, Object, Pod, ServiceRef};
 use crate::objects::{ObjectEvent, Problems};
-use crate::plan::{Image, Limits, Plan, TableFull, Write};
+use crate::plan::{Image, Limits, NodePorts, Plan, TableFull, Write};
 use crate::serve::Metrics;
 
 /// What is known of the cluster, and what the tables hold of it.
-pub(super) struct Services {
+#[derive(Debug)]
+pub struct Services {
     cluster: Cluster,
     plan: Plan,
     problems: Problems,
     /// Services that changed and are not in the tables yet.
     pending: BTreeSet<ServiceRef>,
+    node_ports: NodePorts,
+    /// The addresses that the node's interfaces have.
+    interfaces: BTreeSet<IpAddr>,
+    /// The addresses of type `InternalIP` that its Node object has.
+    internal_ips: Vec<IpAddr>,
+    /// What the node's addresses are to the programs.
     node_addresses: BTreeMap<Addr, Address>,
+    /// Services that were last written, or tried to be, and that the kernel isn't known to have yet.
+    written: BTreeSet<ServiceRef>,
+    told: Told,
+    latency: Latency,
     /// The source has told everything there was at the start.
     complete: bool,
     /// The tables are to be read and compared as a whole: at the start, and after the kernel took a plan in part.
     from_scratch: bool,
     /// What was found in the tables and nobody has asked for since may still be there.
     leftovers: bool,
+    /// What is wrong with objects, for people; `None` when that may have changed since it was put together.
+    errors: Option<Arc<[String]>>,
 }
 
 impl Services {
-    /// Knows nothing yet, of the cluster nor of the tables.
-    pub(super) fn new(node_name: &str) -> Self {
+    /// Knows nothing yet, of the cluster nor of the tables; `node_name` is the Node whose endpoints are local.
+    #[must_use]
+    pub fn new(node_name: &str) -> Self {
         Self {
             cluster: Cluster::new(node_name),
             plan: Plan::adopt(Image::default(), Limits::default()),
             problems: Problems::default(),
             pending: BTreeSet::new(),
+            node_ports: NodePorts { addresses: NodePortAddresses::All, localhost: true },
+            interfaces: BTreeSet::new(),
+            internal_ips: Vec::new(),
+            written: BTreeSet::new(),
+            told: Told::default(),
+            latency: Latency::new(),
             node_addresses: BTreeMap::new(),
             complete: false,
             from_scratch: true,
             leftovers: true,
+            errors: None,
         }
     }
 
-    /// Takes events in; whether the tables are to be changed for them.
-    pub(super) fn take(&mut self, events: Vec<ObjectEvent>, metrics: &Metrics) -> bool {
+    /// Serves what `config` has served; everything, without it. To be said before the first event.
+    pub(super) fn with_config(self, config: &Config) -> Self {
+        let node_ports =
+            NodePorts { addresses: config.node_port_addresses.clone(), localhost: config.localhost_node_ports };
+        Self { cluster: self.cluster.with_external_ips(config.allow_service_external_ips), node_ports, ..self }
+    }
+
+    /// Takes events in; returns whether the tables are to be changed for them.
+    pub fn take(&mut self, events: Vec<ObjectEvent>, metrics: &Metrics) -> bool {
         for event in events {
             self.problems.record(&event);
+            self.errors.take_if(|_| can_alter_errors(&event));
             match event {
                 ObjectEvent::Change(change) => {
                     count(&change, metrics);
-                    self.pending.extend(self.cluster.apply(change));
+                    let trigger = Trigger::from(&change);
+                    let affected = self.cluster.apply(change);
+                    self.latency.changed(trigger, &affected);
+                    self.pending.extend(affected);
                 }
                 ObjectEvent::Synced => self.complete = true,
                 ObjectEvent::Problem(problem) => tracing::error!("{}", problem.error),
                 ObjectEvent::Resolved(path) => tracing::info!(path = %path.display(), "usable again"),
             }
         }
+        if self.internal_ips != self.cluster.internal_ips() {
+            self.note_node_addresses();
+        }
         self.is_due()
     }
 
-    /// The node's addresses are these now.
-    pub(super) fn set_node_addresses(&mut self, addresses: BTreeMap<Addr, Address>) {
-        self.node_addresses = addresses;
+    /// The node's interfaces have these addresses now, loopback left out.
+    pub(super) fn set_node_addresses(&mut self, interfaces: &BTreeSet<IpAddr>) {
+        if self.interfaces != *interfaces || self.node_addresses.is_empty() {
+            self.interfaces.clone_from(interfaces);
+            self.pending.extend(self.cluster.set_node_addresses(interfaces));
+            self.note_node_addresses();
+        }
+    }
+
+    fn note_node_addresses(&mut self) {
+        self.internal_ips = self.cluster.internal_ips().to_vec();
+        self.node_addresses = self.node_ports.entries(&self.interfaces, &self.internal_ips);
     }
 
     /// Nothing is before the first full list: what isn't known yet would look as if it were gone.
@@ -82,17 +131,42 @@ impl Services {
     }
 
     /// Brings the tables to what the objects ask for.
-    pub(super) fn sync(&mut self, dataplane: &mut Dataplane, metrics: &Metrics) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// Not all of it is in the kernel; the next sync reads the tables and compares all.
+    pub fn sync(&mut self, dataplane: &mut Dataplane, metrics: &Metrics) -> anyhow::Result<()> {
         if !self.is_due() {
             return Ok(());
         }
         let started = Instant::now();
         let done = self.write(dataplane);
         metrics.synced(started.elapsed(), done.is_ok());
+        if done.is_ok() {
+            self.confirm(metrics);
+        }
         done
     }
 
+    /// The kernel has all that was written. A Service that a table has no room for is served as it was before, so that is
+    /// what is told of it: no load balancer is sent to a node that doesn't know the Service.
+    fn confirm(&mut self, metrics: &Metrics) {
+        let refused: BTreeSet<&ServiceRef> = self.plan.refused().map(|refused| &refused.service).collect();
+        for service in std::mem::take(&mut self.written).iter().filter(|service| !refused.contains(service)) {
+            self.told.update(&self.cluster, service);
+        }
+        self.latency.applied(metrics);
+    }
+
     fn write(&mut self, dataplane: &mut Dataplane) -> anyhow::Result<()> {
+        let writes = self.writes(dataplane)?;
+        self.carry_out(dataplane, &writes)
+    }
+
+    /// First half of a sync: what leads the tables to what the objects ask for.
+    ///
+    /// # Errors
+    /// The tables are to be read and can't be.
+    pub fn writes(&mut self, dataplane: &Dataplane) -> anyhow::Result<Vec<Write>> {
         let whole = self.from_scratch;
         if whole {
             self.plan = Plan::adopt(dataplane.read_image()?, Limits::default());
@@ -102,8 +176,10 @@ impl Services {
         // Until the kernel has all of it.
         self.from_scratch = true;
         let refused_before: BTreeSet<ServiceRef> = self.plan.refused().map(|refused| refused.service.clone()).collect();
+        self.written.extend(self.pending.iter().chain(&refused_before).cloned());
         let services = std::mem::take(&mut self.pending).into_iter();
         let desired = services.map(|service| (service.clone(), self.cluster.service_ports(&service)));
+        self.errors.take_if(|_| !refused_before.is_empty());
         let mut writes = self.plan.set_node_addresses(self.node_addresses.clone());
         writes.extend(self.plan.update(&desired.collect()));
         if self.may_clear_leftovers() {
@@ -113,13 +189,32 @@ impl Services {
         for refused in self.plan.refused().filter(|refused| !refused_before.contains(&refused.service)) {
             tracing::error!("{refused}");
         }
+        self.errors.take_if(|_| self.plan.refused().next().is_some());
         if whole {
             // Whoever wrote last may have ended between taking an endpoint out and saying so.
             writes.push(Write::AdvanceEpoch);
         }
-        dataplane.apply(&writes).context("the tables of Services")?;
+        Ok(writes)
+    }
+
+    /// Second half: has the kernel take them.
+    ///
+    /// # Errors
+    /// The kernel refused one; the next sync reads the tables and compares all.
+    pub fn carry_out(&mut self, dataplane: &mut Dataplane, writes: &[Write]) -> anyhow::Result<()> {
+        dataplane.apply(writes).context("the tables of Services")?;
         self.from_scratch = false;
         Ok(())
+    }
+
+    /// What is told of Services that the kernel has.
+    pub(super) const fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// What is known of the cluster.
+    pub(super) const fn cluster(&self) -> &Cluster {
+        &self.cluster
     }
 
     /// Services that are served.
@@ -142,12 +237,50 @@ impl Services {
         self.plan.refused()
     }
 
-    /// What is wrong with objects at present, for people.
-    pub(super) fn errors(&self) -> Vec<String> {
+    /// What is wrong with objects at present, for people; the same list, not only an equal one, while nothing changed.
+    pub(super) fn errors(&mut self) -> Arc<[String]> {
+        let errors = self.errors.take().unwrap_or_else(|| self.list_errors());
+        self.errors = Some(errors.clone());
+        errors
+    }
+
+    fn list_errors(&self) -> Arc<[String]> {
         let problems = self.problems.iter().map(|(_, error)| error.to_string());
         let conflicts = self.cluster.conflicts().map(|conflict| conflict.to_string());
-        let refused = self.refused().map(ToString::to_string);
-        problems.chain(conflicts).chain(refused).collect()
+        let remarks = self.cluster.remarks().map(|remark| remark.to_string());
+        let refused = self.plan.refused().map(ToString::to_string);
+        problems.chain(conflicts).chain(remarks).chain(refused).chain(self.unserved_node_ports()).collect()
+    }
+
+    /// Families that have node ports and no address to serve them on, because it isn't known.
+    fn unserved_node_ports(&self) -> impl Iterator<Item = String> {
+        let families = [(Family::V4, "IPv4"), (Family::V6, "IPv6")].into_iter();
+        let unknown = families.filter(|(of, _)| {
+            let eligible = self.node_ports.eligible(*of, self.cluster.internal_ips());
+            eligible == Eligible::Unknown && self.plan.has_node_ports(*of)
+        });
+        unknown.map(|(_, family)| {
+            format!(
+                "Node {}: status.addresses: no InternalIP of {family}, so with --nodeport-addresses primary no node port of \
+                 that family is served; add the address, or give ranges",
+                self.cluster.node_name()
+            )
+        })
+    }
+}
+
+/// Conflicts come of Services, remarks also of Nodes and of whether there are slices. What has no room is known after the
+/// plan only.
+const fn can_alter_errors(event: &ObjectEvent) -> bool {
+    match event {
+        ObjectEvent::Change(Change::Apply(object)) => {
+            matches!(object, Object::Service(_) | Object::Node(_) | Object::EndpointSlice(_))
+        }
+        ObjectEvent::Change(Change::Delete(object)) => {
+            matches!(object.kind, Kind::Service | Kind::Node | Kind::EndpointSlice)
+        }
+        ObjectEvent::Problem(_) | ObjectEvent::Resolved(_) => true,
+        ObjectEvent::Synced => false,
     }
 }
 

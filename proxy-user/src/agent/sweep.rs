@@ -1,11 +1,14 @@
-//! Has flows that are over removed from time to time.
+//! Has flows that are over removed from time to time, and counts what the programs write.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_common::flow::expired;
+use proxy_common::tables::{FLOWS, FLOWS_NEW};
 
-use crate::dataplane::ebpf::Sweeper;
+use crate::dataplane::Fill;
+use crate::dataplane::ebpf::read::Pinned;
+use crate::dataplane::ebpf::{Sweeper, Swept};
 use crate::explain::explain;
 use crate::serve::Metrics;
 
@@ -13,18 +16,28 @@ use crate::serve::Metrics;
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Sweeps in the background, on a thread of its own, for as long as the process lives.
-pub(super) fn start(sweeper: Sweeper, metrics: Arc<Metrics>) {
+pub(super) fn start(sweeper: Sweeper, pinned: Pinned, metrics: Arc<Metrics>) {
     tokio::task::spawn_blocking(move || {
         loop {
             std::thread::sleep(INTERVAL);
             match sweeper.sweep(|key, record, now| expired(record, key.protocol, now)) {
-                Ok(swept) => {
-                    // Each flow has two records.
-                    metrics.flows.set(((swept.examined / 2).saturating_sub(swept.removed)).cast_signed());
-                    tracing::debug!(examined = swept.examined, removed = swept.removed, "swept the flows");
-                }
+                Ok(swept) => tell(swept, &metrics),
                 Err(error) => tracing::error!("the flows can't be swept: {}", explain(&error)),
+            }
+            match pinned.fill_by_programs() {
+                Ok(fills) => fills.iter().for_each(|fill| metrics.set_table(fill)),
+                Err(error) => tracing::warn!("the tables are not counted: {}", explain(&error)),
             }
         }
     });
+}
+
+fn tell(swept: Swept, metrics: &Metrics) {
+    let Swept { established, half_open, removed, .. } = swept;
+    metrics.set_table(&Fill { table: FLOWS, entries: established, evicts: false });
+    metrics.set_table(&Fill { table: FLOWS_NEW, entries: half_open, evicts: true });
+    // Each flow has two records, perhaps one in each table.
+    let flows = u64::midpoint(established, half_open);
+    metrics.flows.set(flows.saturating_sub(removed).cast_signed());
+    tracing::debug!(established, half_open, removed, "swept the flows");
 }

@@ -17,6 +17,9 @@ pub(super) const fn meaning(reason: Reason) -> &'static str {
         Reason::RewriteFailed => "dropped: the kernel refused to rewrite it",
         Reason::MappedAddress => "dropped: an IPv6 packet with an IPv4-mapped address",
         Reason::NoSuchPort => "refused: no Service has this port at this ClusterIP",
+        Reason::UnknownFragment => {
+            "dropped: a fragment whose datagram's first was refused, or hasn't come and there was no place to wait"
+        }
         Reason::SourceRange => "dropped: the client is not in the Service's loadBalancerSourceRanges",
     }
 }

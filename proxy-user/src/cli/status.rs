@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Bpffs;
 use super::names::non_empty;
 use super::output::{self, Format};
+use crate::dataplane::Fill;
 use crate::dataplane::ebpf::read::{self, Pinned, ReadError};
 use crate::status::{Agent, AgentStatus};
 
@@ -40,6 +41,8 @@ struct Status {
 #[serde(rename_all = "camelCase")]
 struct Kernel {
     epoch: u32,
+    /// Tables that are nearly full.
+    warnings: Vec<String>,
     tables: Vec<Table>,
     drops: Vec<Drops>,
     links: Vec<Link>,
@@ -87,7 +90,8 @@ fn kernel(Bpffs { bpffs }: &Bpffs) -> Result<Option<Kernel>, ReadError> {
         Err(ReadError::NotStarted { .. }) => return Ok(None),
         pinned => pinned?,
     };
-    let table = |fill: read::Fill| Table { name: fill.table, entries: fill.entries, limit: fill.limit };
+    let fills = pinned.fill()?;
+    let table = |fill: &Fill| Table { name: fill.table.name, entries: fill.entries, limit: fill.table.max_entries };
     let drops = |count: read::DropCount| Drops { reason: count.reason.name(), packets: count.packets };
     let link = |link: read::PinnedLink| {
         let read::PinnedLink { name, id, program, program_id } = link;
@@ -95,7 +99,8 @@ fn kernel(Bpffs { bpffs }: &Bpffs) -> Result<Option<Kernel>, ReadError> {
     };
     Ok(Some(Kernel {
         epoch: pinned.epoch()?,
-        tables: pinned.fill()?.into_iter().map(table).collect(),
+        warnings: fills.iter().filter(|fill| fill.is_nearly_full()).map(ToString::to_string).collect(),
+        tables: fills.iter().map(table).collect(),
         drops: pinned.drops()?.into_iter().map(drops).collect(),
         links: read::links(bpffs)?.into_iter().map(link).collect(),
     }))
@@ -111,6 +116,7 @@ fn text(status: &Status, Bpffs { bpffs }: &Bpffs) -> anyhow::Result<String> {
         summary.push(pair("Kernel:", "nothing pinned: no agent has started here, or it was cleaned up"));
         return output::table(summary);
     };
+    summary.extend(list("Warnings:", &kernel.warnings));
     summary.push(pair("Epoch:", &kernel.epoch.to_string()));
     let tables =
         kernel.tables.iter().map(|table| vec![table.name.into(), table.entries.to_string(), table.limit.to_string()]);
@@ -144,9 +150,13 @@ fn agent_lines(agent: &AgentStatus) -> Vec<Vec<String>> {
         pair("Synced:", &agent.last_synced_at.map_or_else(|| "never".into(), |at| at.to_string())),
         pair("Devices:", &non_empty(devices.collect::<Vec<_>>().join(", "))),
     ];
-    let title = |index| if index == 0 { "Errors:" } else { "" };
-    lines.extend(agent.errors.iter().enumerate().map(|(index, error)| pair(title(index), error)));
+    lines.extend(list("Errors:", &agent.errors));
     lines
+}
+
+/// A line each, the first with the title.
+fn list<'a>(title: &'a str, texts: &'a [String]) -> impl Iterator<Item = Vec<String>> + 'a {
+    texts.iter().enumerate().map(move |(index, text)| pair(if index == 0 { title } else { "" }, text))
 }
 
 fn pair(title: &str, value: &str) -> Vec<String> {

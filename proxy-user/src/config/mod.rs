@@ -22,6 +22,9 @@ pub use settings::Settings;
 
 use crate::model::NodePortAddresses;
 
+/// API group of the configuration.
+pub(crate) const GROUP: &str = "sluice.dev";
+
 /// What the agent works by.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
@@ -47,6 +50,8 @@ pub struct Config {
     pub healthz_bind_address: BindAddress,
     /// Where metrics are served.
     pub metrics_bind_address: BindAddress,
+    /// Whether the agent ends when health or metrics can't be served there.
+    pub bind_address_hard_fail: bool,
     /// How log lines look.
     pub log_format: LogFormat,
     /// What the kernel programs log.
@@ -58,6 +63,13 @@ impl Config {
     #[must_use]
     pub fn to_yaml(&self) -> String {
         file::print(&Settings::from(self))
+    }
+
+    /// The same as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        #[expect(clippy::expect_used, reason = "strings, lists and unit variants always have a JSON form")]
+        serde_json::to_value(Settings::from(self)).expect("settings hold only strings, lists of strings and names")
     }
 }
 

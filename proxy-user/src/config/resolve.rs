@@ -43,6 +43,7 @@ impl Settings {
                 self.metrics_bind_address.as_deref().unwrap_or("127.0.0.1"),
                 METRICS_PORT,
             )?,
+            bind_address_hard_fail: self.bind_address_hard_fail.unwrap_or(false),
             log_format: self.log_format.unwrap_or_default(),
             bpf_log_level: self.bpf_log_level.unwrap_or_default(),
         })

@@ -43,12 +43,12 @@ pub struct Settings {
     #[arg(long, value_name = "WHO")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socket_lb: Option<SocketLb>,
-    /// Ranges (CIDR) of the node's addresses that node ports are served on, or primary: the Node's first InternalIP of each
-    /// family; may be given more than once [default: all addresses]
+    /// Range of the node's addresses that node ports are served on, or primary: the internal address of each family that
+    /// its Node object has; may be given more than once [default: all addresses]
     #[arg(long = "nodeport-addresses", value_name = "CIDR", value_delimiter = ',')]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_port_addresses: Option<Vec<String>>,
-    /// Serve node ports on 127.0.0.1 and ::1, where --nodeport-addresses let them [default: true]
+    /// Serve node ports on loopback addresses too, where --nodeport-addresses let them [default: true]
     #[arg(long = "localhost-nodeports", value_name = "BOOL")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub localhost_node_ports: Option<bool>,
@@ -64,6 +64,10 @@ pub struct Settings {
     #[arg(long, value_name = "ADDRESS")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics_bind_address: Option<String>,
+    /// End when health or metrics can't be served there, instead of trying again [default: false]
+    #[arg(long, value_name = "BOOL")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bind_address_hard_fail: Option<bool>,
     /// How log lines look [default: text]
     #[arg(long, value_name = "FORMAT")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,6 +111,7 @@ impl Settings {
             allow_service_external_ips: self.allow_service_external_ips.or(fallback.allow_service_external_ips),
             healthz_bind_address: self.healthz_bind_address.or(fallback.healthz_bind_address),
             metrics_bind_address: self.metrics_bind_address.or(fallback.metrics_bind_address),
+            bind_address_hard_fail: self.bind_address_hard_fail.or(fallback.bind_address_hard_fail),
             log_format: self.log_format.or(fallback.log_format),
             bpf_log_level: self.bpf_log_level.or(fallback.bpf_log_level),
         }
@@ -129,6 +134,7 @@ impl From<&Config> for Settings {
             allow_service_external_ips: Some(config.allow_service_external_ips),
             healthz_bind_address: Some(config.healthz_bind_address.to_string()),
             metrics_bind_address: Some(config.metrics_bind_address.to_string()),
+            bind_address_hard_fail: Some(config.bind_address_hard_fail),
             log_format: Some(config.log_format),
             bpf_log_level: Some(config.bpf_log_level),
         }

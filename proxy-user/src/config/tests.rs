@@ -38,6 +38,7 @@ localhostNodePorts: false
 allowServiceExternalIPs: false
 healthzBindAddress: 10.0.0.1:1
 metricsBindAddress: ''
+bindAddressHardFail: true
 logFormat: json
 bpfLogLevel: debug
 ";
@@ -60,6 +61,7 @@ fn every_key_of_a_file_is_in_force() {
         allow_service_external_ips: false,
         healthz_bind_address: BindAddress::At("10.0.0.1:1".parse().unwrap()),
         metrics_bind_address: BindAddress::Disabled,
+        bind_address_hard_fail: true,
         log_format: LogFormat::Json,
         bpf_log_level: BpfLogLevel::Debug,
     };
@@ -70,7 +72,8 @@ fn every_key_of_a_file_is_in_force() {
 fn every_flag_wins_over_the_file() {
     let line = "--node-name n2 --manifests /m2 --bpffs /b2 --cgroup /sys --device eth2 --device eth3 --socket-lb off \
                 --nodeport-addresses primary --localhost-nodeports true --allow-service-external-ips true \
-                --healthz-bind-address 127.0.0.1 --metrics-bind-address [::1]:9 --log-format text --bpf-log-level off";
+                --healthz-bind-address 127.0.0.1 --metrics-bind-address [::1]:9 --bind-address-hard-fail false \
+                --log-format text --bpf-log-level off";
     let from_flags = flags(&line.split_whitespace().collect::<Vec<_>>());
     let merged = from_flags.clone().or(file(EVERY_KEY).unwrap());
     assert_eq!(merged.resolve().unwrap(), from_flags.resolve().unwrap());

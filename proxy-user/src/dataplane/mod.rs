@@ -1,3 +1,6 @@
 //! What serves the tables: makes a kernel hold them, and reads what it holds.
 
 pub mod ebpf;
+mod fill;
+
+pub use fill::Fill;

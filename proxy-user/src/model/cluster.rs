@@ -8,6 +8,7 @@ use proxy_common::addr::Family;
 
 use super::claims::Claims;
 use super::endpoints::{from_groups, unique};
+use super::pods::Pods;
 use super::selectors::Selectors;
 use super::service::family;
 use super::topology::{Here, Hint};
@@ -37,8 +38,8 @@ pub struct Cluster {
     /// Slice -> its Service: a slice may move to another one.
     slice_services: HashMap<ObjectRef, ServiceRef>,
     endpoints: HashMap<ServiceRef, Endpoints>,
-    pods: HashMap<String, BTreeMap<String, Pod>>,
-    /// Namespace and name of those on this node.
+    pods: Pods,
+    /// Namespace and name of those of this node that run.
     local_pods: BTreeSet<(String, String)>,
     namespaces: BTreeMap<String, Namespace>,
     nodes: BTreeMap<String, Node>,
@@ -60,7 +61,7 @@ impl Cluster {
             slices: HashMap::new(),
             slice_services: HashMap::new(),
             endpoints: HashMap::new(),
-            pods: HashMap::new(),
+            pods: Pods::default(),
             local_pods: BTreeSet::new(),
             namespaces: BTreeMap::new(),
             nodes: BTreeMap::new(),
@@ -91,6 +92,11 @@ impl Cluster {
         }
     }
 
+    /// The Pods of this node that run, by namespace and name.
+    pub fn local_pods(&self) -> impl Iterator<Item = &Pod> {
+        self.local_pods.iter().filter_map(|(namespace, name)| self.pods.get(namespace, name))
+    }
+
     /// The ports of `service` in each of its families; none where it doesn't exist or isn't served.
     #[must_use]
     pub fn service_ports(&self, service: &ServiceRef) -> Vec<ServicePort> {
@@ -117,16 +123,16 @@ impl Cluster {
         self.claims.conflicts()
     }
 
-    /// The Pods of this node that run, by namespace and name.
-    pub fn local_pods(&self) -> impl Iterator<Item = &Pod> {
-        let pod = |(namespace, name): &(String, String)| self.pods.get(namespace)?.get(name);
-        self.local_pods.iter().filter_map(pod)
-    }
-
     /// What of a Service isn't as its object has it, though the Service is served.
     pub fn remarks(&self) -> impl Iterator<Item = Remark<'_>> {
         let services = self.remarkable.iter().filter_map(|id| self.services.get(id));
         services.flat_map(|service| Remark::of(service, self.slices.contains_key(&service.id)))
+    }
+
+    /// Name of the node it is seen from.
+    #[must_use]
+    pub fn node_name(&self) -> &str {
+        &self.here.node_name
     }
 
     /// This node's addresses of type `InternalIP`, in the order of the Node object; those last known where it is gone.
@@ -207,7 +213,7 @@ impl Cluster {
 
     fn remove_service(&mut self, id: &ServiceRef) -> BTreeSet<ServiceRef> {
         let Some(service) = self.services.remove(id) else { return BTreeSet::new() };
-        self.selectors.remove(&service);
+        self.selectors.remove(&service.id);
         self.remarkable.remove(id);
         let mut affected = self.claims.remove(&service);
         affected.insert(service.id);
@@ -251,29 +257,24 @@ impl Cluster {
     }
 
     fn put_pod(&mut self, pod: Pod) -> BTreeSet<ServiceRef> {
-        let mut affected = self.served_by(&pod);
-        let pods = self.pods.entry(pod.namespace.clone()).or_default();
-        if pods.get(&pod.name) == Some(&pod) {
+        if self.pods.get(&pod.namespace, &pod.name) == Some(&pod) {
             return BTreeSet::new();
         }
-        let id = (pod.namespace.clone(), pod.name.clone());
+        let mut affected = self.served_by(&pod);
+        let name = (pod.namespace.clone(), pod.name.clone());
         if self.here.is_node(pod.node_name.as_deref()) && !pod.finished {
-            self.local_pods.insert(id);
+            self.local_pods.insert(name);
         } else {
-            self.local_pods.remove(&id);
+            self.local_pods.remove(&name);
         }
-        let old = pods.insert(pod.name.clone(), pod);
+        let old = self.pods.insert(pod);
         affected.extend(old.iter().flat_map(|old| self.served_by(old)));
         affected
     }
 
     fn remove_pod(&mut self, object: &ObjectRef) -> BTreeSet<ServiceRef> {
-        let Some(pods) = self.pods.get_mut(&object.namespace) else { return BTreeSet::new() };
-        let old = pods.remove(&object.name);
+        let old = self.pods.remove(&object.namespace, &object.name);
         self.local_pods.remove(&(object.namespace.clone(), object.name.clone()));
-        if pods.is_empty() {
-            self.pods.remove(&object.namespace);
-        }
         old.map(|old| self.served_by(&old)).unwrap_or_default()
     }
 
@@ -320,8 +321,7 @@ impl Cluster {
         } else if let Some(endpoints) = self.endpoints.get(&service.id) {
             from_groups(endpoints.subsets.iter(), wanted, &self.here)
         } else {
-            let pods = self.pods.get(&service.id.namespace).into_iter().flat_map(BTreeMap::values);
-            let selected = pods.filter(|pod| !pod.finished && pod.is_selected_by(&service.selector));
+            let selected = self.pods.selected_by(service).filter(|pod| !pod.finished);
             unique(selected.filter_map(|pod| self.pod_endpoint(service, port, of, pod)).collect())
         }
     }

@@ -14,6 +14,7 @@ mod node;
 mod node_port_addresses;
 mod object;
 mod pod;
+mod pods;
 mod port;
 mod remark;
 mod selectors;

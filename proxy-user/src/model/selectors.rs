@@ -11,21 +11,26 @@ type Label = (String, String, String);
 #[derive(Default, Debug)]
 pub(super) struct Selectors {
     by_label: HashMap<Label, BTreeSet<ServiceRef>>,
+    /// Service -> the label it stands under.
+    label_of: HashMap<ServiceRef, Label>,
 }
 
 impl Selectors {
-    /// Notes the selector of `service`.
+    /// Notes the selector of `service`, under the label that fewest others stand under: one that all of an application's
+    /// Services share would lead to all of them.
     pub(super) fn add(&mut self, service: &Service) {
-        if let Some(label) = indexed_label(service) {
-            self.by_label.entry(label).or_default().insert(service.id.clone());
-        }
+        let namespace = &service.id.namespace;
+        let labels = service.selector.iter().map(|(key, value)| (namespace.clone(), key.clone(), value.clone()));
+        let Some(label) = labels.min_by_key(|label| self.by_label.get(label).map_or(0, BTreeSet::len)) else { return };
+        self.by_label.entry(label.clone()).or_default().insert(service.id.clone());
+        self.label_of.insert(service.id.clone(), label);
     }
 
     /// Forgets the selector of `service`.
-    pub(super) fn remove(&mut self, service: &Service) {
-        let Some(label) = indexed_label(service) else { return };
+    pub(super) fn remove(&mut self, service: &ServiceRef) {
+        let Some(label) = self.label_of.remove(service) else { return };
         let Some(services) = self.by_label.get_mut(&label) else { return };
-        services.remove(&service.id);
+        services.remove(service);
         if services.is_empty() {
             self.by_label.remove(&label);
         }
@@ -40,8 +45,25 @@ impl Selectors {
     }
 }
 
-/// One label of the selector, whichever; always the same for the same Service.
-fn indexed_label(service: &Service) -> Option<Label> {
-    let (key, value) = service.selector.last_key_value()?;
-    Some((service.id.namespace.clone(), key.clone(), value.clone()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fixtures::{labels, pod, service};
+
+    #[test]
+    fn a_label_that_all_services_share_leads_to_few_of_them() {
+        let mut selectors = Selectors::default();
+        for number in 0..100 {
+            let app = format!("s{number}");
+            let selector = labels(&[("app", app.as_str()), ("part-of", "shop")]);
+            selectors.add(&Service { selector, ..service(&app, &[]) });
+        }
+        let pod = Pod { labels: labels(&[("app", "s7"), ("part-of", "shop")]), ..pod("s7", "s7", &[]) };
+        let candidates: Vec<_> = selectors.candidates(&pod).map(|it| it.name.clone()).collect();
+        assert!(candidates.contains(&"s7".to_owned()) && candidates.len() <= 2, "{candidates:?}");
+        for number in 0..100 {
+            selectors.remove(&ServiceRef::new("default", format!("s{number}")));
+        }
+        assert!(selectors.by_label.is_empty() && selectors.label_of.is_empty());
+    }
 }

@@ -46,6 +46,7 @@ pub struct Port {
 }
 
 /// A Service.
+#[expect(clippy::struct_excessive_bools, reason = "fields of the object, each for itself")]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Service {
     /// Namespace and name.

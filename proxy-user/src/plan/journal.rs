@@ -8,7 +8,8 @@ use proxy_common::tables::Address;
 use super::addresses::Addresses;
 use super::{Image, Write};
 
-/// Collects writes, each carried out on the image at once.
+/// Collects writes, each carried out on the image at once. Puts that follow each other, whatever Service port each is of, are
+/// brought together by table, so that the kernel can take many in one go.
 #[derive(Debug)]
 pub(super) struct Journal {
     image: Image,
@@ -16,6 +17,8 @@ pub(super) struct Journal {
     /// Addresses whose frontends changed, not written yet.
     stale_addresses: BTreeSet<Addr>,
     writes: Vec<Write>,
+    /// Puts that go after them, by [`Write::stage`].
+    puts: [Vec<Write>; Write::STAGES],
     /// Names that go last: after the epoch, so that no flow is left with a number that means nothing.
     names_leaving: Vec<Write>,
     a_member_left: bool,
@@ -26,7 +29,15 @@ impl Journal {
         let addresses = Addresses::adopt(&image);
         // Whoever wrote last may have ended between a frontend and its address.
         let stale_addresses = addresses.of_frontends().copied().collect();
-        Self { image, addresses, stale_addresses, writes: Vec::new(), names_leaving: Vec::new(), a_member_left: false }
+        Self {
+            image,
+            addresses,
+            stale_addresses,
+            writes: Vec::new(),
+            puts: Default::default(),
+            names_leaving: Vec::new(),
+            a_member_left: false,
+        }
     }
 
     pub(super) fn image(&self) -> &Image {
@@ -43,9 +54,16 @@ impl Journal {
         self.carry_out(write);
     }
 
-    /// Writes what has become of the addresses of frontends since it last did. To be called when every new frontend is
-    /// there: an address becomes a ClusterIP's with all of its ports, or those that are to come would be refused.
-    pub(super) fn write_addresses(&mut self) {
+    /// Ends the first half of a list, which brings what is new. No later put is brought together with those before it: it
+    /// may take back what only they lead readers away from. Addresses come here, after all frontends: one becomes a
+    /// ClusterIP's with all of its ports, or those that are to come would be refused.
+    pub(super) fn end_first_half(&mut self) {
+        self.write_addresses();
+        self.end_puts();
+    }
+
+    /// Writes what has become of the addresses of frontends since it last did.
+    fn write_addresses(&mut self) {
         for addr in std::mem::take(&mut self.stale_addresses) {
             if let Some(write) = self.addresses.write(&self.image, addr) {
                 self.carry_out(write);
@@ -83,12 +101,23 @@ impl Journal {
 
     fn carry_out(&mut self, write: Write) {
         self.image.apply(&write);
-        self.writes.push(write);
+        if let Some(stage) = write.stage() {
+            self.puts[stage].push(write);
+        } else {
+            self.end_puts();
+            self.writes.push(write);
+        }
+    }
+
+    fn end_puts(&mut self) {
+        for puts in &mut self.puts {
+            self.writes.append(puts);
+        }
     }
 
     /// The list, with one step of the epoch for all members that left.
     pub(super) fn finish(&mut self) -> Vec<Write> {
-        self.write_addresses();
+        self.end_first_half();
         if std::mem::take(&mut self.a_member_left) {
             self.writes.push(Write::AdvanceEpoch);
         }

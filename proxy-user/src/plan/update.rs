@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use proxy_common::addr::{Addr, Family};
+use proxy_common::addr::{Addr, Family, Port};
 use proxy_common::tables::{Address, BackendKey, ServiceKey};
 
 use super::journal::Journal;
@@ -73,6 +73,13 @@ impl Plan {
         self.journal.node_addresses()
     }
 
+    /// Whether some Service port has a node port of the family `of`.
+    #[must_use]
+    pub fn has_node_ports(&self, of: Family) -> bool {
+        let first = ServiceKey::new(of.any(), Port::new(0), 0);
+        self.image().services.range(first..).next().is_some_and(|(key, _)| key.addr == of.any())
+    }
+
     /// Takes out what was found at the start and nobody has asked for: to be called after the [`Plan::update`] with the
     /// first full list.
     pub fn finish_first_sync(&mut self) -> Vec<Write> {
@@ -117,7 +124,7 @@ impl Plan {
                 }
             }
         }
-        self.journal.write_addresses();
+        self.journal.end_first_half();
         for (_, ports) in &accepted {
             for (port, desired) in ports {
                 if let Some(planned) = self.ports.get_mut(&port.name) {
@@ -146,7 +153,7 @@ impl Plan {
         for (port, desired) in ports {
             let id = if self.ports.contains_key(&port.name) { 0 } else { self.next_id() };
             let planned = self.ports.entry(port.name.clone()).or_insert_with(|| {
-                self.journal.push(Write::PutName(id, name::to_table(&port.name)));
+                self.journal.push(Write::PutName(id, Box::new(name::to_table(&port.name))));
                 PlannedPort::new(id)
             });
             planned.put(desired, &mut self.journal);

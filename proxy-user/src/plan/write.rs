@@ -10,10 +10,10 @@ use proxy_common::tables::{
 
 /// One change of one table entry. A list of writes is carried out in order: after each, a reader of the tables finds
 /// either the old or the new state of a Service, and never one with endpoints and none to be found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Write {
-    /// Name of a Service port; precedes its other entries.
-    PutName(u32, ServiceName),
+    /// Name of a Service port; precedes its other entries. In a box, as it would make every write five times as large.
+    PutName(u32, Box<ServiceName>),
     /// Last of a Service port's entries to go: its number is free again after it.
     DeleteName(u32),
     /// Endpoint that may serve flows.
@@ -42,6 +42,29 @@ pub enum Write {
 }
 
 impl Write {
+    /// Where the puts of a list stand among each other: whatever leads to an entry of another table comes after it. `None`
+    /// for what is no put.
+    pub(super) const fn stage(&self) -> Option<usize> {
+        match self {
+            Self::PutName(..) => Some(0),
+            Self::PutMember(..) => Some(1),
+            Self::PutBackend(..) => Some(2),
+            Self::PutSourceRange(_) => Some(3),
+            Self::PutService(..) => Some(4),
+            Self::PutAddress(..) => Some(Self::STAGES - 1),
+            Self::DeleteName(_)
+            | Self::DeleteMember(_)
+            | Self::DeleteBackend(_)
+            | Self::DeleteService(_)
+            | Self::DeleteAddress(_)
+            | Self::DeleteSourceRange(_)
+            | Self::AdvanceEpoch => None,
+        }
+    }
+
+    /// How many values [`Write::stage`] has.
+    pub(super) const STAGES: usize = 6;
+
     /// Whether a table has more room after it.
     pub(super) const fn frees_an_entry(&self) -> bool {
         matches!(
@@ -97,19 +120,19 @@ pub struct Image {
 impl Image {
     /// Carries `write` out, as the kernel does.
     pub fn apply(&mut self, write: &Write) {
-        match *write {
-            Write::PutName(id, name) => drop(self.names.insert(id, name)),
-            Write::DeleteName(id) => drop(self.names.remove(&id)),
-            Write::PutMember(key, member) => drop(self.members.insert(key, member)),
-            Write::DeleteMember(key) => drop(self.members.remove(&key)),
-            Write::PutBackend(key, backend) => drop(self.backends.insert(key, backend)),
-            Write::DeleteBackend(key) => drop(self.backends.remove(&key)),
-            Write::PutService(key, service) => drop(self.services.insert(key, service)),
-            Write::DeleteService(key) => drop(self.services.remove(&key)),
-            Write::PutAddress(addr, address) => drop(self.addresses.insert(addr, address)),
-            Write::DeleteAddress(addr) => drop(self.addresses.remove(&addr)),
-            Write::PutSourceRange(key) => drop(self.source_ranges.insert(key)),
-            Write::DeleteSourceRange(key) => drop(self.source_ranges.remove(&key)),
+        match write {
+            Write::PutName(id, name) => drop(self.names.insert(*id, **name)),
+            Write::DeleteName(id) => drop(self.names.remove(id)),
+            Write::PutMember(key, member) => drop(self.members.insert(*key, *member)),
+            Write::DeleteMember(key) => drop(self.members.remove(key)),
+            Write::PutBackend(key, backend) => drop(self.backends.insert(*key, *backend)),
+            Write::DeleteBackend(key) => drop(self.backends.remove(key)),
+            Write::PutService(key, service) => drop(self.services.insert(*key, *service)),
+            Write::DeleteService(key) => drop(self.services.remove(key)),
+            Write::PutAddress(addr, address) => drop(self.addresses.insert(*addr, *address)),
+            Write::DeleteAddress(addr) => drop(self.addresses.remove(addr)),
+            Write::PutSourceRange(key) => drop(self.source_ranges.insert(*key)),
+            Write::DeleteSourceRange(key) => drop(self.source_ranges.remove(key)),
             Write::AdvanceEpoch => {}
         }
     }

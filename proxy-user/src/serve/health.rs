@@ -104,6 +104,11 @@ impl Health {
         self.state().node_eligible = eligible;
     }
 
+    /// Whether no change waits too long for the kernel (8.12 of kube-proxy's rules), and the loop goes round.
+    pub(super) fn is_healthy(&self) -> bool {
+        self.report().stuck.is_none()
+    }
+
     pub(super) fn report(&self) -> Report {
         let state = self.state();
         let late = |since: Instant, limit: Duration, what: &str| {

@@ -1,14 +1,20 @@
-//! The agent's HTTP servers: health for load balancers and the kubelet, metrics for Prometheus.
+//! The agent's HTTP servers: health for load balancers and the kubelet, of the node and of each Service that asks for
+//! it, and metrics for Prometheus.
 
+mod failures;
 mod health;
+mod health_check;
 mod listen;
 mod metrics;
 mod routes;
+mod servers;
 
+pub use failures::Failures;
 pub use health::{Health, Limits};
-pub use listen::serve;
+pub use health_check::{HealthCheckServers, HealthChecks};
+pub use listen::BindError;
 pub use metrics::Metrics;
-pub use routes::{health_routes, metrics_routes};
+pub use servers::start;
 
 #[cfg(test)]
 mod tests;

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::any;
+use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::health::{Health, Report};
 use super::metrics::Metrics;
+use crate::config::GROUP;
 
 const NOSNIFF: (header::HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
 
@@ -21,22 +23,25 @@ struct Shared {
     metrics: Arc<Metrics>,
 }
 
-/// `/healthz`, `/livez` and `/readyz`.
-pub fn health_routes(health: Arc<Health>, metrics: Arc<Metrics>) -> Router {
+/// `/healthz`, `/livez` and `/readyz`, by any method.
+pub(super) fn health_routes(health: Arc<Health>, metrics: Arc<Metrics>) -> Router {
     Router::new()
-        .route("/healthz", get(healthz))
-        .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
+        .route("/healthz", any(healthz))
+        .route("/livez", any(livez))
+        .route("/readyz", any(readyz))
         .with_state(Shared { health, metrics })
 }
 
-/// `/metrics`, `/healthz` (of the server itself) and `/proxyMode`.
-pub fn metrics_routes(metrics: Arc<Metrics>) -> Router {
+/// `/metrics`, `/healthz` (of the server itself), `/proxyMode` and `/configz`, which tells `config` under the name of its
+/// group, as all components of Kubernetes do; by any method.
+pub(super) fn metrics_routes(metrics: Arc<Metrics>, config: &Value) -> Router {
     let text = |body: &'static str| ([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), NOSNIFF], body);
+    let configz = json!({ GROUP: config });
     Router::new()
-        .route("/metrics", get(scrape))
-        .route("/healthz", get(move || async move { text("ok") }))
-        .route("/proxyMode", get(move || async move { text("ebpf") }))
+        .route("/metrics", any(scrape))
+        .route("/healthz", any(move || async move { text("ok") }))
+        .route("/proxyMode", any(move || async move { text("ebpf") }))
+        .route("/configz", any(move || async move { ([NOSNIFF], Json(configz)) }))
         .with_state(metrics)
 }
 
@@ -122,5 +127,5 @@ fn answer(code: StatusCode, report: &Report, node_eligible: Option<bool>, reason
         node_eligible,
         reason,
     };
-    (code, [NOSNIFF], axum::Json(body)).into_response()
+    (code, [NOSNIFF], Json(body)).into_response()
 }

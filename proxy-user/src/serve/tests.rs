@@ -1,18 +1,24 @@
 //! The servers over real connections.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use jiff::SignedDuration;
+use proxy_common::addr::Family;
 use proxy_common::drop::Reason;
-use serde_json::Value;
+use proxy_common::tables::Table;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::listen::serve_with_retry;
+use super::listen::{Place, Server};
+use super::routes::{health_routes, metrics_routes};
 use super::*;
-use crate::config::Settings;
+use crate::config::{BindAddress, Config, Settings};
+use crate::dataplane::Fill;
 
 const BRIEF: Limits = Limits { unapplied: Duration::from_millis(80), heartbeat: Duration::from_millis(400) };
 
@@ -29,14 +35,22 @@ impl Answer {
 }
 
 async fn get(addr: SocketAddr, path: &str) -> Answer {
-    let mut stream = TcpStream::connect(addr).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
+    ask(addr, "GET", path).await
+}
+
+async fn ask(addr: SocketAddr, method: &str, path: &str) -> Answer {
+    try_ask(addr, method, path).await.unwrap()
+}
+
+async fn try_ask(addr: SocketAddr, method: &str, path: &str) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect(addr).await?;
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
     let mut text = String::new();
-    stream.read_to_string(&mut text).await.unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    stream.read_to_string(&mut text).await?;
+    let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
     let code = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { code, head: head.to_lowercase(), body: body.into() }
+    Ok(Answer { code, head: head.to_lowercase(), body: body.into() })
 }
 
 async fn start(routes: Router) -> SocketAddr {
@@ -46,9 +60,13 @@ async fn start(routes: Router) -> SocketAddr {
     addr
 }
 
-fn metrics() -> Arc<Metrics> {
+fn config() -> Config {
     let settings = Settings { manifests: Some("/m".into()), node_name: Some("node1".into()), ..Settings::default() };
-    Arc::new(Metrics::new(&settings.resolve().unwrap()))
+    settings.resolve().unwrap()
+}
+
+fn metrics() -> Arc<Metrics> {
+    Arc::new(Metrics::new(&config()))
 }
 
 async fn start_health(limits: Limits) -> (Arc<Health>, Arc<Metrics>, SocketAddr) {
@@ -137,20 +155,33 @@ async fn metrics_are_served_with_their_names_and_labels() {
     let metrics = metrics();
     metrics.set_drops(Reason::NoEndpoints, 7);
     metrics.set_drops(Reason::NoEndpoints, 9);
-    metrics.set_table("FLOWS", 5, 10);
+    metrics.set_table(&Fill { table: Table { name: "FLOWS", max_entries: 10 }, entries: 5, evicts: false });
+    metrics.set_table(&Fill { table: Table { name: "FLOWS_NEW", max_entries: 10 }, entries: 8, evicts: true });
+    metrics.programmed(Duration::from_millis(3));
+    metrics.network_programmed(Family::V6, SignedDuration::from_millis(300));
+    metrics.set_no_local_endpoints(Family::V4, 1, 2);
     metrics.manifest_errors.set(2);
     metrics.synced(Duration::from_millis(3), true);
     metrics.service_changed();
     metrics.endpoints_changed();
     metrics.nothing_pending();
     metrics.endpoints_changed();
-    let addr = start(metrics_routes(metrics)).await;
+    let addr = start(metrics_routes(metrics, &config().to_json())).await;
     let answer = get(addr, "/metrics").await;
     assert!(answer.head.contains("application/openmetrics-text"), "{}", answer.head);
     for line in [
         "sluice_drops_total{reason=\"NoEndpoints\"} 9",
         "sluice_table_entries{table=\"FLOWS\"} 5",
         "sluice_table_limit{table=\"FLOWS\"} 10",
+        "sluice_table_nearly_full{table=\"FLOWS\"} 0",
+        "sluice_table_nearly_full{table=\"FLOWS_NEW\"} 1",
+        "sluice_programming_duration_seconds_bucket{le=\"0.002\"} 0",
+        "sluice_programming_duration_seconds_bucket{le=\"0.004\"} 1",
+        "kubeproxy_network_programming_duration_seconds_bucket{le=\"0.25\",ip_family=\"IPv6\"} 0",
+        "kubeproxy_network_programming_duration_seconds_bucket{le=\"0.5\",ip_family=\"IPv6\"} 1",
+        "kubeproxy_network_programming_duration_seconds_bucket{le=\"300.0\",ip_family=\"IPv6\"} 1",
+        "kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"internal\",ip_family=\"IPv4\"} 1",
+        "kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"external\",ip_family=\"IPv4\"} 2",
         "sluice_manifest_errors 2",
         "sluice_agent_info{node=\"node1\",mode=\"ebpf\",socket_lb=\"on\"} 1",
         "kubeproxy_sync_proxy_rules_duration_seconds_bucket{le=\"0.002\",ip_family=\"IPv4\"} 0",
@@ -166,8 +197,14 @@ async fn metrics_are_served_with_their_names_and_labels() {
 }
 
 #[tokio::test]
+async fn any_method_is_answered() {
+    let (_, _, addr) = start_health(Limits::default()).await;
+    assert_eq!(ask(addr, "POST", "/livez").await.code, 200);
+}
+
+#[tokio::test]
 async fn the_metrics_server_tells_its_mode_as_kube_proxy_does() {
-    let addr = start(metrics_routes(metrics())).await;
+    let addr = start(metrics_routes(metrics(), &config().to_json())).await;
     let mode = get(addr, "/proxyMode").await;
     assert_eq!((mode.code, mode.body.as_str()), (200, "ebpf"));
     assert!(mode.head.contains("content-type: text/plain; charset=utf-8"), "{}", mode.head);
@@ -175,12 +212,62 @@ async fn the_metrics_server_tells_its_mode_as_kube_proxy_does() {
 }
 
 #[tokio::test]
-async fn a_taken_address_is_tried_again_until_it_is_free() {
+async fn the_configuration_in_force_is_told_under_its_group() {
+    let addr = start(metrics_routes(metrics(), &config().to_json())).await;
+    let told = get(addr, "/configz").await;
+    assert!(told.head.contains("content-type: application/json"), "{}", told.head);
+    let config = &told.json()["sluice.dev"];
+    assert_eq!(config["kind"], "SluiceConfiguration");
+    assert_eq!((&config["nodeName"], &config["metricsBindAddress"]), (&json!("node1"), &json!("127.0.0.1:10249")));
+}
+
+/// Long enough to look at what is there before it.
+const RETRY: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+async fn a_taken_address_is_told_of_and_tried_again_until_it_is_free() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = taken.local_addr().unwrap();
-    tokio::spawn(serve_with_retry("metrics", addr, metrics_routes(metrics()), Duration::from_millis(20)));
-    tokio::time::sleep(Duration::from_millis(60)).await;
+    let failures = Failures::default();
+    let place = Place { addr, only_own_family: false };
+    let (name, failure) = ("metrics server".into(), failures.place());
+    let server = Server { name, place, failure, retry: RETRY, again: Arc::default() };
+    let bound = server.bind();
+    tokio::spawn(server.run(bound, metrics_routes(metrics(), &Value::Null)));
+    tokio::time::sleep(RETRY / 2).await;
+    let [failure] = &failures.list()[..] else { panic!("{:?}", failures.list()) };
+    assert!(
+        failure.starts_with(&format!("metrics server: cannot listen on {addr}: Address already in use")),
+        "{failure}"
+    );
     drop(taken);
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    eventually("an answer", || failures.list().is_empty()).await;
     assert_eq!(get(addr, "/proxyMode").await.body, "ebpf");
 }
+
+#[tokio::test]
+async fn a_taken_address_ends_the_start_where_that_is_asked_for() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = |bind_address_hard_fail| Config {
+        healthz_bind_address: BindAddress::At(taken.local_addr().unwrap()),
+        metrics_bind_address: BindAddress::Disabled,
+        bind_address_hard_fail,
+        ..config()
+    };
+    let (health, failures) = (Arc::new(Health::new(Limits::default())), Failures::default());
+    let error = super::start(&config(true), &health, &metrics(), &failures).unwrap_err().to_string();
+    assert!(error.contains("healthzBindAddress") && error.contains("Address already in use"), "{error}");
+    super::start(&config(false), &health, &metrics(), &failures).unwrap();
+}
+
+async fn eventually(what: &str, look: impl Fn() -> bool) {
+    for _ in 0..200 {
+        if look() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what}: not in 2 s");
+}
+
+mod health_check;

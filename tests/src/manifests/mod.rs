@@ -1,6 +1,8 @@
 //! The directory of manifests that a lab's agents watch, and what the lab itself takes from it.
 
+pub mod build;
 mod objects;
+mod slices;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_yaml_ng::{Deserializer, Value};
 
 pub use objects::{PodManifest, ServiceManifest, ServicePort};
+pub use slices::{Condition, Endpoint, Slices};
 
 use crate::error::{Doing, Error, Result};
 
@@ -60,6 +63,11 @@ impl Manifests {
         self.of_kind("Pod")
     }
 
+    /// A Pod by its name.
+    pub fn pod(&self, name: &str) -> Result<PodManifest> {
+        named("Pod", name, self.pods()?, PodManifest::name)
+    }
+
     /// The Services.
     pub fn services(&self) -> Result<Vec<ServiceManifest>> {
         self.of_kind("Service")
@@ -67,13 +75,7 @@ impl Manifests {
 
     /// A Service by its name.
     pub fn service(&self, name: &str) -> Result<ServiceManifest> {
-        let services = self.services()?;
-        let names: Vec<_> = services.iter().map(|service| service.name().to_owned()).collect();
-        services.into_iter().find(|service| service.name() == name).ok_or_else(|| Error::Unknown {
-            what: "Service",
-            name: name.into(),
-            have: format!("are {}", names.join(", ")),
-        })
+        named("Service", name, self.services()?, ServiceManifest::name)
     }
 
     /// Sets a Pod's Ready condition.
@@ -87,13 +89,35 @@ impl Manifests {
         })
     }
 
+    /// Says that a Pod is being deleted; it is ready for as long as its Ready condition says so.
+    pub fn set_terminating(&self, pod: &str) -> Result<()> {
+        self.edit("Pod", pod, |object| {
+            let metadata = object.get_mut("metadata")?.as_mapping_mut()?;
+            metadata.insert("deletionTimestamp".into(), "2026-01-01T00:00:00Z".into());
+            Some(())
+        })
+    }
+
+    /// Removes one object, and leaves the others of its file.
+    pub fn delete(&self, kind: &str, name: &str) -> Result<()> {
+        self.with_object(kind, name, |documents, position| {
+            documents.remove(position);
+            Some(())
+        })
+    }
+
     /// Changes one object where it is; `change` returns none when the object lacks the field.
     pub fn edit(&self, kind: &str, name: &str, change: impl Fn(&mut Value) -> Option<()>) -> Result<()> {
+        self.with_object(kind, name, |documents, position| change(&mut documents[position]))
+    }
+
+    /// Changes the file that an object is in, its documents and the place of the object among them.
+    fn with_object(&self, kind: &str, name: &str, change: impl Fn(&mut Vec<Value>, usize) -> Option<()>) -> Result<()> {
         for path in files(&self.dir)? {
             let mut documents = documents(&path)?;
-            let wanted = |object: &&mut Value| object["kind"] == kind && object["metadata"]["name"] == name;
-            let Some(object) = documents.iter_mut().find(wanted) else { continue };
-            change(object).ok_or_else(|| Error::Manifest {
+            let wanted = |object: &Value| object["kind"] == kind && object["metadata"]["name"] == name;
+            let Some(position) = documents.iter().position(wanted) else { continue };
+            change(&mut documents, position).ok_or_else(|| Error::Manifest {
                 file: path.clone(),
                 object: format!("{kind} {name}"),
                 problem: "it lacks the field that is to be changed".into(),
@@ -115,6 +139,16 @@ impl Manifests {
         }
         Ok(found)
     }
+}
+
+/// The one of that name.
+fn named<T>(kind: &'static str, name: &str, all: Vec<T>, name_of: impl Fn(&T) -> &str) -> Result<T> {
+    let names: Vec<_> = all.iter().map(|object| name_of(object).to_owned()).collect();
+    all.into_iter().find(|object| name_of(object) == name).ok_or_else(|| Error::Unknown {
+        what: kind,
+        name: name.into(),
+        have: format!("are {}", names.join(", ")),
+    })
 }
 
 /// The YAML files of a directory, sorted.

@@ -21,6 +21,8 @@ pub struct PodManifest {
 pub struct ServiceManifest {
     metadata: Metadata,
     spec: ServiceSpec,
+    #[serde(default)]
+    status: ServiceStatus,
 }
 
 /// A port of a Service.
@@ -95,13 +97,32 @@ struct Condition {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ServiceSpec {
+    /// Addresses, or "None".
     #[serde(default, rename = "clusterIPs")]
-    cluster_ips: Vec<IpAddr>,
+    cluster_ips: Vec<String>,
     ports: Vec<ServicePort>,
     #[serde(default)]
     selector: BTreeMap<String, String>,
     #[serde(default)]
     external_traffic_policy: TrafficPolicy,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ServiceStatus {
+    #[serde(default)]
+    load_balancer: LoadBalancerStatus,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct LoadBalancerStatus {
+    #[serde(default)]
+    ingress: Vec<Ingress>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Ingress {
+    ip: Option<IpAddr>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
@@ -176,8 +197,18 @@ impl ServiceManifest {
     /// Cluster address and first port.
     #[must_use]
     pub fn cluster_ip(&self, family: Family) -> Option<SocketAddr> {
-        let ip = self.spec.cluster_ips.iter().find(|ip| Family::of(**ip) == family)?;
-        Some(SocketAddr::new(*ip, self.spec.ports.first()?.port))
+        self.at_first_port(self.spec.cluster_ips.iter().filter_map(|ip| ip.parse().ok()), family)
+    }
+
+    /// The load balancer's address and the first port.
+    #[must_use]
+    pub fn load_balancer(&self, family: Family) -> Option<SocketAddr> {
+        self.at_first_port(self.status.load_balancer.ingress.iter().filter_map(|ingress| ingress.ip), family)
+    }
+
+    fn at_first_port(&self, mut ips: impl Iterator<Item = IpAddr>, family: Family) -> Option<SocketAddr> {
+        let ip = ips.find(|ip| Family::of(*ip) == family)?;
+        Some(SocketAddr::new(ip, self.spec.ports.first()?.port))
     }
 
     /// NodePort of the first port.

@@ -31,7 +31,11 @@ pub(crate) fn configure(netns: &str, number: u8, options: &Options) -> Result<()
 fn own_pods(batch: &mut Batch, number: u8, options: &Options) {
     match options.attachment {
         Attachment::Bridge => {
-            batch.add(format_args!("link add {BRIDGE} mtu {} type bridge mcast_snooping 0", options.pod_mtu));
+            let mac = bridge_mac(number);
+            batch.add(format_args!(
+                "link add {BRIDGE} address {mac} mtu {} type bridge mcast_snooping 0",
+                options.pod_mtu
+            ));
             batch.add(format_args!("link set {BRIDGE} up"));
             add_addresses(batch, topology::pod(number, 1), BRIDGE);
         }
@@ -42,4 +46,11 @@ fn own_pods(batch: &mut Batch, number: u8, options: &Options) {
             }
         }
     }
+}
+
+/// An address of the bridge's own, as the bridge plugin gives it. Otherwise a bridge takes the least of its ports', and
+/// pods lose their gateway when a pod comes or goes.
+fn bridge_mac(number: u8) -> String {
+    let [a, b, c, d] = topology::pod(number, 1).v4.octets();
+    format!("0a:58:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
 }

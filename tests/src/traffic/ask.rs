@@ -96,6 +96,13 @@ impl Host {
 pub struct Background(Process);
 
 impl Background {
+    /// What came of each request so far; of one at least.
+    pub fn so_far(&self) -> Result<Vec<Result<Answer, Failure>>> {
+        let log = self.0.log();
+        // The last line may be written just now.
+        parse(log.rsplit_once('\n').map_or("", |(lines, _)| lines))
+    }
+
     /// Lets the current request end, and returns what came of each since the start.
     pub fn stop(self) -> Result<Vec<Result<Answer, Failure>>> {
         parse(&stop(self.0)?)

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use socket2::{SockRef, Type};
@@ -15,13 +16,21 @@ use super::socket::{connect, open, plain};
 const HEADERS_MAX: usize = 32;
 
 /// A client's connection.
-pub(super) struct Connection(BufReader<TcpStream>);
+pub(super) struct Connection {
+    stream: BufReader<TcpStream>,
+    closing: bool,
+}
 
 impl Connection {
     pub(super) fn open(ask: &Ask) -> Result<Self, Failure> {
         let socket = open(ask, Type::STREAM)?;
         connect(&socket, ask)?;
-        Ok(Self(BufReader::new(socket.into())))
+        Ok(Self { stream: BufReader::new(socket.into()), closing: false })
+    }
+
+    /// Whether the server takes further requests on it.
+    pub(super) const fn is_kept(&self) -> bool {
+        !self.closing
     }
 
     /// One request and its answer.
@@ -35,36 +44,37 @@ impl Connection {
         self.send(&[request.as_bytes(), &body]).map_err(|error| Failure::new("send", &error))?;
         let received = self.receive().and_then(|reply| self.end(ask.ending).map(|()| reply));
         let reply = received.map_err(|error| Failure::new("receive", &error))?;
-        let names = || Ok((plain(self.0.get_ref().local_addr()?), plain(self.0.get_ref().peer_addr()?)));
+        let names = || Ok((plain(self.stream.get_ref().local_addr()?), plain(self.stream.get_ref().peer_addr()?)));
         let (sockname, peername) = names().map_err(|error: io::Error| Failure::new("getpeername", &error))?;
         Ok(reply.seen_from(sockname, peername))
     }
 
     fn send(&mut self, parts: &[&[u8]]) -> io::Result<()> {
-        self.0.get_mut().write_all(&parts.concat())
+        self.stream.get_mut().write_all(&parts.concat())
     }
 
     /// Sees to it that the connection ends as it should when it is dropped.
     fn end(&mut self, ending: Ending) -> io::Result<()> {
         match ending {
             Ending::Client => Ok(()),
-            Ending::Server => self.0.read_to_end(&mut Vec::new()).map(drop),
-            Ending::Reset => SockRef::from(self.0.get_ref()).set_linger(Some(Duration::ZERO)),
+            Ending::Server => self.stream.read_to_end(&mut Vec::new()).map(drop),
+            Ending::Reset => SockRef::from(self.stream.get_ref()).set_linger(Some(Duration::ZERO)),
         }
     }
 
     fn receive(&mut self) -> io::Result<Reply> {
-        let head = read_head(&mut self.0)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let head = read_head(&mut self.stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut response = httparse::Response::new(&mut headers);
         response.parse(&head).map_err(io::Error::other)?;
-        let body = read_body(&mut self.0, response.headers)?;
+        self.closing = is_closing(response.headers);
+        let body = read_body(&mut self.stream, response.headers)?;
         Ok(serde_json::from_slice(&body)?)
     }
 }
 
-/// Answers a connection's requests until it ends or asks to be closed.
-pub(super) fn answer(stream: TcpStream, name: &str) -> io::Result<()> {
+/// Answers a connection's requests until it ends or asks to be closed, or the server drains.
+pub(super) fn answer(stream: TcpStream, name: &str, draining: &AtomicBool) -> io::Result<()> {
     let (client, local) = (plain(stream.peer_addr()?), plain(stream.local_addr()?));
     let mut stream = BufReader::new(stream);
     while let Some(head) = read_head(&mut stream)? {
@@ -75,7 +85,7 @@ pub(super) fn answer(stream: TcpStream, name: &str) -> io::Result<()> {
         read_body(&mut stream, request.headers)?;
         let reply = Reply { pod: name.to_owned(), client, local: Some(local) };
         let body = reply.to_json(least)?;
-        let close = header(request.headers, "connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
+        let close = is_closing(request.headers) || draining.load(Ordering::Relaxed);
         let connection = if close { "close" } else { "keep-alive" };
         let head = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: {connection}\r\n\r\n",
@@ -116,6 +126,11 @@ fn read_body(stream: &mut BufReader<TcpStream>, headers: &[httparse::Header<'_>]
     let mut body = vec![0; length.unwrap_or(0)];
     stream.read_exact(&mut body)?;
     Ok(body)
+}
+
+/// Whether the message is the last of its direction.
+fn is_closing(headers: &[httparse::Header<'_>]) -> bool {
+    header(headers, "connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"))
 }
 
 fn header<'a>(headers: &[httparse::Header<'a>], name: &str) -> Option<&'a [u8]> {

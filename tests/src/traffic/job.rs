@@ -133,7 +133,7 @@ impl Ask {
         self
     }
 
-    /// Makes every request through the first one's socket; otherwise each has one of its own.
+    /// Makes every request through the first one's socket, as long as it is of use; otherwise each has one of its own.
     #[must_use]
     pub const fn one_socket(mut self) -> Self {
         self.reuse = true;

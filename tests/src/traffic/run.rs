@@ -17,8 +17,9 @@ use super::udp::Client;
 pub fn run(job: &Job) -> io::Result<ExitCode> {
     let succeeded = match job {
         Job::Serve(job) => serve(job).map(|()| true)?,
-        Job::Http(ask) => repeat(ask, Connection::open, Connection::request)?,
-        Job::Udp(ask) => repeat(ask, Client::open, |client, ask| client.request(ask))?,
+        // A connection that failed is of no more use; an error is no end to a UDP socket.
+        Job::Http(ask) => repeat(ask, Connection::open, Connection::request, |it, failed| it.is_kept() && !failed)?,
+        Job::Udp(ask) => repeat(ask, Client::open, |client, ask| client.request(ask), |_, _| true)?,
         Job::Ping(job) => {
             let report = ping(job, &stdin_closed());
             println!("{}", serde_json::to_string(&report)?);
@@ -32,6 +33,7 @@ fn repeat<Socket>(
     ask: &Ask,
     open: impl Fn(&Ask) -> Result<Socket, Failure>,
     request: impl Fn(&mut Socket, &Ask) -> Result<Answer, Failure>,
+    is_kept: impl Fn(&Socket, bool) -> bool,
 ) -> io::Result<bool> {
     let stop = ask.times.is_none().then(stdin_closed);
     let mut socket = None;
@@ -45,9 +47,9 @@ fn repeat<Socket>(
                 Some(open) => open,
                 None => open(ask)?,
             };
-            let answer = request(&mut current, ask)?;
-            socket = ask.reuse.then_some(current);
-            Ok(answer)
+            let outcome = request(&mut current, ask);
+            socket = (ask.reuse && is_kept(&current, outcome.is_err())).then_some(current);
+            outcome
         };
         let outcome: Result<Answer, Failure> = attempt();
         succeeded &= outcome.is_ok();

@@ -1,8 +1,10 @@
-//! The servers: a thread for each port and each TCP connection.
+//! The servers: a thread for each port and each TCP connection. On SIGTERM they drain, as a web server does that its
+//! kubelet ends: they go on to accept, but each HTTP answer is the last on its connection.
 
 use std::io;
 use std::net::{Ipv6Addr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::http;
@@ -15,10 +17,14 @@ pub(super) const LISTENING: &str = "listening";
 /// Opens every port, then serves until the program is killed.
 pub(super) fn serve(job: &Serve) -> io::Result<()> {
     let name: Arc<str> = job.name.as_str().into();
+    let draining = Arc::new(AtomicBool::new(false));
+    let drain = Arc::clone(&draining);
+    ctrlc::set_handler(move || drain.store(true, Ordering::Relaxed)).map_err(io::Error::other)?;
     let mut servers = Vec::new();
     for port in &job.http {
-        let (listener, name) = (listen(*port)?, Arc::clone(&name));
-        servers.push(thread::spawn(move || accept(&listener, move |stream| http::answer(stream, &name))));
+        let (listener, name, draining) = (listen(*port)?, Arc::clone(&name), Arc::clone(&draining));
+        let answer = move |stream| http::answer(stream, &name, &draining);
+        servers.push(thread::spawn(move || accept(&listener, answer)));
     }
     for port in &job.echo {
         let listener = listen(*port)?;

@@ -193,10 +193,7 @@ fn terminating_pods_are_the_last_resort() -> Result<()> {
     let manifests = cluster.lab().manifests();
     manifests.write("web.yaml", &file(&[service("web", 10, &http())]))?;
     served_by(&cluster, "web", &[WEB_1, WEB_2])?;
-    manifests.edit("Pod", "web-2", |pod| {
-        pod.get_mut("metadata")?.as_mapping_mut()?.insert("deletionTimestamp".into(), "2026-01-01T00:00:00Z".into());
-        Some(())
-    })?;
+    manifests.set_terminating("web-2")?;
     served_by(&cluster, "web", &[WEB_1])?;
     manifests.set_ready("web-1", false)?;
     served_by(&cluster, "web", &[WEB_2])?;

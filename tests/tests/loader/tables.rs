@@ -34,7 +34,7 @@ fn what_is_written_is_read_by_the_next_agent() {
     let name = ServiceName { namespace: [b'a'; 64], name: [b'b'; 64], port: [0; 64], protocol: 6, family: 4 };
     let mut dataplane = place.open(TcMode::Tcx).unwrap();
     let puts = [
-        Write::PutName(7, name),
+        Write::PutName(7, Box::new(name)),
         Write::PutMember(member.0, member.1),
         Write::PutBackend(backend.0, backend.1),
         Write::PutSourceRange(v4),
@@ -67,6 +67,32 @@ fn what_is_written_is_read_by_the_next_agent() {
     dataplane.apply(&deletes).unwrap();
     dataplane.apply(&deletes).expect("what is gone already");
     assert_eq!(dataplane.read_image().unwrap(), Image::default());
+}
+
+#[test]
+fn more_writes_of_a_kind_than_go_at_once_are_all_read_by_the_next_agent() {
+    let place = Place::new();
+    let mut dataplane = place.open(TcMode::Tcx).unwrap();
+    let key = |number| ServiceKey::new(addr(number), Port::new(80), protocol::TCP);
+    let service = |number| Service { id: number, cluster: 1, ..Default::default() };
+    let member = |number| MemberKey::new(number, addr(number), Port::new(8080));
+    let slot = |number| BackendKey::new(number, EndpointSet::Cluster, 0);
+    let backend = |number| Backend { addr: addr(number), port: Port::new(8080), flags: 0 };
+    let numbers = || 1..=10_000;
+    let members = numbers().map(|number| Write::PutMember(member(number), Member::default()));
+    let backends = numbers().map(|number| Write::PutBackend(slot(number), backend(number)));
+    let services = numbers().map(|number| Write::PutService(key(number), service(number)));
+    let writes: Vec<_> = members.chain(backends).chain(services).collect();
+    dataplane.apply(&writes).unwrap();
+    assert_eq!(dataplane.writes(), 30_000);
+    drop(dataplane);
+    let image = Image {
+        services: numbers().map(|number| (key(number), service(number))).collect(),
+        backends: numbers().map(|number| (slot(number), backend(number))).collect(),
+        members: numbers().map(|number| (member(number), Member::default())).collect(),
+        ..Image::default()
+    };
+    assert_eq!(place.open(TcMode::Tcx).unwrap().read_image().unwrap(), image);
 }
 
 #[test]
@@ -123,7 +149,10 @@ fn the_sweep_removes_what_is_over_and_asks_the_kernel_last() {
     }
     let sweeper = dataplane.sweeper().unwrap();
     let over = |_: &FlowKey, record: &FlowRecord, now: u32| now - record.last_seen >= IDLE;
-    assert_eq!(sweeper.sweep(over).unwrap(), Swept { examined: 300, candidates: 200, removed: 200 });
+    assert_eq!(sweeper.sweep(over).unwrap(), Swept { established: 300, half_open: 0, candidates: 200, removed: 200 });
     let everything = |_: &FlowKey, _: &FlowRecord, _| true;
-    assert_eq!(sweeper.sweep(everything).unwrap(), Swept { examined: 100, candidates: 100, removed: 0 });
+    assert_eq!(
+        sweeper.sweep(everything).unwrap(),
+        Swept { established: 100, half_open: 0, candidates: 100, removed: 0 }
+    );
 }

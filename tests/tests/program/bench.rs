@@ -99,10 +99,10 @@ impl Bench {
     }
 
     /// Adds a Service at `frontends` (`"10.96.0.1:80"`, or `":30080"` for a node port) whose endpoints are `backends`
-    /// (with `@` before those on this node); both protocols. Returns its number for TCP; UDP's is one more.
+    /// (with `@` before those on this node); each protocol. Returns its number for TCP; UDP's is one more, SCTP's two.
     pub(crate) fn service(&mut self, frontends: &[&str], backends: &[&str], flags: u32) -> u32 {
         let first = self.services + 1;
-        for number in [protocol::TCP, protocol::UDP] {
+        for number in [protocol::TCP, protocol::UDP, protocol::SCTP] {
             self.services += 1;
             self.service_port(self.services, number, frontends, backends, flags);
         }
@@ -111,7 +111,7 @@ impl Bench {
 
     /// Gives the Service of number `first` a node port with flags of its own.
     pub(crate) fn node_port(&mut self, first: u32, port: u16, backends: &[&str], flags: u32) {
-        for (id, number) in (first..).zip([protocol::TCP, protocol::UDP]) {
+        for (id, number) in (first..).zip([protocol::TCP, protocol::UDP, protocol::SCTP]) {
             self.frontend(id, number, &format!(":{port}"), backends, flags);
         }
     }
@@ -195,6 +195,12 @@ impl Bench {
     pub(crate) fn drops(&mut self, reason: Reason) -> u64 {
         let drops: PerCpuArray<_, u64> = PerCpuArray::try_from(self.ebpf.map(tables::DROPS.name).unwrap()).unwrap();
         drops.get(&reason.number(), 0).unwrap().iter().sum()
+    }
+
+    /// Fragments that wait for the first of their datagram.
+    pub(crate) fn held(&mut self) -> usize {
+        let held: HashMap<_, [u8; 44], [u8; 1_608]> = HashMap::try_from(self.ebpf.map("HELD").unwrap()).unwrap();
+        held.keys().count()
     }
 
     /// Entries of `FLOWS` and `FLOWS_NEW`.

@@ -5,9 +5,11 @@
 mod answer;
 mod bench;
 mod budget;
+mod fragment;
 mod icmp;
 mod model;
 mod packet;
+mod sctp;
 mod service;
 mod sweep;
 mod tunnel;

@@ -40,6 +40,30 @@ pub(crate) fn udp_ttl(src: &str, dst: &str, payload: &[u8], ttl: u8) -> Vec<u8> 
     bytes
 }
 
+/// An SCTP packet of one chunk, whose verification tag is 0 in an INIT (type 1), which asks for [`ASKED_TAG`], else
+/// [`TAG`].
+pub(crate) fn sctp(src: &str, dst: &str, chunk: u8, payload: &[u8]) -> Vec<u8> {
+    let (src, dst) = sockets(src, dst);
+    let (tag, payload) =
+        if chunk == 1 { (0, [&ASKED_TAG.to_be_bytes(), payload].concat()) } else { (TAG, payload.to_vec()) };
+    let mut segment = [src.port().to_be_bytes(), dst.port().to_be_bytes()].concat();
+    segment.extend(tag.to_be_bytes());
+    segment.extend([0; 4]);
+    segment.extend([chunk, 0]);
+    segment.extend((4 + payload.len() as u16).to_be_bytes());
+    segment.extend(payload);
+    let checksum = crc32c::crc32c(&segment);
+    segment[8..12].copy_from_slice(&checksum.to_le_bytes());
+    let mut bytes = Vec::new();
+    ip(src.ip(), dst.ip(), 64).write(&mut bytes, etherparse::IpNumber(132), &segment).unwrap();
+    bytes
+}
+
+/// Verification tag of [`sctp`]'s packets, but an INIT's.
+pub(crate) const TAG: u32 = 0x5eed_1234;
+/// Tag that an INIT asks for.
+pub(crate) const ASKED_TAG: u32 = 0xa5ed_4321;
+
 /// An ICMP error from `src` to `dst` of a type, code and last word, quoting `about` (a whole frame).
 pub(crate) fn icmp_error(src: &str, dst: &str, kind: u8, code: u8, rest: u32, about: &[u8]) -> Vec<u8> {
     let (src, dst): (IpAddr, IpAddr) = (src.parse().unwrap(), dst.parse().unwrap());
@@ -80,6 +104,34 @@ fn ip(src: IpAddr, dst: IpAddr, ttl: u8) -> etherparse::PacketBuilderStep<etherp
     }
 }
 
+/// A frame's IP packet cut into fragments of at most `payload` bytes (a multiple of eight) behind their IP header.
+pub(crate) fn fragments(frame: &[u8], id: u16, payload: usize) -> Vec<Vec<u8>> {
+    lab::fragments::cut(&frame[14..], id, payload).iter().map(|packet| [&frame[..14], packet].concat()).collect()
+}
+
+/// The frame that [`fragments`] were made of, with what became of their addresses.
+pub(crate) fn whole(fragments: &[Vec<u8>]) -> Vec<u8> {
+    let v4 = fragments[0][14] >> 4 == 4;
+    let header = if v4 { 20 } else { 48 };
+    let addresses = |frame: &[u8]| if v4 { frame[26..34].to_vec() } else { frame[22..54].to_vec() };
+    for fragment in fragments {
+        assert_eq!(addresses(fragment), addresses(&fragments[0]), "all go the same way");
+    }
+    let body: Vec<u8> = fragments.iter().flat_map(|fragment| fragment[14 + header..].to_vec()).collect();
+    let mut ip = fragments[0][14..14 + header].to_vec();
+    if v4 {
+        ip[2..4].copy_from_slice(&(20 + body.len() as u16).to_be_bytes());
+        ip[6..8].fill(0);
+        let checksum = etherparse::Ipv4Header::from_slice(&ip).unwrap().0.calc_header_checksum();
+        ip[10..12].copy_from_slice(&checksum.to_be_bytes());
+    } else {
+        ip[4..6].copy_from_slice(&(body.len() as u16).to_be_bytes());
+        ip[6] = ip[40];
+        ip.truncate(40);
+    }
+    [&fragments[0][..14], &ip, &body].concat()
+}
+
 /// A packet as its receiver sees it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
@@ -100,6 +152,13 @@ pub(crate) enum What {
     Udp {
         payload: Vec<u8>,
     },
+    /// Type and flags of the first chunk, verification tag, and what follows the chunk's header.
+    Sctp {
+        chunk: u8,
+        flags: u8,
+        tag: u32,
+        payload: Vec<u8>,
+    },
     /// Type, code, last word, and source and destination of the quoted packet.
     Icmp {
         kind: u8,
@@ -114,7 +173,8 @@ pub(crate) enum What {
 pub(crate) fn see(frame: &[u8]) -> Seen {
     let packet = SlicedPacket::from_ethernet(frame).unwrap();
     let (src, dst, ttl) = addresses(&packet);
-    let (what, ports) = match packet.transport.as_ref().unwrap() {
+    let Some(transport) = packet.transport.as_ref() else { return see_sctp(&packet, src, dst, ttl) };
+    let (what, ports) = match transport {
         TransportSlice::Tcp(tcp) => {
             let header = tcp.to_header();
             let sum = match packet.net.as_ref().unwrap() {
@@ -158,6 +218,18 @@ pub(crate) fn see(frame: &[u8]) -> Seen {
         None => (src.to_string(), dst.to_string()),
     };
     Seen { src, dst, ttl, what }
+}
+
+fn see_sctp(packet: &SlicedPacket<'_>, src: IpAddr, dst: IpAddr, ttl: u8) -> Seen {
+    let payload = packet.ip_payload().unwrap();
+    assert_eq!(payload.ip_number.0, 132, "neither TCP, UDP, ICMP nor SCTP");
+    let segment = payload.payload;
+    let word = |at: usize| u32::from_be_bytes(segment[at..at + 4].try_into().unwrap());
+    let sum = crc32c::crc32c_append(crc32c::crc32c(&[&segment[..8], &[0; 4]].concat()), &segment[12..]);
+    assert_eq!(word(8), sum.swap_bytes(), "SCTP checksum");
+    let what = What::Sctp { chunk: segment[12], flags: segment[13], tag: word(4), payload: segment[16..].to_vec() };
+    let end = |ip: IpAddr, port: u32| SocketAddr::new(ip, port as u16).to_string();
+    Seen { src: end(src, word(0) >> 16), dst: end(dst, word(0) & 0xffff), ttl, what }
 }
 
 fn addresses(packet: &SlicedPacket<'_>) -> (IpAddr, IpAddr, u8) {

@@ -7,17 +7,17 @@ use crate::bench::{Bench, Verdict};
 use crate::packet::{Seen, What, tcp, tcp_with, udp};
 
 /// Addresses of one family, so that each story is told once.
-struct Names {
-    pod: &'static str,
-    client: &'static str,
-    cluster_ip: &'static str,
-    node_port: &'static str,
-    node: &'static str,
-    local: &'static str,
-    remote: &'static str,
+pub(crate) struct Names {
+    pub(crate) pod: &'static str,
+    pub(crate) client: &'static str,
+    pub(crate) cluster_ip: &'static str,
+    pub(crate) node_port: &'static str,
+    pub(crate) node: &'static str,
+    pub(crate) local: &'static str,
+    pub(crate) remote: &'static str,
 }
 
-const FAMILIES: [Names; 2] = [
+pub(crate) const FAMILIES: [Names; 2] = [
     Names {
         pod: "10.244.1.20:40000",
         client: "198.51.100.10:40000",
@@ -45,7 +45,7 @@ fn packet(src: &str, dst: &str, flags: &str) -> Vec<u8> {
     if flags.is_empty() { udp(src, dst, b"hello") } else { tcp(src, dst, flags) }
 }
 
-fn ends(seen: &Seen) -> (&str, &str) {
+pub(crate) fn ends(seen: &Seen) -> (&str, &str) {
     (&seen.src, &seen.dst)
 }
 

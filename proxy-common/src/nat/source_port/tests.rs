@@ -11,8 +11,8 @@ use crate::flow::State;
 use crate::plain::PlainTables;
 
 const NOW: u32 = 1_000;
-/// Packets in which a search visits every port.
-const WHOLE_SEARCH: u32 = PORTS.div_ceil(ATTEMPTS);
+/// Packets in which every port has its turn.
+const WHOLE_SEARCH: u32 = PORTS.div_ceil(ATTEMPTS / 2);
 /// Most that clients on Linux take by themselves (`ip_local_port_range`).
 const EPHEMERAL: core::ops::RangeInclusive<u16> = 32_768..=60_999;
 
@@ -34,16 +34,34 @@ fn from_client(number: u16, port: u16) -> FlowKey {
 
 /// Reserves a port of the node for a client's flow to the backend.
 fn open(tables: &PlainTables, key: &FlowKey) -> Result<FlowRecord, Reason> {
+    open_at(tables, key, NOW)
+}
+
+fn open_at(tables: &PlainTables, key: &FlowKey, now: u32) -> Result<FlowRecord, Reason> {
     let mut record = FlowRecord {
         src: addr(192, 0, 2, 11),
         dst: addr(10, 244, 2, 10),
         src_port: key.src_port,
         dst_port: Port::new(8080),
-        last_seen: NOW,
+        last_seen: now,
         state: State::New as u32,
         ..FlowRecord::default()
     };
     reserve(tables, tables, key, &mut record, Sockets::Nodes)?;
+    Ok(record)
+}
+
+/// Has the client go on after an answer.
+fn establish(tables: &PlainTables, key: &FlowKey, record: &FlowRecord) {
+    forget(tables, key, record);
+    let record = FlowRecord { state: State::Established as u32, ..*record };
+    tables.put_established(key, &record).unwrap();
+    tables.put_established(&record.reply_key(key.protocol), &other_direction(key, &record)).unwrap();
+}
+
+fn open_established(tables: &PlainTables, key: &FlowKey) -> Result<FlowRecord, Reason> {
+    let record = open(tables, key)?;
+    establish(tables, key, &record);
     Ok(record)
 }
 
@@ -52,7 +70,7 @@ fn fill(tables: &PlainTables) -> std::vec::Vec<(FlowKey, FlowRecord)> {
     let own = EPHEMERAL.map(|port| from_client(0, port));
     let shared = (1..).map(|number| from_client(number, 40_000));
     let keys = own.chain(shared).take(PORTS as usize);
-    keys.map(|key| (key, open(tables, &key).expect("a port is free"))).collect()
+    keys.map(|key| (key, open_established(tables, &key).expect("a port is free"))).collect()
 }
 
 #[test]
@@ -69,15 +87,14 @@ fn every_port_comes_into_use_once_and_one_flow_more_is_refused() {
 fn a_port_that_became_free_is_found_by_one_search_of_all() {
     let tables = PlainTables::default();
     let flows = fill(&tables);
-    for (key, record) in flows.iter().step_by(9_999) {
+    for (key, record) in flows.iter().step_by(19_999) {
         forget(&tables, key, record);
         let client = from_client(u16::MAX, 50_000);
         let found = (0..WHOLE_SEARCH).find_map(|_| open(&tables, &client).ok());
         let found = found.expect("found within one search of all");
         assert_eq!(found.src_port, record.src_port);
         forget(&tables, &client, &found);
-        tables.add_half_open(key, record);
-        tables.add_half_open(&record.reply_key(key.protocol), &other_direction(key, record));
+        establish(&tables, key, record);
     }
 }
 
@@ -86,7 +103,7 @@ fn a_client_finds_a_port_at_once_beside_one_that_has_the_same_ports() {
     let tables = PlainTables::default();
     for client in 0..2 {
         for port in EPHEMERAL {
-            open(&tables, &from_client(client, port)).expect("at the first packet");
+            open_established(&tables, &from_client(client, port)).expect("at the first packet");
         }
     }
 }
@@ -95,13 +112,43 @@ fn a_client_finds_a_port_at_once_beside_one_that_has_the_same_ports() {
 fn a_search_leaves_a_range_that_is_taken_whole_wherever_it_begins() {
     let tables = PlainTables::default();
     for port in EPHEMERAL {
-        open(&tables, &from_client(0, port)).expect("its own port");
+        open_established(&tables, &from_client(0, port)).expect("its own port");
     }
-    for seed in 0..1_000 {
-        tables.seed.set(seed * 4_294_967);
+    for seed in 0..100 {
+        tables.seed.set(seed * 42_949_672);
         tables.source_ports.borrow_mut().clear();
-        open(&tables, &from_client(1 + seed as u16, 40_000)).expect("at the first packet");
+        open_established(&tables, &from_client(1 + seed as u16, 40_000)).expect("at the first packet");
     }
+}
+
+#[test]
+fn a_flood_of_half_open_flows_keeps_no_client_out_and_ends_no_connection() {
+    let tables = PlainTables::default();
+    let lasting: std::vec::Vec<_> = (0..60_000)
+        .map(|number| from_client(number, 50_000))
+        .map(|key| (key, open_established(&tables, &key).unwrap()))
+        .collect();
+    for second in 0..3 {
+        for number in 0..3_000 {
+            let key = from_client(number, 40_000 + second);
+            open_at(&tables, &key, NOW + u32::from(second)).expect("another half-open flow gives way");
+        }
+    }
+    assert!(tables.flows_new.borrow().len() < PORTS as usize + 2, "{}", tables.flows_new.borrow().len());
+    for (key, record) in lasting {
+        assert_eq!(tables.established(&record.reply_key(key.protocol)).unwrap().record().dst, key.src);
+    }
+}
+
+#[test]
+fn a_flow_under_way_to_be_established_keeps_its_port_while_others_are_free() {
+    let tables = PlainTables::default();
+    let first = open(&tables, &from_client(0, 40_000)).unwrap();
+    for number in 1..20_000 {
+        open(&tables, &from_client(number, 40_000)).unwrap();
+    }
+    let standing = tables.half_open(&first.reply_key(u32::from(protocol::TCP))).unwrap().record();
+    assert_eq!(standing.dst, from_client(0, 40_000).src);
 }
 
 #[test]

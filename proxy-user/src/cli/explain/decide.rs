@@ -4,7 +4,7 @@ use proxy_common::addr::{Addr, Port, protocol};
 use proxy_common::drop::Stop;
 use proxy_common::flow::is_reply;
 use proxy_common::nat::{self, FlowEntry as _, FlowTables as _, Followed, Hook, Routes};
-use proxy_common::packet::{Kind, Packet};
+use proxy_common::packet::{Kind, Packet, Part};
 use proxy_common::service::{Client, ServiceTables as _, endpoint_set, find};
 use proxy_common::tables::{
     Affinity, AffinityKey, EndpointSet, FlowKey, FlowRecord, MemberKey, Service, ServiceKey, flow_flags,
@@ -170,7 +170,19 @@ impl Question {
         };
         let tcp_flags = if self.protocol == protocol::UDP { 0 } else { flags };
         let family = self.to.family();
-        Packet { key, family, kind: Kind::Transport, tcp_flags, ttl: 64, l3: 0, l4: 0, inner_l4: 0 }
+        Packet {
+            key,
+            family,
+            kind: Kind::Transport,
+            tcp_flags,
+            ttl: 64,
+            l3: 0,
+            l4: 0,
+            inner_l4: 0,
+            part: Part::Whole,
+            fragment_id: 0,
+            fragment_protocol: 0,
+        }
     }
 
     /// Where the path meets it.

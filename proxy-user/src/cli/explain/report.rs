@@ -76,7 +76,7 @@ impl<R: Ways> Facts<'_, R> {
         };
         Ok(match stop {
             None => (Verdict::Translated, None, "to an endpoint below".into()),
-            Some(Stop::NotOurs) => (Verdict::NotTranslated, None, self.left_alone(question)?),
+            Some(Stop::NotOurs | Stop::Held) => (Verdict::NotTranslated, None, self.left_alone(question)?),
             Some(Stop::Drop(reason)) => {
                 let verdict = if reason.is_refusal() { Verdict::Refused } else { Verdict::Dropped };
                 (verdict, Some(reason), self.message(question, decision, reason)?)
@@ -203,7 +203,7 @@ impl<R: Ways> Facts<'_, R> {
                 because,
                 reason: stop.and_then(|stop| match stop {
                     Stop::Drop(reason) => Some(reason.name()),
-                    Stop::NotOurs => None,
+                    Stop::NotOurs | Stop::Held => None,
                 }),
             }
         };

@@ -64,6 +64,16 @@ pub(super) fn entries<K: Pod, V: Pod>(map: BorrowedFd<'_>) -> io::Result<Vec<(K,
     Ok(entries)
 }
 
+/// Number of entries of a hash of `K` and `V`, whose sizes the caller has checked.
+pub(super) fn count<K: Pod, V: Pod>(map: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut batches = Batches::<K, V>::new(map);
+    let mut count = 0;
+    while let Some((keys, _)) = batches.next()? {
+        count += keys.len() as u64;
+    }
+    Ok(count)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -72,7 +82,7 @@ mod tests {
     use aya::maps::{HashMap, MapData};
 
     use super::*;
-    use crate::dataplane::ebpf::sys::object_get;
+    use crate::dataplane::ebpf::sys::{object_get, update_batch};
     use crate::dataplane::ebpf::testing::Bpffs;
 
     #[test]
@@ -88,7 +98,21 @@ mod tests {
         let map = object_get(&path).unwrap();
         let seen = entries::<u32, u64>(map.as_fd()).unwrap();
         assert_eq!(seen.len(), expected.len());
+        assert_eq!(count::<u32, u64>(map.as_fd()).unwrap(), 20_000);
         assert_eq!(seen.into_iter().collect::<BTreeMap<_, _>>(), expected);
+    }
+
+    #[test]
+    fn entries_put_at_once_are_put_in_their_order_up_to_the_one_that_has_no_room() {
+        let bpffs = Bpffs::new();
+        let path = bpffs.path().join("MAP");
+        HashMap::<MapData, u32, u64>::create(4, 0).unwrap().pin(&path).unwrap();
+        let map = object_get(&path).unwrap();
+        update_batch(map.as_fd(), &[1_u32, 2, 1], &[10_u64, 20, 11]).unwrap();
+        let (done, error) = update_batch(map.as_fd(), &[2_u32, 3, 4, 5, 6], &[21_u64, 30, 40, 50, 60]).unwrap_err();
+        assert_eq!((done, error.raw_os_error()), (3, Some(libc::E2BIG)));
+        let held: BTreeMap<u32, u64> = entries(map.as_fd()).unwrap().into_iter().collect();
+        assert_eq!(held, BTreeMap::from([(1, 11), (2, 21), (3, 30), (4, 40)]));
     }
 
     #[test]

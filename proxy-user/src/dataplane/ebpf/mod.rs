@@ -107,7 +107,13 @@ impl Dataplane {
 
     /// Entries written and deleted so far, of every table.
     #[must_use]
-    pub const fn writes(&self) -> u64 {
+    pub fn writes(&self) -> u64 {
+        self.writes_by_table().iter().map(|(_, writes)| writes).sum()
+    }
+
+    /// The same by the names of the tables.
+    #[must_use]
+    pub const fn writes_by_table(&self) -> [(&'static str, u64); 8] {
         self.tables.writes()
     }
 
@@ -180,11 +186,12 @@ impl Dataplane {
 
     /// What removes flows that are over.
     pub fn sweeper(&self) -> Result<Sweeper, Error> {
-        let tables = self.flows.iter().map(|table| {
+        let table = |table: &table::Table<FlowKey, FlowRecord>| {
             let fd = table.fd().try_clone_to_owned();
             fd.map(|fd| (table.name(), fd)).map_err(|source| Error::Read { table: table.name(), source })
-        });
-        Ok(Sweeper { program: self.sweep_program()?, tables: tables.collect::<Result<_, _>>()? })
+        };
+        let [established, half_open] = &self.flows;
+        Ok(Sweeper { program: self.sweep_program()?, established: table(established)?, half_open: table(half_open)? })
     }
 
     fn sweep_program(&self) -> Result<OwnedFd, Error> {

@@ -16,6 +16,8 @@ use crate::plan::SourcePrefix;
 pub(super) struct Prefixes {
     definition: tables::Table,
     map: LpmTrie<MapData, SourceRange, u32>,
+    /// Prefixes put or deleted so far.
+    writes: u64,
 }
 
 impl Prefixes {
@@ -23,20 +25,27 @@ impl Prefixes {
     pub(super) fn take(ebpf: &mut Ebpf, table: tables::Table) -> Result<Self, Error> {
         let name = table.name;
         let map = ebpf.take_map(name).ok_or(Error::Missing { kind: "map", name })?;
-        Ok(Self { definition: table, map: map.try_into().map_err(|source| Error::Map { name, source })? })
+        Ok(Self { definition: table, map: map.try_into().map_err(|source| Error::Map { name, source })?, writes: 0 })
     }
 
     /// Adds a prefix.
     pub(super) fn put(&mut self, prefix: &SourcePrefix) -> Result<(), WriteError> {
+        self.writes += 1;
         self.map.insert(&key(prefix), 0, 0).map_err(|source| WriteError::new(self.definition, source))
     }
 
     /// Removes a prefix; one that isn't there is fine.
     pub(super) fn delete(&mut self, prefix: &SourcePrefix) -> Result<(), WriteError> {
+        self.writes += 1;
         match self.map.remove(&key(prefix)) {
             Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
             removed => removed.map_err(|source| WriteError::new(self.definition, source)),
         }
+    }
+
+    /// Prefixes put or deleted so far, under the table's name.
+    pub(super) const fn writes(&self) -> (&'static str, u64) {
+        (self.definition.name, self.writes)
     }
 
     /// Every prefix.

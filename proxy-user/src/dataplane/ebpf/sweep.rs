@@ -19,8 +19,10 @@ const MAX_KEYS: usize = proxy_common::sweep::MAX_KEYS as usize;
 /// What a sweep did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Swept {
-    /// Records looked at.
-    pub examined: u64,
+    /// Records looked at in `FLOWS`.
+    pub established: u64,
+    /// Records looked at in `FLOWS_NEW`.
+    pub half_open: u64,
     /// Records that seemed over.
     pub candidates: u64,
     /// Flows the kernel removed.
@@ -31,8 +33,10 @@ pub struct Swept {
 #[derive(Debug)]
 pub struct Sweeper {
     pub(super) program: OwnedFd,
-    /// The tables with their names.
-    pub(super) tables: Vec<(&'static str, OwnedFd)>,
+    /// `FLOWS`.
+    pub(super) established: (&'static str, OwnedFd),
+    /// `FLOWS_NEW`.
+    pub(super) half_open: (&'static str, OwnedFd),
 }
 
 impl Sweeper {
@@ -41,21 +45,33 @@ impl Sweeper {
     pub fn sweep(&self, expired: impl Fn(&FlowKey, &FlowRecord, u32) -> bool) -> Result<Swept, Error> {
         let now = clock_gettime(ClockId::Monotonic).tv_sec.cast_unsigned() as u32;
         let mut swept = Swept::default();
+        swept.established = self.sweep_table(&self.established, now, &expired, &mut swept)?;
+        swept.half_open = self.sweep_table(&self.half_open, now, &expired, &mut swept)?;
+        Ok(swept)
+    }
+
+    /// Walks through one table; returns how many records it held.
+    fn sweep_table(
+        &self,
+        (table, fd): &(&'static str, OwnedFd),
+        now: u32,
+        expired: impl Fn(&FlowKey, &FlowRecord, u32) -> bool,
+        swept: &mut Swept,
+    ) -> Result<u64, Error> {
         let mut candidates = Vec::with_capacity(MAX_KEYS);
-        for (table, fd) in &self.tables {
-            let mut batches = Batches::<FlowKey, FlowRecord>::new(fd.as_fd());
-            while let Some((keys, records)) = batches.next().map_err(|source| Error::Read { table, source })? {
-                swept.examined += keys.len() as u64;
-                for (key, _) in keys.iter().zip(records).filter(|(key, record)| expired(key, record, now)) {
-                    candidates.push(*key);
-                    if candidates.len() == MAX_KEYS {
-                        self.remove(&mut candidates, &mut swept)?;
-                    }
+        let mut examined = 0;
+        let mut batches = Batches::<FlowKey, FlowRecord>::new(fd.as_fd());
+        while let Some((keys, records)) = batches.next().map_err(|source| Error::Read { table, source })? {
+            examined += keys.len() as u64;
+            for (key, _) in keys.iter().zip(records).filter(|(key, record)| expired(key, record, now)) {
+                candidates.push(*key);
+                if candidates.len() == MAX_KEYS {
+                    self.remove(&mut candidates, swept)?;
                 }
             }
-            self.remove(&mut candidates, &mut swept)?;
         }
-        Ok(swept)
+        self.remove(&mut candidates, swept)?;
+        Ok(examined)
     }
 
     fn remove(&self, candidates: &mut Vec<FlowKey>, swept: &mut Swept) -> Result<(), Error> {

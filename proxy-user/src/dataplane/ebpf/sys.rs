@@ -122,6 +122,26 @@ pub(super) fn lookup_batch<K: Pod, V: Pod>(
     Ok(Batch { count, next: more.then_some(next) })
 }
 
+/// Adds or replaces entries in their order, all in one system call. With an error comes how many took effect: those before
+/// the one that failed (Linux 5.6, commit aa2e93b8e58e).
+pub(super) fn update_batch<K: Pod, V: Pod>(
+    map: BorrowedFd<'_>,
+    keys: &[K],
+    values: &[V],
+) -> Result<(), (usize, io::Error)> {
+    let entries = keys.len().min(values.len());
+    let mut attr = attr();
+    attr.batch.map_fd = number(map);
+    attr.batch.keys = keys.as_ptr() as u64;
+    attr.batch.values = values.as_ptr() as u64;
+    attr.batch.count = entries as u32;
+    bpf(bpf_cmd::BPF_MAP_UPDATE_BATCH, &mut attr).map(drop).map_err(|error| {
+        // SAFETY: the kernel wrote how many it took there, unless it refused before the first.
+        let done = unsafe { attr.batch.count } as usize;
+        (if done < entries { done } else { 0 }, error)
+    })
+}
+
 /// Runs a program once on a packet; its return value.
 pub(super) fn run_program(program: BorrowedFd<'_>, packet: &[u8]) -> io::Result<u32> {
     let mut attr = attr();

@@ -8,6 +8,7 @@ use proxy_common::tables;
 
 use super::batch::entries;
 use super::error::Error;
+use super::sys::update_batch;
 use super::write::WriteError;
 
 /// A hash whose keys are `K` and whose values are `V`.
@@ -17,6 +18,8 @@ pub(super) struct Table<K, V> {
     map: HashMap<MapData, K, V>,
     /// For what aya has no function for.
     fd: OwnedFd,
+    /// Entries put or deleted so far.
+    writes: u64,
 }
 
 impl<K: Pod, V: Pod> Table<K, V> {
@@ -29,16 +32,26 @@ impl<K: Pod, V: Pod> Table<K, V> {
             return Err(Error::Missing { kind: "hash map", name });
         };
         let fd = data.fd().as_fd().try_clone_to_owned().map_err(|source| error(source.into()))?;
-        Ok(Self { definition: table, map: map.try_into().map_err(error)?, fd })
+        Ok(Self { definition: table, map: map.try_into().map_err(error)?, fd, writes: 0 })
     }
 
     /// Adds or replaces an entry.
     pub(super) fn put(&mut self, key: &K, value: &V) -> Result<(), WriteError> {
+        self.writes += 1;
         self.map.insert(key, value, 0).map_err(|source| WriteError::new(self.definition, source))
+    }
+
+    /// Adds or replaces entries in their order, in one system call. With an error comes how many took effect.
+    pub(super) fn put_all(&mut self, entries: impl Iterator<Item = (K, V)>) -> Result<(), (usize, WriteError)> {
+        let (keys, values): (Vec<K>, Vec<V>) = entries.unzip();
+        let put = update_batch(self.fd.as_fd(), &keys, &values);
+        self.writes += put.as_ref().map_or_else(|(done, _)| done + 1, |()| keys.len()) as u64;
+        put.map_err(|(done, source)| (done, WriteError::new(self.definition, source.into())))
     }
 
     /// Removes an entry; one that isn't there is fine.
     pub(super) fn delete(&mut self, key: &K) -> Result<(), WriteError> {
+        self.writes += 1;
         match self.map.remove(key) {
             Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
             removed => removed.map_err(|source| WriteError::new(self.definition, source)),
@@ -53,6 +66,11 @@ impl<K: Pod, V: Pod> Table<K, V> {
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+
+    /// Entries put or deleted so far, under the table's name.
+    pub(super) const fn writes(&self) -> (&'static str, u64) {
+        (self.definition.name, self.writes)
     }
 
     pub(super) const fn name(&self) -> &'static str {

@@ -1,6 +1,7 @@
 //! Carries out the plan's writes on the maps, and those of the node's addresses and interfaces.
 
 use std::collections::BTreeMap;
+use std::mem::discriminant;
 
 use aya::Ebpf;
 use aya::maps::{Array, MapData, MapError};
@@ -13,6 +14,10 @@ use super::error::Error;
 use super::prefixes::Prefixes;
 use super::table::Table;
 use crate::plan::{Image, Write};
+
+/// Writes that are gathered before they go to the kernel: enough that a system call costs nothing, and no more memory than
+/// that takes.
+const TOGETHER: usize = 4096;
 
 /// Why an entry couldn't be written.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +48,7 @@ impl WriteError {
     pub(super) fn new(table: tables::Table, source: MapError) -> Self {
         let errno = match &source {
             MapError::SyscallError(error) => error.io_error.raw_os_error(),
+            MapError::IoError(error) => error.raw_os_error(),
             _ => None,
         };
         match errno {
@@ -75,8 +81,8 @@ pub(super) struct Tables {
     source_ranges: Prefixes,
     devices: Table<u32, Device>,
     epoch: Array<MapData, u32>,
-    /// Entries put or deleted so far.
-    writes: u64,
+    /// Steps of the epoch so far.
+    epoch_writes: u64,
 }
 
 impl Tables {
@@ -92,7 +98,7 @@ impl Tables {
             source_ranges: Prefixes::take(ebpf, tables::SOURCE_RANGES)?,
             devices: Table::take(ebpf, tables::DEVICES)?,
             epoch: epoch.try_into().map_err(|source| Error::Map { name, source })?,
-            writes: 0,
+            epoch_writes: 0,
         })
     }
 
@@ -108,14 +114,49 @@ impl Tables {
     }
 
     pub(super) fn apply(&mut self, writes: &[Write]) -> Result<(), Unfinished> {
-        for (done, write) in writes.iter().enumerate() {
-            self.write(write).map_err(|source| Unfinished { done, total: writes.len(), source })?;
+        let mut done = 0;
+        let alike = writes.chunk_by(|a, b| discriminant(a) == discriminant(b));
+        for chunk in alike.flat_map(|alike| alike.chunks(TOGETHER)) {
+            self.write_alike(chunk).map_err(|(part, source)| Unfinished {
+                done: done + part,
+                total: writes.len(),
+                source,
+            })?;
+            done += chunk.len();
         }
         Ok(())
     }
 
+    /// Carries out writes of one kind. With an error comes how many took effect.
+    fn write_alike(&mut self, writes: &[Write]) -> Result<(), (usize, WriteError)> {
+        match writes {
+            [Write::PutName(..), _, ..] => self.names.put_all(writes.iter().filter_map(|write| match write {
+                Write::PutName(id, name) => Some((*id, **name)),
+                _ => None,
+            })),
+            [Write::PutMember(..), _, ..] => self.members.put_all(writes.iter().filter_map(|write| match write {
+                Write::PutMember(key, member) => Some((*key, *member)),
+                _ => None,
+            })),
+            [Write::PutBackend(..), _, ..] => self.backends.put_all(writes.iter().filter_map(|write| match write {
+                Write::PutBackend(key, backend) => Some((*key, *backend)),
+                _ => None,
+            })),
+            [Write::PutService(..), _, ..] => self.services.put_all(writes.iter().filter_map(|write| match write {
+                Write::PutService(key, service) => Some((*key, *service)),
+                _ => None,
+            })),
+            [Write::PutAddress(..), _, ..] => self.addresses.put_all(writes.iter().filter_map(|write| match write {
+                Write::PutAddress(addr, address) => Some((*addr, *address)),
+                _ => None,
+            })),
+            _ => {
+                writes.iter().enumerate().try_for_each(|(done, write)| self.write(write).map_err(|error| (done, error)))
+            }
+        }
+    }
+
     fn write(&mut self, write: &Write) -> Result<(), WriteError> {
-        self.writes += 1;
         match write {
             Write::PutName(id, name) => self.names.put(id, name),
             Write::DeleteName(id) => self.names.delete(id),
@@ -134,6 +175,7 @@ impl Tables {
     }
 
     fn advance_epoch(&mut self) -> Result<(), WriteError> {
+        self.epoch_writes += 1;
         let next = self.epoch.get(&0, 0).map(|epoch| epoch.wrapping_add(1));
         next.and_then(|epoch| self.epoch.set(0, epoch, 0)).map_err(|source| WriteError::new(tables::EPOCH, source))
     }
@@ -143,16 +185,24 @@ impl Tables {
     }
 
     pub(super) fn set_device(&mut self, ifindex: u32, device: Device) -> Result<(), WriteError> {
-        self.writes += 1;
         self.devices.put(&ifindex, &device)
     }
 
     pub(super) fn remove_device(&mut self, ifindex: u32) -> Result<(), WriteError> {
-        self.writes += 1;
         self.devices.delete(&ifindex)
     }
 
-    pub(super) const fn writes(&self) -> u64 {
-        self.writes
+    /// Name of each table with the entries put or deleted so far.
+    pub(super) const fn writes(&self) -> [(&'static str, u64); 8] {
+        [
+            self.services.writes(),
+            self.backends.writes(),
+            self.members.writes(),
+            self.names.writes(),
+            self.addresses.writes(),
+            self.source_ranges.writes(),
+            self.devices.writes(),
+            (tables::EPOCH.name, self.epoch_writes),
+        ]
     }
 }

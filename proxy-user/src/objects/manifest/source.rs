@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 
@@ -17,8 +18,17 @@ const QUEUE: usize = 4;
 /// A directory of manifests, watched for as long as this lives.
 #[derive(Debug)]
 pub struct ManifestSource {
-    batches: mpsc::Receiver<Vec<ObjectEvent>>,
+    batches: mpsc::Receiver<Batch>,
     signals: Sender<Signal>,
+}
+
+/// The changes of one moment.
+#[derive(Debug)]
+pub struct Batch {
+    /// When they were noticed; reading them comes after.
+    pub seen: Instant,
+    /// What changed.
+    pub events: Vec<ObjectEvent>,
 }
 
 /// The files and what they say.
@@ -52,8 +62,9 @@ impl ManifestSource {
         events.push(ObjectEvent::Synced);
         let (outgoing, batches) = mpsc::channel(QUEUE);
         let look = move |hints: &Hints| {
+            let seen = Instant::now();
             let events = manifests.look(hints);
-            events.is_empty() || outgoing.blocking_send(events).is_ok()
+            events.is_empty() || outgoing.blocking_send(Batch { seen, events }).is_ok()
         };
         let run = move || watch.run(&incoming, look);
         std::thread::Builder::new().name("manifests".into()).spawn(run).map_err(unreadable)?;
@@ -62,7 +73,7 @@ impl ManifestSource {
 
     /// The next changes, together those of one moment; `None` only after the watching thread has ended. May be dropped
     /// while it waits without losing any.
-    pub async fn next(&mut self) -> Option<Vec<ObjectEvent>> {
+    pub async fn next(&mut self) -> Option<Batch> {
         self.batches.recv().await
     }
 }

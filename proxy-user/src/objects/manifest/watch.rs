@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use notify::event::{AccessKind, AccessMode, ModifyKind};
+use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tracing::warn;
 
-use super::scan::Hints;
+use super::scan::{Hints, is_manifest};
 
 /// So long must nothing happen before we look: what belongs together often comes as several notifications.
 const QUIET: Duration = Duration::from_millis(20);
@@ -88,8 +88,9 @@ impl Watch {
             if Instant::now() >= resync {
                 // Whoever still writes has had time enough.
                 hints.touched.append(&mut hints.being_written);
+                hints.only_touched = false;
             }
-            self.follow_replacement();
+            hints.only_touched &= !self.follow_replacement();
             if !look(&hints) {
                 return;
             }
@@ -105,11 +106,15 @@ impl Watch {
         let is_notified = self.watcher.is_some() && identity(&self.dir) == self.identity;
         let idle = if is_notified { RESYNC } else { POLL };
         let mut deadline = None;
+        hints.only_touched = true;
         let mut timeout = resync.saturating_duration_since(Instant::now()).min(idle);
         loop {
             match signals.recv_timeout(timeout) {
                 Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
-                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Timeout) => {
+                    hints.only_touched &= deadline.is_some();
+                    return true;
+                }
                 Ok(Signal::Notified(notification)) => {
                     if self.note(notification, hints) {
                         deadline.get_or_insert_with(|| Instant::now() + AT_MOST);
@@ -128,15 +133,21 @@ impl Watch {
         let event = match notification {
             Ok(event) => event,
             Err(error) => {
+                hints.only_touched = false;
                 if self.watcher.is_some() {
                     self.poll(&error);
                 }
                 return true;
             }
         };
+        hints.only_touched &= !event.need_rescan() && !event.paths.is_empty();
         match event.kind {
             EventKind::Modify(ModifyKind::Data(_)) => hints.being_written.extend(event.paths.iter().cloned()),
             EventKind::Access(kind) if kind != AccessKind::Close(AccessMode::Write) => return event.need_rescan(),
+            // What it is called now may not have been told yet: together, or an object would be gone in between.
+            EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
+                hints.only_touched &= !event.paths.iter().any(|path| is_manifest(path));
+            }
             // Its writer is done with it, or another file stands under its name.
             _ => event.paths.iter().for_each(|path| drop(hints.being_written.take(path))),
         }
@@ -158,11 +169,14 @@ impl Watch {
         }
     }
 
-    /// Watches what now stands under the directory's name, if that is another directory. Until one does, we poll.
-    fn follow_replacement(&mut self) {
-        if self.watcher.is_some() && identity(&self.dir).is_some_and(|now| Some(now) != self.identity) {
+    /// Watches what now stands under the directory's name, if that is another directory; returns whether it is. Until one
+    /// does, we poll.
+    fn follow_replacement(&mut self) -> bool {
+        let is_replaced = identity(&self.dir) != self.identity;
+        if is_replaced && self.watcher.is_some() && identity(&self.dir).is_some() {
             self.start();
         }
+        is_replaced
     }
 }
 
@@ -187,6 +201,20 @@ mod tests {
             looks < 3
         });
         assert!(start.elapsed() < RESYNC, "it waited as if it were notified");
+    }
+
+    #[test]
+    fn a_file_that_is_renamed_has_the_whole_directory_looked_at_unless_no_manifest_had_its_name() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (signals, _incoming) = std::sync::mpsc::channel();
+        let mut watch = Watch::new(dir.path().to_owned(), signals);
+        let from =
+            |name| Event::new(EventKind::Modify(ModifyKind::Name(RenameMode::From))).add_path(dir.path().join(name));
+        let mut hints = Hints { only_touched: true, ..Hints::default() };
+        watch.note(Ok(from("a.next")), &mut hints);
+        assert!(hints.only_touched);
+        watch.note(Ok(from("a.yaml")), &mut hints);
+        assert!(!hints.only_touched);
     }
 
     #[test]

@@ -90,7 +90,7 @@ fn a_new_service_is_written_from_its_name_to_its_frontend() {
     assert_eq!(
         writes,
         [
-            Write::PutName(1, name),
+            Write::PutName(1, Box::new(name)),
             put_member("10.0.0.1"),
             Write::PutBackend(slot(0), backend("10.0.0.1")),
             Write::PutService(web_key(), web_with(1)),
@@ -350,6 +350,44 @@ fn any_ports() -> impl Strategy<Value = Vec<ServicePort>> {
         };
         ports.into_iter().enumerate().map(build).collect()
     })
+}
+
+/// A Service that no other shares an address or an endpoint with.
+fn nth(number: u32, endpoints: u32) -> ServicePort {
+    let endpoint = |which: u32| endpoint(&format!("10.{}.{}.{which}", number >> 8, number & 255));
+    let cluster_ip = format!("172.16.{}.{}", number >> 8, number & 255);
+    service_port(&format!("s{number}"), "", &cluster_ip, (1..=endpoints).map(endpoint).collect())
+}
+
+#[test]
+fn one_endpoints_change_among_ten_thousand_services_is_a_handful_of_writes_about_that_service() {
+    let service = |port: ServicePort| (port.name.service.clone(), vec![port]);
+    let mut plan = empty();
+    let first = plan.update(&(0..10_000).map(|number| service(nth(number, 10))).collect());
+    assert_eq!(first.len(), 10_000 * (1 + 10 + 10 + 1 + 1), "name, members, slots, frontend, its address");
+    let id = plan.image().services[&ServiceKey::new(addr("172.16.17.92"), Port::new(80), 6)].id;
+    let before = plan.image().clone();
+    let writes = plan.update(&[service(nth(0x115c, 9))].into());
+    assert_eq!(
+        writes,
+        [
+            Write::PutService(ServiceKey::new(addr("172.16.17.92"), Port::new(80), 6), Service { id, ..web_with(9) }),
+            Write::DeleteBackend(BackendKey::new(id, EndpointSet::Cluster, 9)),
+            Write::DeleteMember(MemberKey::new(id, addr("10.17.92.10"), Port::new(8080))),
+            Write::AdvanceEpoch,
+        ]
+    );
+    assert_eq!(plan.update(&[service(nth(0x115c, 10))].into()).len(), 3, "member, slot, frontend");
+    assert_eq!(*plan.image(), before);
+}
+
+#[test]
+fn puts_of_many_services_are_brought_together_by_table() {
+    let ports = [nth(1, 2), nth(2, 2), nth(3, 2)];
+    let writes = empty().update(&ports.map(|port| (port.name.service.clone(), vec![port])).into());
+    let runs: Vec<usize> = writes.chunk_by(|a, b| a.stage() == b.stage()).map(<[_]>::len).collect();
+    assert_eq!(runs, [3, 6, 6, 3, 3], "{writes:?}");
+    check_every_step(&Image::default(), &writes);
 }
 
 proptest! {

@@ -2,6 +2,8 @@
 
 use prometheus_client::encoding::EncodeLabelSet;
 
+use proxy_common::addr::Family;
+
 use crate::config::Config;
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -40,7 +42,23 @@ impl From<&Config> for AgentLabels {
 /// `IPv4` or `IPv6`, as kube-proxy labels them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 pub(super) struct IpFamilyLabel {
-    ip_family: &'static str,
+    pub(super) ip_family: &'static str,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub(super) struct TrafficPolicyLabel {
+    /// `internal` or `external`.
+    pub(super) traffic_policy: &'static str,
+    pub(super) ip_family: &'static str,
+}
+
+impl From<Family> for IpFamilyLabel {
+    fn from(family: Family) -> Self {
+        match family {
+            Family::V4 => Self { ip_family: "IPv4" },
+            Family::V6 => Self { ip_family: "IPv6" },
+        }
+    }
 }
 
 impl IpFamilyLabel {

@@ -1,22 +1,25 @@
 //! Metrics: kube-proxy's names where the meaning is kube-proxy's, `sluice_` otherwise.
 
+mod buckets;
 mod labels;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
+use proxy_common::addr;
 use proxy_common::drop::Reason;
 
-use self::labels::{AgentLabels, BuildLabels, Code, IpFamilyLabel, ReasonLabel, TableLabel};
+use self::labels::{AgentLabels, BuildLabels, Code, IpFamilyLabel, ReasonLabel, TableLabel, TrafficPolicyLabel};
 use crate::config::Config;
+use crate::dataplane::Fill;
 
 type SecondsGauge = Gauge<f64, AtomicU64>;
 type Histograms = Family<IpFamilyLabel, Histogram, fn() -> Histogram>;
@@ -28,6 +31,10 @@ pub struct Metrics {
     drops: Family<ReasonLabel, Counter>,
     table_entries: Family<TableLabel, Gauge>,
     table_limit: Family<TableLabel, Gauge>,
+    table_nearly_full: Family<TableLabel, Gauge>,
+    programming: Histogram,
+    network_programming: Histograms,
+    no_local_endpoints: Family<TrafficPolicyLabel, Gauge>,
     sync_duration: Histograms,
     last_synced: Family<IpFamilyLabel, SecondsGauge>,
     last_queued: Family<IpFamilyLabel, SecondsGauge>,
@@ -58,11 +65,28 @@ impl Metrics {
         let build = BuildLabels { version: env!("CARGO_PKG_VERSION") };
         names.0.register("sluice_build", "The build of the agent", Info::new(build));
         names.0.register("sluice_agent", "What the agent was started as", Info::new(AgentLabels::from(config)));
-        let sync: Histograms = Family::new_with_constructor(sync_buckets);
+        let sync: Histograms = Family::new_with_constructor(buckets::sync);
+        let network_programming: Histograms = Family::new_with_constructor(buckets::network_programming);
         Self {
             drops: names.family("sluice_drops", "Packets dropped or refused, by reason"),
             table_entries: names.family("sluice_table_entries", "Entries of a table in the kernel"),
             table_limit: names.family("sluice_table_limit", "Most entries a table takes"),
+            table_nearly_full: names
+                .family("sluice_table_nearly_full", "Whether a table holds four fifths of what it takes, or more"),
+            programming: names.add(
+                "sluice_programming_duration_seconds",
+                "Time from when a change of objects was seen until the kernel had it",
+                buckets::programming(),
+            ),
+            network_programming: names.add(
+                "kubeproxy_network_programming_duration_seconds",
+                "Time from when endpoints changed, as their EndpointSlice says, until the kernel had it",
+                network_programming,
+            ),
+            no_local_endpoints: names.family(
+                "kubeproxy_sync_proxy_rules_no_local_endpoints_total",
+                "Service ports with a Local traffic policy and endpoints on other nodes only",
+            ),
             sync_duration: names.add(
                 "kubeproxy_sync_proxy_rules_duration_seconds",
                 "Time to bring the tables to what was asked for, failures included",
@@ -115,10 +139,29 @@ impl Metrics {
     }
 
     /// How full a table is.
-    pub fn set_table(&self, table: &'static str, entries: u64, limit: u32) {
-        let label = TableLabel { table };
-        self.table_entries.get_or_create(&label).set(entries.cast_signed());
-        self.table_limit.get_or_create(&label).set(limit.into());
+    pub fn set_table(&self, fill: &Fill) {
+        let label = TableLabel { table: fill.table.name };
+        self.table_entries.get_or_create(&label).set(fill.entries.cast_signed());
+        self.table_limit.get_or_create(&label).set(fill.table.max_entries.into());
+        self.table_nearly_full.get_or_create(&label).set(fill.is_nearly_full().into());
+    }
+
+    /// The kernel has a change of objects, this long after it was seen.
+    pub fn programmed(&self, took: Duration) {
+        self.programming.observe(took.as_secs_f64());
+    }
+
+    /// The kernel has a change of endpoints, this long after it came about.
+    pub fn network_programmed(&self, family: addr::Family, took: SignedDuration) {
+        self.network_programming.get_or_create(&family.into()).observe(took.as_secs_f64());
+    }
+
+    /// How many Service ports of a family have, by their internal and their external policy, endpoints on other nodes only.
+    pub fn set_no_local_endpoints(&self, family: addr::Family, internal: usize, external: usize) {
+        for (traffic_policy, ports) in [("internal", internal), ("external", external)] {
+            let label = TrafficPolicyLabel { traffic_policy, ip_family: IpFamilyLabel::from(family).ip_family };
+            self.no_local_endpoints.get_or_create(&label).set(ports.cast_signed() as i64);
+        }
     }
 
     /// A change of the tables is asked for.
@@ -191,9 +234,4 @@ fn set_now(gauge: &Family<IpFamilyLabel, SecondsGauge>) {
     for label in IpFamilyLabel::ALL {
         gauge.get_or_create(&label).set(now);
     }
-}
-
-/// kube-proxy's: 15 from 1 ms, each twice the one before.
-fn sync_buckets() -> Histogram {
-    Histogram::new(exponential_buckets(0.001, 2.0, 15))
 }

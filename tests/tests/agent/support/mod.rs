@@ -2,22 +2,17 @@
 
 pub(crate) mod health;
 pub(crate) mod kernel;
-pub(crate) mod objects;
 pub(crate) mod status;
 
 use std::path::Path;
 use std::process::Output;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+pub(crate) use lab::LIMIT;
 use lab::Node;
+pub(crate) use lab::manifests::build as objects;
 use serde_json::Value;
-
-/// How long a condition is waited for; it comes about in milliseconds, unless the machine is busy.
-pub(crate) const LIMIT: Duration = Duration::from_secs(10);
-/// Time between two looks at a condition.
-const POLL: Duration = Duration::from_millis(20);
 
 /// Waits until `look` sees `expected`, and returns how long that took; what it saw last is the error.
 pub(crate) fn eventually<T: PartialEq + std::fmt::Debug>(
@@ -25,15 +20,7 @@ pub(crate) fn eventually<T: PartialEq + std::fmt::Debug>(
     expected: &T,
     look: impl Fn() -> Result<T>,
 ) -> Result<Duration> {
-    let started = Instant::now();
-    loop {
-        let seen = look()?;
-        if seen == *expected {
-            return Ok(started.elapsed());
-        }
-        ensure!(started.elapsed() < LIMIT, "{what}: {seen:?} after {LIMIT:?}, expected {expected:?}");
-        sleep(POLL);
-    }
+    lab::eventually(what, expected, look)
 }
 
 /// The JSON that a command prints; an error unless it succeeds.

@@ -54,6 +54,7 @@ impl Subject for Plain {
             Err(Stop::NotOurs) => Outcome::Untouched,
             Err(Stop::Drop(reason)) if reason.is_refusal() => Outcome::Refused,
             Err(Stop::Drop(_)) => Outcome::Dropped,
+            Err(Stop::Held) => unreachable!("no story has fragments"),
         }
     }
 }
@@ -109,6 +110,9 @@ fn parsed(packet: Packet) -> packet::Packet {
         l3: 14,
         l4: if src.family() == Family::V4 { 34 } else { 54 },
         inner_l4: 0,
+        part: packet::Part::Whole,
+        fragment_id: 0,
+        fragment_protocol: 0,
     }
 }
 

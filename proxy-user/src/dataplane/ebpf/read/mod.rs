@@ -28,6 +28,7 @@ pub use table::HashTable;
 
 use super::pins;
 use super::prefixes::prefixes;
+use crate::dataplane::Fill;
 use crate::plan::{Image, SourcePrefix};
 
 /// The pinned tables of one `--bpffs` directory.
@@ -58,17 +59,6 @@ pub struct Pinned {
     pub devices: HashTable<u32, Device>,
     epoch: Array<MapData, u32>,
     drops: PerCpuArray<MapData, u64>,
-}
-
-/// How full a table is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Fill {
-    /// Name of the table.
-    pub table: &'static str,
-    /// Entries it holds.
-    pub entries: u64,
-    /// Most entries it takes.
-    pub limit: u32,
 }
 
 /// Packets dropped for one reason.
@@ -142,6 +132,7 @@ impl Pinned {
 
     /// How full each table is that can fill up. Walks the tables, which takes seconds for a million entries.
     pub fn fill(&self) -> Result<Vec<Fill>, ReadError> {
+        let source_ranges = self.source_ranges()?.len() as u64;
         Ok(vec![
             self.services.fill()?,
             self.backends.fill()?,
@@ -153,13 +144,14 @@ impl Pinned {
             self.sock_origin.fill()?,
             self.addresses.fill()?,
             self.affinity.fill()?,
-            Fill {
-                table: tables::SOURCE_RANGES.name,
-                entries: self.source_ranges()?.len() as u64,
-                limit: tables::SOURCE_RANGES.max_entries,
-            },
+            Fill { table: tables::SOURCE_RANGES, entries: source_ranges, evicts: false },
             self.devices.fill()?,
         ])
+    }
+
+    /// How full those tables are that the programs write, but for flows, which the sweep counts.
+    pub fn fill_by_programs(&self) -> Result<[Fill; 3], ReadError> {
+        Ok([self.sock_backend.fill()?, self.sock_origin.fill()?, self.affinity.fill()?])
     }
 }
 

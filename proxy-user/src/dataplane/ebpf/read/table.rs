@@ -9,7 +9,8 @@ use aya::Pod;
 use aya::maps::{HashMap, Map, MapData, MapError, MapType};
 use proxy_common::tables::Table;
 
-use super::{Fill, ReadError};
+use super::ReadError;
+use crate::dataplane::Fill;
 use crate::dataplane::ebpf::batch;
 
 /// A pinned hash map (plain or LRU). Kernel programs write while we read: an entry is whole, but entries come and go
@@ -19,6 +20,7 @@ pub struct HashTable<K, V> {
     map: HashMap<MapData, K, V>,
     /// For walks, which aya makes entry by entry.
     fd: OwnedFd,
+    evicts: bool,
 }
 
 impl<K: Pod + Ord, V: Pod> HashTable<K, V> {
@@ -26,8 +28,9 @@ impl<K: Pod + Ord, V: Pod> HashTable<K, V> {
         let failed = |source| ReadError::read(table, source);
         let data = checked::<K, V>(maps, table, map_type)?;
         let fd = data.fd().as_fd().try_clone_to_owned().map_err(|source| failed(source.into()))?;
-        let map = if map_type == MapType::LruHash { Map::LruHashMap(data) } else { Map::HashMap(data) };
-        Ok(Self { table, map: map.try_into().map_err(failed)?, fd })
+        let evicts = map_type == MapType::LruHash;
+        let map = if evicts { Map::LruHashMap(data) } else { Map::HashMap(data) };
+        Ok(Self { table, map: map.try_into().map_err(failed)?, fd, evicts })
     }
 
     /// The entry of a key. To an LRU table this is no use of the entry: it is evicted as if nobody had asked.
@@ -51,8 +54,9 @@ impl<K: Pod + Ord, V: Pod> HashTable<K, V> {
 
     /// How full the table is.
     pub fn fill(&self) -> Result<Fill, ReadError> {
-        let entries = self.read::<Vec<_>>()?.len() as u64;
-        Ok(Fill { table: self.table.name, entries, limit: self.table.max_entries })
+        let entries = batch::count::<K, V>(self.fd.as_fd());
+        let entries = entries.map_err(|source| ReadError::read(self.table, source.into()))?;
+        Ok(Fill { table: self.table, entries, evicts: self.evicts })
     }
 
     fn read<C: FromIterator<(K, V)>>(&self) -> Result<C, ReadError> {

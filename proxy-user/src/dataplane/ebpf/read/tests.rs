@@ -175,8 +175,8 @@ fn entries_are_read_as_they_were_written() {
     assert_eq!(read.addresses.keys().unwrap().into_iter().collect::<Vec<_>>(), [addr("10.0.0.1")]);
     assert_eq!(read.epoch().unwrap(), 42);
     assert!(read.flows_new.entries().unwrap().is_empty());
-    let fill = read.fill().unwrap().into_iter().find(|fill| fill.table == "DEVICES");
-    assert_eq!(fill, Some(Fill { table: "DEVICES", entries: 2, limit: 8192 }));
+    let fill = read.fill().unwrap().into_iter().find(|fill| fill.table == tables::DEVICES);
+    assert_eq!(fill, Some(Fill { table: tables::DEVICES, entries: 2, evicts: false }));
 }
 
 #[test]

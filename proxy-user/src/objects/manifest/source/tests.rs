@@ -92,7 +92,7 @@ impl Watched {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         while !is_met(self) {
             let next = runtime.block_on(async { tokio::time::timeout(TIMEOUT, self.source.next()).await });
-            let Ok(Some(events)) = next else {
+            let Ok(Some(Batch { events, .. })) = next else {
                 panic!("{what} never came: {:?} {:?}", self.cluster_ips, self.problems);
             };
             self.record(events);

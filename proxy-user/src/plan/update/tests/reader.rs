@@ -18,12 +18,20 @@ const SETS: [EndpointSet; 2] = [EndpointSet::Cluster, EndpointSet::Local];
 /// generations of affinity left out.
 #[derive(PartialEq, Debug)]
 pub(super) struct View {
-    frontends: BTreeMap<ServiceKey, (String, u32, u32, [BTreeSet<Backend>; 2])>,
+    frontends: BTreeMap<ServiceKey, Frontend>,
     members: BTreeMap<(String, MemberKey), Member>,
     addresses: BTreeMap<Addr, Address>,
     source_ranges: BTreeSet<(String, SourcePrefix)>,
     names: BTreeSet<String>,
     backends: usize,
+}
+
+#[derive(PartialEq, Debug)]
+struct Frontend {
+    name: String,
+    flags: u32,
+    affinity_timeout: u32,
+    sets: [BTreeSet<Backend>; 2],
 }
 
 impl View {
@@ -36,7 +44,8 @@ impl View {
                 .iter()
                 .map(|(key, service)| {
                     let sets = SETS.map(|set| reach(image, service, set));
-                    (*key, (name(service.id), service.flags, service.affinity_timeout, sets))
+                    let Service { id, flags, affinity_timeout, .. } = *service;
+                    (*key, Frontend { name: name(id), flags, affinity_timeout, sets })
                 })
                 .collect(),
             members: image.members.iter().map(|(key, member)| ((name(key.service), anonymous(key)), *member)).collect(),
@@ -81,11 +90,11 @@ const SOURCES: [&str; 4] = ["192.0.2.1", "192.0.2.9", "198.51.100.1", "203.0.113
 
 /// Whether a client at `source` may use a Service port with these flags, by the ranges of the number `id`.
 fn admits(image: &Image, service: &Service, source: IpAddr) -> bool {
-    let holds = |range: &&str| {
+    let holds = |range: &str| {
         let network: IpNetwork = range.parse().unwrap();
         network.contains(source) && image.source_ranges.contains(&SourcePrefix::new(service.id, network))
     };
-    service.flags & service_flags::SOURCE_RANGES == 0 || RANGES.iter().any(|range| holds(&range))
+    service.flags & service_flags::SOURCE_RANGES == 0 || RANGES.iter().any(|range| holds(range))
 }
 
 /// Carries the writes out one by one with a reader after each; returns the last state.

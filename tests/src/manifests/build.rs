@@ -1,15 +1,17 @@
 //! Kubernetes objects in few words. JSON is YAML, so they can be written to any manifest.
 
-use lab::topology;
 use serde_json::{Value, json};
 
+use crate::topology;
+
 /// Port of the pods' web servers.
-pub(crate) const HTTP: u16 = 8080;
+pub const HTTP: u16 = 8080;
 /// Port of the pods' UDP servers.
-pub(crate) const UDP: u16 = 5353;
+pub const UDP: u16 = 5353;
 
 /// A ready Pod with the addresses of `index` on its node, which serves HTTP and UDP, named `http` and `dns`.
-pub(crate) fn pod(name: &str, app: &str, node: u8, index: u8) -> Value {
+#[must_use]
+pub fn pod(name: &str, app: &str, node: u8, index: u8) -> Value {
     let ips: Vec<_> = topology::pod(node, index).iter().map(|ip| json!({"ip": ip})).collect();
     json!({
         "apiVersion": "v1",
@@ -31,14 +33,16 @@ pub(crate) fn pod(name: &str, app: &str, node: u8, index: u8) -> Value {
 }
 
 /// A Pod that only asks.
-pub(crate) fn client(name: &str, node: u8, index: u8) -> Value {
+#[must_use]
+pub fn client(name: &str, node: u8, index: u8) -> Value {
     let mut pod = pod(name, "client", node, index);
     pod["spec"]["containers"][0]["ports"] = json!([]);
     pod
 }
 
 /// A dual-stack Service at `10.96.0.<number>` and `fd00:10:96::<number>`, whose pods have the label `app` of its name.
-pub(crate) fn service(name: &str, number: u8, ports: &Value) -> Value {
+#[must_use]
+pub fn service(name: &str, number: u8, ports: &Value) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Service",
@@ -55,12 +59,14 @@ pub(crate) fn service(name: &str, number: u8, ports: &Value) -> Value {
 }
 
 /// A Service's port 80, served by the pods' web servers.
-pub(crate) fn http() -> Value {
+#[must_use]
+pub fn http() -> Value {
     json!([{"name": "http", "port": 80, "targetPort": HTTP}])
 }
 
 /// Opens a Service's ports on the nodes.
-pub(crate) fn on_nodes(mut service: Value, node_ports: &[u16]) -> Value {
+#[must_use]
+pub fn on_nodes(mut service: Value, node_ports: &[u16]) -> Value {
     service["spec"]["type"] = "NodePort".into();
     for (index, node_port) in node_ports.iter().enumerate() {
         service["spec"]["ports"][index]["nodePort"] = (*node_port).into();
@@ -69,6 +75,7 @@ pub(crate) fn on_nodes(mut service: Value, node_ports: &[u16]) -> Value {
 }
 
 /// The documents of one YAML file.
-pub(crate) fn file(objects: &[Value]) -> String {
+#[must_use]
+pub fn file(objects: &[Value]) -> String {
     objects.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n---\n")
 }

@@ -1,0 +1,118 @@
+//! A flood of half-open connections, against tables of the size they are built with: it costs nobody a connection.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use etherparse::PacketBuilder;
+use lab::traffic::{Ask, Ping, Serve};
+use lab::{Cluster, Family, Host, Lab, Node, SocketLb};
+use proxy_common::tables::FLOWS_NEW;
+use serde_json::{Value, json};
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections that stand before the flood and exchange messages throughout.
+const STANDING: u32 = 50;
+/// Half-open connections, each from an address of its own: several times what the table, and the ports, take.
+const FLOOD: u32 = 250_000;
+/// The same when there is time.
+const MILLION: u32 = 1_000_000;
+/// Forged clients are in 100.64.0.0/10.
+const FORGED: Ipv4Addr = Ipv4Addr::new(100, 64, 0, 0);
+
+/// With one backend they take every source port before they fill the table.
+#[test]
+fn flood_towards_one_backend_keeps_nobody_out_and_ends_no_connection() -> Result<()> {
+    flood(&["web-1"], FLOOD)
+}
+
+/// With two they fill the table.
+#[test]
+fn flood_of_a_full_table_keeps_nobody_out_and_ends_no_connection() -> Result<()> {
+    flood(&["web-1", "web-2"], FLOOD)
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask flood"]
+fn a_million_towards_one_backend() -> Result<()> {
+    flood(&["web-1"], MILLION)
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask flood"]
+fn a_million_in_a_full_table() -> Result<()> {
+    flood(&["web-1", "web-2"], MILLION)
+}
+
+/// Floods a NodePort of node1 whose backends are these pods of node2.
+fn flood(backends: &[&str], count: u32) -> Result<()> {
+    let lab = Lab::builder().build()?;
+    lab.manifests().write("web.yaml", &objects(backends))?;
+    let cluster = Cluster::start(lab, SocketLb::Off)?;
+    let (client, router, node) = (cluster.lab().client(), cluster.lab().wire(), cluster.lab().node("node1")?);
+    let echo = |name: &&str| cluster.pod(name)?.serve(&Serve { echo: vec![7_000], ..Serve::default() });
+    let _servers = backends.iter().map(echo).collect::<lab::Result<Vec<_>>>()?;
+    // What is answered to forged clients ends here, without a report.
+    router.run(&["ip", "route", "add", "blackhole", &format!("{FORGED}/10")])?;
+
+    let web = cluster.node_port("node1", "web", Family::V4)?;
+    let standing = client.ping(&Ping::new((web.ip(), 30_007).into()).connections(STANDING))?;
+    let newcomers =
+        client.http_load(&Ask::new(web).every(Duration::from_millis(20)).timeout(Duration::from_secs(10)))?;
+    send_half_open(router, web, count)?;
+    let newcomers = newcomers.stop()?;
+    let standing = standing.stop()?;
+
+    let half_open = entries(node, FLOWS_NEW.name)?;
+    println!("{half_open} in {}, {} newcomers, {standing:?}", FLOWS_NEW.name, newcomers.len());
+    ensure!(standing.failures.is_empty() && standing.echoed == standing.sent, "{standing:?}");
+    let failed: Vec<_> = newcomers.iter().filter(|outcome| outcome.is_err()).collect();
+    ensure!(failed.is_empty(), "{} of {}: {failed:?}", failed.len(), newcomers.len());
+    ensure!(half_open > u64::from(FLOWS_NEW.max_entries) * 9 / 10, "only {half_open} in {}", FLOWS_NEW.name);
+    Ok(())
+}
+
+/// Sends the first segment of so many connections, under addresses that nobody has.
+fn send_half_open(from: &Host, to: SocketAddr, count: u32) -> Result<()> {
+    let SocketAddr::V4(to) = to else { bail!("{to} is no IPv4 address") };
+    from.inside(|| {
+        // The kernel takes the IP header as it is written here.
+        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)))?;
+        let mut packet = Vec::new();
+        for number in 0..count {
+            packet.clear();
+            half_open(number, to).write(&mut packet, &[])?;
+            socket.send_to(&packet, &SocketAddr::V4(to).into()).with_context(|| format!("packet {number}"))?;
+        }
+        Ok(())
+    })?
+}
+
+fn half_open(number: u32, to: SocketAddrV4) -> etherparse::PacketBuilderStep<etherparse::TcpHeader> {
+    let source = Ipv4Addr::from_bits(FORGED.to_bits() | number);
+    let port = 1_024 + (number % 60_000) as u16;
+    PacketBuilder::ipv4(source.octets(), to.ip().octets(), 64).tcp(port, to.port(), number, 64_000).syn()
+}
+
+/// How many entries a table of a node has.
+fn entries(node: &Node, table: &str) -> Result<u64> {
+    let status: Value = serde_json::from_slice(&node.sluice(&["status", "--output", "json"])?.stdout)?;
+    let tables = status["kernel"]["tables"].as_array().context("no tables in the status")?;
+    let found = tables.iter().find(|entry| entry["name"] == table).context("no such table")?;
+    found["entries"].as_u64().context("entries is no number")
+}
+
+fn objects(backends: &[&str]) -> String {
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": {
+        "type": "NodePort", "clusterIPs": ["10.96.0.10", "fd00:10:96::10"], "selector": {"app": "web"}, "ports": [
+            {"name": "http", "port": 80, "targetPort": 8080, "nodePort": 30080},
+            {"name": "echo", "port": 7, "targetPort": 7000, "nodePort": 30007}]}});
+    let pods = (10..).zip(backends).map(|(index, name)| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "web"}},
+            "spec": {"nodeName": "node2", "containers": [{"name": "server", "ports": [{"containerPort": 8080}]}]},
+            "status": {"podIPs": [{"ip": format!("10.244.2.{index}")}, {"ip": format!("fd00:10:244:2::{index}")}],
+                "conditions": [{"type": "Ready", "status": "True"}]}})
+    });
+    let documents: Vec<_> = [service].into_iter().chain(pods).map(|object| object.to_string()).collect();
+    documents.join("\n---\n")
+}
