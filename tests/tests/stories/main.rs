@@ -7,6 +7,7 @@ mod checksums;
 mod dns;
 mod guestbook;
 mod load;
+mod load_balancer;
 mod policies;
 #[path = "../services/protocol.rs"]
 mod protocol;
