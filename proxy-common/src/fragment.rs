@@ -63,3 +63,89 @@ pub fn waits(tables: &impl ServiceTables, packet: &Packet, hook: Hook) -> bool {
         (Part::Later, Hook::FromUplink) => tables.address(&packet.key.dst).is_some(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::net::IpAddr;
+
+    use super::*;
+    use crate::addr::{Addr, Family, Port, protocol};
+    use crate::packet::Kind;
+    use crate::plain::PlainTables;
+    use crate::tables::{Address, FlowKey, address_flags};
+
+    const NOW: u32 = 1_000;
+    const NODE: &str = "192.0.2.11";
+
+    fn addr(text: &str) -> Addr {
+        text.parse::<IpAddr>().unwrap().into()
+    }
+
+    fn packet(part: Part, dst: &str) -> Packet {
+        let port = |number| if matches!(part, Part::First) { Port::new(number) } else { Port::default() };
+        Packet {
+            key: FlowKey {
+                src: addr("198.51.100.10"),
+                dst: addr(dst),
+                src_port: port(40_000),
+                dst_port: port(53),
+                protocol: u32::from(protocol::UDP),
+            },
+            family: Family::V4,
+            kind: if matches!(part, Part::First) { Kind::Transport } else { Kind::Fragment },
+            tcp_flags: 0,
+            ttl: 64,
+            l3: 14,
+            l4: 34,
+            inner_l4: 0,
+            part,
+            fragment_id: 7,
+            fragment_protocol: u32::from(protocol::UDP),
+        }
+    }
+
+    #[test]
+    fn a_later_fragment_gets_the_ports_of_its_first() {
+        let tables = PlainTables::default();
+        let first = packet(Part::First, NODE);
+        note(&tables, &first, NOW);
+        let mut later = packet(Part::Later, NODE);
+        assert!(recall(&tables, &mut later, NOW));
+        assert_eq!(later.key, first.key);
+    }
+
+    #[test]
+    fn another_datagrams_ports_are_not_taken() {
+        let tables = PlainTables::default();
+        note(&tables, &packet(Part::First, NODE), NOW);
+        for other in [
+            packet(Part::Later, "192.0.2.12"),
+            Packet { fragment_id: 8, ..packet(Part::Later, NODE) },
+            Packet { fragment_protocol: u32::from(protocol::TCP), ..packet(Part::Later, NODE) },
+        ] {
+            assert!(!recall(&tables, &mut { other }, NOW));
+        }
+    }
+
+    #[test]
+    fn a_number_that_comes_round_again_means_another_datagram() {
+        let tables = PlainTables::default();
+        note(&tables, &packet(Part::First, NODE), NOW);
+        assert!(recall(&tables, &mut packet(Part::Later, NODE), NOW + TIMEOUT));
+        assert!(!recall(&tables, &mut packet(Part::Later, NODE), NOW + TIMEOUT + 1));
+    }
+
+    #[test]
+    fn only_a_later_fragment_waits_and_only_where_its_first_comes_by() {
+        let mut tables = PlainTables::default();
+        tables.addresses.insert(addr(NODE), Address { flags: address_flags::NODE });
+        let later = |dst| packet(Part::Later, dst);
+        for hook in [Hook::FromPod, Hook::ToPod] {
+            assert!(waits(&tables, &later("203.0.113.1"), hook));
+        }
+        assert!(waits(&tables, &later(NODE), Hook::FromUplink));
+        assert!(!waits(&tables, &later("203.0.113.1"), Hook::FromUplink));
+        assert!(!waits(&tables, &later(NODE), Hook::FromNode) && !waits(&tables, &later(NODE), Hook::FromNodeToPod));
+        assert!(!waits(&tables, &packet(Part::First, NODE), Hook::FromPod));
+    }
+}

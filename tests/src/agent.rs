@@ -90,7 +90,6 @@ impl Agent {
             ("--manifests", lab.manifests().dir().display().to_string()),
             ("--bpffs", bpffs),
             ("--cgroup", node.cgroup_root().display().to_string()),
-            ("--healthz-bind-address", HEALTHZ.to_string()),
             ("--socket-lb", options.socket_lb.to_string()),
         ];
         let named = named.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
@@ -159,5 +158,6 @@ impl Drop for Agent {
 }
 
 fn is_ready() -> bool {
-    traffic::get_from(HEALTHZ, LOOK_LIMIT, "/readyz").is_some_and(|answer| answer.is_ok_and(|(code, _)| code == 200))
+    traffic::get_from(HEALTHZ, LOOK_LIMIT, "/readyz")
+        .is_some_and(|answer| answer.is_ok_and(|answer| answer.code == 200))
 }

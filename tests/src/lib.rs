@@ -13,6 +13,7 @@ pub mod demo;
 mod error;
 pub mod existing;
 mod family;
+pub mod fragments;
 mod host;
 mod id;
 mod ip;

@@ -20,7 +20,7 @@ use crate::report;
 use crate::stopwatch::Took;
 
 /// How long anything is waited for.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 /// Time between two looks at the kernel.
 const LOOK: Duration = Duration::from_micros(200);
 
@@ -88,7 +88,7 @@ impl Agent {
     /// Changes a slice in its file; how long until the kernel counts its endpoints anew.
     fn change(&self, turn: u32) -> anyhow::Result<Duration> {
         let (service, endpoint) = which(self.objects.services, self.objects.endpoints, turn);
-        let unready = (turn % 2 == 0).then_some(endpoint);
+        let unready = turn.is_multiple_of(2).then_some(endpoint);
         let file = self.manifests.join(Objects::file_name(service));
         let next = file.with_extension("next");
         fs::write(&next, self.objects.manifest(service, unready))?;

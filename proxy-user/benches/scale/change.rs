@@ -22,7 +22,7 @@ pub(crate) fn measure(running: &mut [Ready], changes: u32) -> anyhow::Result<Vec
 fn one(ready: &mut Ready, turn: u32) -> anyhow::Result<(Took, u64)> {
     let Ready { objects, services, dataplane, metrics, .. } = ready;
     let (service, endpoint) = which(objects.services, objects.endpoints, turn);
-    let event = objects.change(service, (turn % 2 == 0).then_some(endpoint));
+    let event = objects.change(service, turn.is_multiple_of(2).then_some(endpoint));
     let before = dataplane.writes();
     let ((), took) = timed(|| {
         ensure!(services.take(vec![event], metrics), "the change was none");

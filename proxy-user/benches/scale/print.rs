@@ -1,4 +1,5 @@
 //! The report for people: ratios first.
+#![expect(clippy::cast_precision_loss, reason = "nobody counts to 2^52 here")]
 
 use std::io::Write as _;
 

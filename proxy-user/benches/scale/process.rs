@@ -15,6 +15,7 @@ impl Process {
         Self(child)
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "2^52 ticks are more than a million years")]
     /// Time on a CPU so far, to the tick (usually 10 ms).
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
         let text = fs::read_to_string(format!("/proc/{}/stat", self.id()))?;

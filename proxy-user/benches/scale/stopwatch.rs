@@ -28,8 +28,11 @@ impl Stopwatch {
     }
 
     pub(crate) fn took(self) -> Took {
-        let cpu = now(ClockId::ProcessCPUTime) - self.cpu;
-        Took { wall_seconds: (now(ClockId::Monotonic) - self.wall).as_secs_f64(), cpu_seconds: cpu.as_secs_f64() }
+        let cpu = now(ClockId::ProcessCPUTime).saturating_sub(self.cpu);
+        Took {
+            wall_seconds: now(ClockId::Monotonic).saturating_sub(self.wall).as_secs_f64(),
+            cpu_seconds: cpu.as_secs_f64(),
+        }
     }
 }
 
@@ -42,7 +45,7 @@ pub(crate) fn timed<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Resu
 
 fn now(clock: ClockId) -> Duration {
     let time = clock_gettime(clock);
-    Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
+    Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec.cast_unsigned() as u32)
 }
 
 /// The values below which half, and all but one in a hundred, of many are.

@@ -32,20 +32,19 @@ pub struct Services {
     /// The addresses of type `InternalIP` that its Node object has.
     internal_ips: Vec<IpAddr>,
     /// What the node's addresses are to the programs.
+    node_addresses: BTreeMap<Addr, Address>,
     /// Services that were last written, or tried to be, and that the kernel isn't known to have yet.
     written: BTreeSet<ServiceRef>,
     told: Told,
     latency: Latency,
-    node_addresses: BTreeMap<Addr, Address>,
     /// The source has told everything there was at the start.
     complete: bool,
     /// The tables are to be read and compared as a whole: at the start, and after the kernel took a plan in part.
     from_scratch: bool,
     /// What was found in the tables and nobody has asked for since may still be there.
     leftovers: bool,
-    /// What is wrong with objects, for people, and whether that may have changed since it was put together.
-    errors: Arc<[String]>,
-    errors_are_old: bool,
+    /// What is wrong with objects, for people; `None` when that may have changed since it was put together.
+    errors: Option<Arc<[String]>>,
 }
 
 impl Services {
@@ -67,8 +66,7 @@ impl Services {
             complete: false,
             from_scratch: true,
             leftovers: true,
-            errors: Arc::default(),
-            errors_are_old: false,
+            errors: None,
         }
     }
 
@@ -83,7 +81,7 @@ impl Services {
     pub fn take(&mut self, events: Vec<ObjectEvent>, metrics: &Metrics) -> bool {
         for event in events {
             self.problems.record(&event);
-            self.errors_are_old |= can_alter_errors(&event);
+            self.errors.take_if(|_| can_alter_errors(&event));
             match event {
                 ObjectEvent::Change(change) => {
                     count(&change, metrics);
@@ -181,7 +179,7 @@ impl Services {
         self.written.extend(self.pending.iter().chain(&refused_before).cloned());
         let services = std::mem::take(&mut self.pending).into_iter();
         let desired = services.map(|service| (service.clone(), self.cluster.service_ports(&service)));
-        self.errors_are_old |= !refused_before.is_empty();
+        self.errors.take_if(|_| !refused_before.is_empty());
         let mut writes = self.plan.set_node_addresses(self.node_addresses.clone());
         writes.extend(self.plan.update(&desired.collect()));
         if self.may_clear_leftovers() {
@@ -191,7 +189,7 @@ impl Services {
         for refused in self.plan.refused().filter(|refused| !refused_before.contains(&refused.service)) {
             tracing::error!("{refused}");
         }
-        self.errors_are_old |= self.plan.refused().next().is_some();
+        self.errors.take_if(|_| self.plan.refused().next().is_some());
         if whole {
             // Whoever wrote last may have ended between taking an endpoint out and saying so.
             writes.push(Write::AdvanceEpoch);
@@ -236,15 +234,17 @@ impl Services {
 
     /// What is wrong with objects at present, for people; the same list, not only an equal one, while nothing changed.
     pub(super) fn errors(&mut self) -> Arc<[String]> {
-        if std::mem::take(&mut self.errors_are_old) {
-            let problems = self.problems.iter().map(|(_, error)| error.to_string());
-            let conflicts = self.cluster.conflicts().map(|conflict| conflict.to_string());
-            let remarks = self.cluster.remarks().map(|remark| remark.to_string());
-            let refused = self.plan.refused().map(ToString::to_string);
-            let errors = problems.chain(conflicts).chain(remarks).chain(refused);
-            self.errors = errors.chain(self.unserved_node_ports()).collect();
-        }
-        self.errors.clone()
+        let errors = self.errors.take().unwrap_or_else(|| self.list_errors());
+        self.errors = Some(errors.clone());
+        errors
+    }
+
+    fn list_errors(&self) -> Arc<[String]> {
+        let problems = self.problems.iter().map(|(_, error)| error.to_string());
+        let conflicts = self.cluster.conflicts().map(|conflict| conflict.to_string());
+        let remarks = self.cluster.remarks().map(|remark| remark.to_string());
+        let refused = self.plan.refused().map(ToString::to_string);
+        problems.chain(conflicts).chain(remarks).chain(refused).chain(self.unserved_node_ports()).collect()
     }
 
     /// Families that have node ports and no address to serve them on, because it isn't known.
@@ -264,7 +264,8 @@ impl Services {
     }
 }
 
-/// Conflicts come of Services, remarks also of Nodes and of whether there are slices. What has no room is known after the plan only.
+/// Conflicts come of Services, remarks also of Nodes and of whether there are slices. What has no room is known after the
+/// plan only.
 const fn can_alter_errors(event: &ObjectEvent) -> bool {
     match event {
         ObjectEvent::Change(Change::Apply(object)) => {

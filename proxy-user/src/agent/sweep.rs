@@ -36,7 +36,8 @@ fn tell(swept: Swept, metrics: &Metrics) {
     let Swept { established, half_open, removed, .. } = swept;
     metrics.set_table(&Fill { table: FLOWS, entries: established, evicts: false });
     metrics.set_table(&Fill { table: FLOWS_NEW, entries: half_open, evicts: true });
-    // Each flow has two records.
-    metrics.flows.set(((established + half_open) / 2).saturating_sub(removed).cast_signed());
+    // Each flow has two records, perhaps one in each table.
+    let flows = u64::midpoint(established, half_open);
+    metrics.flows.set(flows.saturating_sub(removed).cast_signed());
     tracing::debug!(established, half_open, removed, "swept the flows");
 }

@@ -54,9 +54,16 @@ impl Journal {
         self.carry_out(write);
     }
 
-    /// Writes what has become of the addresses of frontends since it last did. To be called when every new frontend is
-    /// there: an address becomes a ClusterIP's with all of its ports, or those that are to come would be refused.
-    pub(super) fn write_addresses(&mut self) {
+    /// Ends the first half of a list, which brings what is new. No later put is brought together with those before it: it
+    /// may take back what only they lead readers away from. Addresses come here, after all frontends: one becomes a
+    /// ClusterIP's with all of its ports, or those that are to come would be refused.
+    pub(super) fn end_first_half(&mut self) {
+        self.write_addresses();
+        self.end_puts();
+    }
+
+    /// Writes what has become of the addresses of frontends since it last did.
+    fn write_addresses(&mut self) {
         for addr in std::mem::take(&mut self.stale_addresses) {
             if let Some(write) = self.addresses.write(&self.image, addr) {
                 self.carry_out(write);
@@ -110,8 +117,7 @@ impl Journal {
 
     /// The list, with one step of the epoch for all members that left.
     pub(super) fn finish(&mut self) -> Vec<Write> {
-        self.write_addresses();
-        self.end_puts();
+        self.end_first_half();
         if std::mem::take(&mut self.a_member_left) {
             self.writes.push(Write::AdvanceEpoch);
         }

@@ -124,7 +124,7 @@ impl Plan {
                 }
             }
         }
-        self.journal.write_addresses();
+        self.journal.end_first_half();
         for (_, ports) in &accepted {
             for (port, desired) in ports {
                 if let Some(planned) = self.ports.get_mut(&port.name) {

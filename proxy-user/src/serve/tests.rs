@@ -1,5 +1,6 @@
 //! The servers over real connections.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,14 +39,18 @@ async fn get(addr: SocketAddr, path: &str) -> Answer {
 }
 
 async fn ask(addr: SocketAddr, method: &str, path: &str) -> Answer {
-    let mut stream = TcpStream::connect(addr).await.unwrap();
+    try_ask(addr, method, path).await.unwrap()
+}
+
+async fn try_ask(addr: SocketAddr, method: &str, path: &str) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect(addr).await?;
     let request = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(request.as_bytes()).await?;
     let mut text = String::new();
-    stream.read_to_string(&mut text).await.unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    stream.read_to_string(&mut text).await?;
+    let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
     let code = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { code, head: head.to_lowercase(), body: body.into() }
+    Ok(Answer { code, head: head.to_lowercase(), body: body.into() })
 }
 
 async fn start(routes: Router) -> SocketAddr {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::http::get;
 use super::job::{Ask, Job, Ping, Serve};
-use super::outcome::{Answer, Failure, PingReport};
+use super::outcome::{Answer, Failure, PingReport, Response};
 use super::{ping, serve};
 use crate::error::{Doing, Error, Result};
 use crate::host::Host;
@@ -17,7 +17,7 @@ use crate::programs;
 /// How long a program may take to start or, when told, to end.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(15);
 /// How long an agent may take to answer a question about its state.
-const STATUS_LIMIT: Duration = Duration::from_secs(2);
+const GET_LIMIT: Duration = Duration::from_secs(2);
 
 impl Host {
     /// Starts servers, and returns when they listen. They go with the handle.
@@ -56,9 +56,9 @@ impl Host {
         self.outcomes(&Job::Udp(ask.clone()))
     }
 
-    /// Status code and body that a server gives for a path; none where nobody listens.
-    pub fn http_status(&self, to: SocketAddr, path: &str) -> Result<Option<(u16, String)>> {
-        let answer = self.inside(|| get_from(to, STATUS_LIMIT, path))?;
+    /// What a server answers for a path; none where nobody listens.
+    pub fn get(&self, to: SocketAddr, path: &str) -> Result<Option<Response>> {
+        let answer = self.inside(|| get_from(to, GET_LIMIT, path))?;
         answer.transpose().doing(|| format!("read what {to} says of {path}"))
     }
 
@@ -132,10 +132,14 @@ impl BackgroundPing {
     }
 }
 
-/// Status code and body that a server gives to this thread's network namespace; none where nobody listens.
-pub(crate) fn get_from(to: SocketAddr, limit: Duration, path: &str) -> Option<io::Result<(u16, String)>> {
+/// What a server answers to this thread's network namespace; none where nobody listens.
+pub(crate) fn get_from(to: SocketAddr, limit: Duration, path: &str) -> Option<io::Result<Response>> {
     let stream = TcpStream::connect_timeout(&to, limit).ok()?;
-    Some(stream.set_read_timeout(Some(limit)).and_then(|()| get(stream, path)))
+    match stream.set_read_timeout(Some(limit)).and_then(|()| get(stream, path)) {
+        // A port that closes resets what it hadn't accepted yet.
+        Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => None,
+        done => Some(done),
+    }
 }
 
 /// Closes the program's standard input, and returns its output when it has ended.

@@ -17,7 +17,7 @@ pub(crate) use ask::get_from;
 
 pub use ask::{Background, BackgroundPing};
 pub use job::{Ask, Ending, Job, Ping, Serve};
-pub use outcome::{Answer, Failure, PingReport};
+pub use outcome::{Answer, Failure, PingReport, Response};
 pub use run::run;
 
 /// The longest line of headers and the largest datagram the lab's programs read, in bytes.

@@ -2,8 +2,10 @@
 
 mod cleanup;
 mod cli;
+mod health;
 mod interfaces;
 mod manifests;
 mod restart;
+mod settings;
 mod start_up;
 mod support;

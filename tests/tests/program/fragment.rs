@@ -88,9 +88,9 @@ fn every_fragment_of_the_nodes_own_datagram_leaves_to_the_backend() {
 fn datagrams_of_one_client_are_told_apart_by_their_number() {
     for_each(|names| {
         let mut bench = Bench::new();
-        bench.service(&[names.cluster_ip], &[names.remote], 0);
-        let ours = datagram(names.pod, names.cluster_ip, 7);
-        let other = datagram(names.pod, &names.cluster_ip.replace(":80", ":81"), 8);
+        bench.service(&[":30080"], &[names.remote], 0);
+        let ours = datagram(names.pod, names.node_port, 7);
+        let other = datagram(names.pod, &names.node_port.replace(":30080", ":30081"), 8);
         for (ours, other) in ours.iter().zip(&other) {
             assert_ne!(bench.run("from_pod", ours).1, *ours);
             assert_eq!(bench.run("from_pod", other).1, *other);

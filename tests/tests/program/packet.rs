@@ -106,29 +106,7 @@ fn ip(src: IpAddr, dst: IpAddr, ttl: u8) -> etherparse::PacketBuilderStep<etherp
 
 /// A frame's IP packet cut into fragments of at most `payload` bytes (a multiple of eight) behind their IP header.
 pub(crate) fn fragments(frame: &[u8], id: u16, payload: usize) -> Vec<Vec<u8>> {
-    let v4 = frame[14] >> 4 == 4;
-    let header = if v4 { 20 } else { 40 };
-    let (head, body) = frame[14..].split_at(header);
-    let count = body.len().div_ceil(payload);
-    let one = |(i, part): (usize, &[u8])| {
-        let (more, offset) = (i + 1 < count, (i * payload / 8) as u16);
-        let mut ip = head.to_vec();
-        if v4 {
-            ip[2..4].copy_from_slice(&(20 + part.len() as u16).to_be_bytes());
-            ip[4..6].copy_from_slice(&id.to_be_bytes());
-            ip[6..8].copy_from_slice(&(offset | if more { 0x2000 } else { 0 }).to_be_bytes());
-            let checksum = etherparse::Ipv4Header::from_slice(&ip).unwrap().0.calc_header_checksum();
-            ip[10..12].copy_from_slice(&checksum.to_be_bytes());
-        } else {
-            ip[4..6].copy_from_slice(&(8 + part.len() as u16).to_be_bytes());
-            let protocol = std::mem::replace(&mut ip[6], 44);
-            ip.extend([protocol, 0]);
-            ip.extend((offset << 3 | u16::from(more)).to_be_bytes());
-            ip.extend(u32::from(id).to_be_bytes());
-        }
-        [&frame[..14], &ip, part].concat()
-    };
-    body.chunks(payload).enumerate().map(one).collect()
+    lab::fragments::cut(&frame[14..], id, payload).iter().map(|packet| [&frame[..14], packet].concat()).collect()
 }
 
 /// The frame that [`fragments`] were made of, with what became of their addresses.

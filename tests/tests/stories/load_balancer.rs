@@ -9,7 +9,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use lab::traffic::Ask;
 use lab::{Cluster, Family, Host, eventually};
-use serde_json::Value;
 
 use crate::protocol::{Protocol, pods};
 use crate::story::{from_example, on_nodes};
@@ -236,10 +235,9 @@ const fn code(local: usize) -> u16 {
 /// closed.
 fn health(cluster: &Cluster, node: &str, family: Family) -> Result<Option<(u16, usize)>> {
     let to = SocketAddr::new(cluster.lab().node(node)?.addresses().of(family), HEALTH_CHECK);
-    let Some((code, body)) = cluster.lab().wire().http_status(to, "/")? else { return Ok(None) };
-    let state: Value = serde_json::from_str(&body).with_context(|| body.clone())?;
-    let local = state["localEndpoints"].as_u64().with_context(|| body.clone())?;
-    Ok(Some((code, usize::try_from(local)?)))
+    let Some(answer) = cluster.lab().wire().get(to, "/")? else { return Ok(None) };
+    let local = answer.json()?["localEndpoints"].as_u64().with_context(|| answer.body.clone())?;
+    Ok(Some((answer.code, usize::try_from(local)?)))
 }
 
 /// Routes the Service's address to the nodes whose health check says yes, and returns their names.

@@ -95,3 +95,19 @@ fn where_nothing_is_pinned_the_kernel_has_no_part() {
     assert!(text(&status, &bpffs).unwrap().contains("nothing pinned"));
     assert_eq!(serde_json::to_value(&status).unwrap(), json!({ "alive": false }));
 }
+
+#[test]
+fn tables_that_are_nearly_full_are_warnings() {
+    let pinned = PinnedTables::empty();
+    let bpffs = Bpffs { bpffs: pinned.bpffs().into() };
+    let limit = tables::DEVICES.max_entries;
+    let four_fifths = (limit * 4).div_ceil(5);
+    pinned.put(tables::DEVICES, (1..four_fifths).map(|ifindex| (ifindex, Device::default())));
+    let status = || Status { alive: true, agent: Some(agent()), kernel: kernel(&bpffs).unwrap() };
+    assert!(!text(&status(), &bpffs).unwrap().contains("Warnings:"));
+    pinned.put(tables::DEVICES, [(four_fifths, Device::default())]);
+    let warning = format!("table DEVICES holds {four_fifths} of {limit} entries; when it is full new ones are refused");
+    let text = text(&status(), &bpffs).unwrap();
+    assert!(text.contains(&format!("Warnings:    {warning}\n")), "{text}");
+    assert_eq!(serde_json::to_value(status()).unwrap()["kernel"]["warnings"], json!([warning]));
+}

@@ -367,7 +367,7 @@ fn one_endpoints_change_among_ten_thousand_services_is_a_handful_of_writes_about
     assert_eq!(first.len(), 10_000 * (1 + 10 + 10 + 1 + 1), "name, members, slots, frontend, its address");
     let id = plan.image().services[&ServiceKey::new(addr("172.16.17.92"), Port::new(80), 6)].id;
     let before = plan.image().clone();
-    let writes = plan.update(&[service(nth(17 << 8 | 92, 9))].into());
+    let writes = plan.update(&[service(nth(0x115c, 9))].into());
     assert_eq!(
         writes,
         [
@@ -377,7 +377,7 @@ fn one_endpoints_change_among_ten_thousand_services_is_a_handful_of_writes_about
             Write::AdvanceEpoch,
         ]
     );
-    assert_eq!(plan.update(&[service(nth(17 << 8 | 92, 10))].into()).len(), 3, "member, slot, frontend");
+    assert_eq!(plan.update(&[service(nth(0x115c, 10))].into()).len(), 3, "member, slot, frontend");
     assert_eq!(*plan.image(), before);
 }
 

@@ -57,11 +57,11 @@ async fn is_open(ip: IpAddr, port: u16) -> bool {
 /// Waits until a port says so many local endpoints.
 async fn says(ip: IpAddr, port: u16, local_endpoints: usize) -> Answer {
     for _ in 0..200 {
-        if is_open(ip, port).await {
-            let answer = get((ip, port).into(), "/").await;
-            if answer.json()["localEndpoints"] == local_endpoints {
-                return answer;
-            }
+        // A port that is closing, to be another Service's, answers with a reset.
+        if let Ok(answer) = try_ask((ip, port).into(), "GET", "/").await
+            && answer.json()["localEndpoints"] == local_endpoints
+        {
+            return answer;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

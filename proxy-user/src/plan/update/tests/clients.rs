@@ -98,3 +98,18 @@ fn an_endpoint_leaves_a_set_for_bound_clients_after_the_frontends_are_without_it
     let place = |of: &dyn Fn(&Write) -> bool| writes.iter().position(of).unwrap();
     assert!(place(&|it| *it == unbound) > place(&|it| matches!(it, Write::PutService(..))), "{writes:?}");
 }
+
+#[test]
+fn an_endpoint_whose_slot_another_takes_leaves_the_set_after_that() {
+    let mut plan = planned(&[web_port(&["10.0.0.1", "10.0.0.2"])]);
+    let mut port = web_port(&["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
+    port.endpoints[0].ready = false;
+    assert_eq!(
+        update(&mut plan, &web(), &[port]),
+        [
+            put_member("10.0.0.3"),
+            Write::PutBackend(slot(0), backend("10.0.0.3")),
+            Write::PutMember(member("10.0.0.1"), Member::default()),
+        ]
+    );
+}

@@ -1,18 +1,19 @@
 //! What we need to know of a packet.
 
-use crate::addr::{Addr, Family, Port, protocol};
+mod ip;
+
+use ip::{Network, network};
+
+use crate::addr::{Family, Port, protocol};
 use crate::drop::Reason;
 use crate::sctp;
 use crate::tables::FlowKey;
-use crate::wire::{Bytes, Icmp, Ipv4, Ipv6, Ipv6Extension, Ipv6Fragment, Ports, Sctp, SctpChunk, Tcp, Udp};
+use crate::wire::{Bytes, Icmp, Ports, Sctp, SctpChunk, Tcp, Udp};
 
 /// `EtherType` of IPv4, as it lies in memory.
 pub const ETH_P_IP: u16 = 0x0800_u16.to_be();
 /// `EtherType` of IPv6, as it lies in memory.
 pub const ETH_P_IPV6: u16 = 0x86dd_u16.to_be();
-
-/// Most IPv6 extension headers we look behind. RFC 8200, 4.1 lists seven at the most; more is no honest packet.
-const MAX_EXTENSIONS: u32 = 7;
 
 /// An IP packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,20 +82,6 @@ impl Packet {
     pub fn opens(&self) -> bool {
         matches!(self.kind, Kind::Transport) && (self.key.protocol == u32::from(protocol::UDP) || self.is_syn())
     }
-}
-
-/// An IP header, up to where the transport's begins.
-struct Network {
-    family: Family,
-    src: Addr,
-    dst: Addr,
-    protocol: u8,
-    ttl: u8,
-    /// Length with options or extension headers.
-    length: u32,
-    part: Part,
-    fragment_id: u32,
-    fragment_protocol: u32,
 }
 
 /// Reads a packet whose IP header begins at `l3`. `None` for what no decision is about: what isn't IP, errors
@@ -210,89 +197,5 @@ fn meaning(family: Family, protocol: u8, kind: u8) -> Meaning {
     }
 }
 
-#[inline(always)]
-fn network(bytes: &(impl Bytes + ?Sized), ethertype: u16, l3: u32) -> Result<Option<Network>, Reason> {
-    match ethertype {
-        ETH_P_IP => ipv4(bytes, l3).map(Some),
-        ETH_P_IPV6 => ipv6(bytes, l3).map(Some),
-        _ => Ok(None),
-    }
-}
-
-#[inline(always)]
-const fn part(offset: u16, more: bool) -> Part {
-    match (offset, more) {
-        (0, false) => Part::Whole,
-        (0, true) => Part::First,
-        _ => Part::Later,
-    }
-}
-
-#[inline(always)]
-fn ipv4(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
-    let header: Ipv4 = bytes.header(l3).ok_or(Reason::Malformed)?;
-    if header.length() < Ipv4::LEN {
-        return Err(Reason::Malformed);
-    }
-    Ok(Network {
-        family: Family::V4,
-        src: Addr::from_v4_word(header.src),
-        dst: Addr::from_v4_word(header.dst),
-        protocol: header.protocol,
-        ttl: header.ttl,
-        length: header.length(),
-        part: part(header.fragment_offset(), header.more_fragments()),
-        fragment_id: u32::from(header.id),
-        fragment_protocol: u32::from(header.protocol),
-    })
-}
-
-#[inline(always)]
-fn ipv6(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
-    let header: Ipv6 = bytes.header(l3).ok_or(Reason::Malformed)?;
-    let (src, dst) = (Addr::from_words(header.src), Addr::from_words(header.dst));
-    if src.family() == Family::V4 || dst.family() == Family::V4 {
-        return Err(Reason::MappedAddress);
-    }
-    let mut next = header.next_header;
-    let mut length = Ipv6::LEN;
-    let mut found = Part::Whole;
-    let mut fragment_id = 0;
-    let mut i = 0;
-    while i < MAX_EXTENSIONS {
-        i += 1;
-        let in_eights = match next {
-            // Hop-by-hop, routing, destination options (RFC 8200, 4.3, 4.4, 4.6).
-            0 | 43 | 60 => true,
-            // Fragment (RFC 8200, 4.5), authentication (RFC 4302, 2.2).
-            44 | 51 => false,
-            _ => break,
-        };
-        let extension: Ipv6Extension = bytes.header(l3 + length).ok_or(Reason::Malformed)?;
-        length += match (in_eights, next) {
-            (true, _) => (u32::from(extension.length) + 1) * 8,
-            (false, 44) => 8,
-            (false, _) => (u32::from(extension.length) + 2) * 4,
-        };
-        if next == 44 {
-            let fragment: Ipv6Fragment = bytes.header(l3 + length - Ipv6Fragment::LEN).ok_or(Reason::Malformed)?;
-            found = part(fragment.offset(), fragment.more());
-            fragment_id = fragment.id;
-            if matches!(found, Part::Later) {
-                break;
-            }
-        }
-        next = extension.next_header;
-    }
-    Ok(Network {
-        family: Family::V6,
-        src,
-        dst,
-        protocol: next,
-        ttl: header.hop_limit,
-        length,
-        part: found,
-        fragment_id,
-        fragment_protocol: 0,
-    })
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! The IP header, and what is between it and the transport's.
+
+use super::{ETH_P_IP, ETH_P_IPV6, Part};
+use crate::addr::{Addr, Family};
+use crate::drop::Reason;
+use crate::wire::{Bytes, Ipv4, Ipv6, Ipv6Extension, Ipv6Fragment};
+
+/// Most IPv6 extension headers we look behind. RFC 8200, 4.1 lists seven at the most; more is no honest packet.
+const MAX_EXTENSIONS: u32 = 7;
+
+/// An IP header, up to where the transport's begins.
+pub(super) struct Network {
+    pub(super) family: Family,
+    pub(super) src: Addr,
+    pub(super) dst: Addr,
+    pub(super) protocol: u8,
+    pub(super) ttl: u8,
+    /// Length with options or extension headers.
+    pub(super) length: u32,
+    pub(super) part: Part,
+    pub(super) fragment_id: u32,
+    pub(super) fragment_protocol: u32,
+}
+
+/// Reads an IP header at `l3`; `None` for what isn't IP.
+///
+/// # Errors
+/// [`Reason::Malformed`], [`Reason::MappedAddress`].
+#[inline(always)]
+pub(super) fn network(bytes: &(impl Bytes + ?Sized), ethertype: u16, l3: u32) -> Result<Option<Network>, Reason> {
+    match ethertype {
+        ETH_P_IP => ipv4(bytes, l3).map(Some),
+        ETH_P_IPV6 => ipv6(bytes, l3).map(Some),
+        _ => Ok(None),
+    }
+}
+
+#[inline(always)]
+const fn part(offset: u16, more: bool) -> Part {
+    match (offset, more) {
+        (0, false) => Part::Whole,
+        (0, true) => Part::First,
+        _ => Part::Later,
+    }
+}
+
+#[inline(always)]
+fn ipv4(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
+    let header: Ipv4 = bytes.header(l3).ok_or(Reason::Malformed)?;
+    if header.length() < Ipv4::LEN {
+        return Err(Reason::Malformed);
+    }
+    Ok(Network {
+        family: Family::V4,
+        src: Addr::from_v4_word(header.src),
+        dst: Addr::from_v4_word(header.dst),
+        protocol: header.protocol,
+        ttl: header.ttl,
+        length: header.length(),
+        part: part(header.fragment_offset(), header.more_fragments()),
+        fragment_id: u32::from(header.id),
+        fragment_protocol: u32::from(header.protocol),
+    })
+}
+
+#[inline(always)]
+fn ipv6(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
+    let header: Ipv6 = bytes.header(l3).ok_or(Reason::Malformed)?;
+    let (src, dst) = (Addr::from_words(header.src), Addr::from_words(header.dst));
+    if src.family() == Family::V4 || dst.family() == Family::V4 {
+        return Err(Reason::MappedAddress);
+    }
+    let mut next = header.next_header;
+    let mut length = Ipv6::LEN;
+    let mut found = Part::Whole;
+    let mut fragment_id = 0;
+    let mut i = 0;
+    while i < MAX_EXTENSIONS {
+        i += 1;
+        let in_eights = match next {
+            // Hop-by-hop, routing, destination options (RFC 8200, 4.3, 4.4, 4.6).
+            0 | 43 | 60 => true,
+            // Fragment (RFC 8200, 4.5), authentication (RFC 4302, 2.2).
+            44 | 51 => false,
+            _ => break,
+        };
+        let extension: Ipv6Extension = bytes.header(l3 + length).ok_or(Reason::Malformed)?;
+        length += match (in_eights, next) {
+            (true, _) => (u32::from(extension.length) + 1) * 8,
+            (false, 44) => 8,
+            (false, _) => (u32::from(extension.length) + 2) * 4,
+        };
+        if next == 44 {
+            let fragment: Ipv6Fragment = bytes.header(l3 + length - Ipv6Fragment::LEN).ok_or(Reason::Malformed)?;
+            found = part(fragment.offset(), fragment.more());
+            fragment_id = fragment.id;
+            if matches!(found, Part::Later) {
+                break;
+            }
+        }
+        next = extension.next_header;
+    }
+    Ok(Network {
+        family: Family::V6,
+        src,
+        dst,
+        protocol: next,
+        ttl: header.hop_limit,
+        length,
+        part: found,
+        fragment_id,
+        fragment_protocol: 0,
+    })
+}
