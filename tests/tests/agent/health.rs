@@ -4,7 +4,6 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use anyhow::{Context as _, Result};
-
 use lab::traffic::Response;
 use lab::{AgentOptions, Cluster, Family, Lab, Node, SocketLb, topology};
 use serde_json::{Value, json};
