@@ -11,6 +11,7 @@ mod load_balancer;
 mod policies;
 #[path = "../services/protocol.rs"]
 mod protocol;
+mod removed_service;
 mod replace;
 mod rolling_update;
 mod story;
