@@ -158,6 +158,5 @@ impl Drop for Agent {
 }
 
 fn is_ready() -> bool {
-    traffic::get_from(HEALTHZ, LOOK_LIMIT, "/readyz")
-        .is_some_and(|answer| answer.is_ok_and(|answer| answer.code == 200))
+    traffic::page(HEALTHZ, LOOK_LIMIT, "/readyz").is_some_and(|page| page.is_ok_and(|page| page.code == 200))
 }

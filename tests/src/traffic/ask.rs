@@ -1,13 +1,13 @@
 //! Traffic as calls on a host.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::http::get;
+use super::http::{Page, get};
 use super::job::{Ask, Job, Ping, Serve};
-use super::outcome::{Answer, Failure, PingReport, Response};
+use super::outcome::{Answer, Failure, PingReport};
 use super::{ping, serve};
 use crate::error::{Doing, Error, Result};
 use crate::host::Host;
@@ -17,7 +17,7 @@ use crate::programs;
 /// How long a program may take to start or, when told, to end.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(15);
 /// How long an agent may take to answer a question about its state.
-const GET_LIMIT: Duration = Duration::from_secs(2);
+const STATUS_LIMIT: Duration = Duration::from_secs(2);
 
 impl Host {
     /// Starts servers, and returns when they listen. They go with the handle.
@@ -56,10 +56,13 @@ impl Host {
         self.outcomes(&Job::Udp(ask.clone()))
     }
 
-    /// What a server answers for a path; none where nobody listens.
-    pub fn get(&self, to: SocketAddr, path: &str) -> Result<Option<Response>> {
-        let answer = self.inside(|| get_from(to, GET_LIMIT, path))?;
-        answer.transpose().doing(|| format!("read what {to} says of {path}"))
+    /// What a server answers for a path; none where nobody listens, and from a port that closes meanwhile: that resets what
+    /// it hadn't accepted yet.
+    pub fn page(&self, to: SocketAddr, path: &str) -> Result<Option<Page>> {
+        match self.inside(|| page(to, STATUS_LIMIT, path))? {
+            Some(Err(error)) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => Ok(None),
+            page => page.transpose().doing(|| format!("read what {to} says of {path}")),
+        }
     }
 
     /// HTTP requests that go on until they are stopped.
@@ -133,13 +136,9 @@ impl BackgroundPing {
 }
 
 /// What a server answers to this thread's network namespace; none where nobody listens.
-pub(crate) fn get_from(to: SocketAddr, limit: Duration, path: &str) -> Option<io::Result<Response>> {
+pub(crate) fn page(to: SocketAddr, limit: Duration, path: &str) -> Option<io::Result<Page>> {
     let stream = TcpStream::connect_timeout(&to, limit).ok()?;
-    match stream.set_read_timeout(Some(limit)).and_then(|()| get(stream, path)) {
-        // A port that closes resets what it hadn't accepted yet.
-        Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => None,
-        done => Some(done),
-    }
+    Some(stream.set_read_timeout(Some(limit)).and_then(|()| get(stream, path)))
 }
 
 /// Closes the program's standard input, and returns its output when it has ended.

@@ -13,9 +13,10 @@ mod serve;
 mod socket;
 mod udp;
 
-pub(crate) use ask::get_from;
+pub(crate) use ask::page;
 
 pub use ask::{Background, BackgroundPing};
+pub use http::Page;
 pub use job::{Ask, Ending, Job, Ping, Serve};
 pub use outcome::{Answer, Failure, PingReport, Response};
 pub use run::run;

@@ -235,9 +235,9 @@ const fn code(local: usize) -> u16 {
 /// closed.
 fn health(cluster: &Cluster, node: &str, family: Family) -> Result<Option<(u16, usize)>> {
     let to = SocketAddr::new(cluster.lab().node(node)?.addresses().of(family), HEALTH_CHECK);
-    let Some(answer) = cluster.lab().wire().get(to, "/")? else { return Ok(None) };
-    let local = answer.json()?["localEndpoints"].as_u64().with_context(|| answer.body.clone())?;
-    Ok(Some((answer.code, usize::try_from(local)?)))
+    let Some(page) = cluster.lab().wire().page(to, "/")? else { return Ok(None) };
+    let local = page.json()?["localEndpoints"].as_u64().with_context(|| page.body.clone())?;
+    Ok(Some((page.code, usize::try_from(local)?)))
 }
 
 /// Routes the Service's address to the nodes whose health check says yes, and returns their names.
