@@ -6,6 +6,7 @@
 mod checksums;
 mod dns;
 mod guestbook;
+mod lifecycle;
 mod load;
 mod load_balancer;
 mod policies;
