@@ -207,3 +207,14 @@ fn what_follows_a_refused_first_fragment_is_dropped_also_where_the_address_may_b
         assert_eq!(bench.drops(Reason::UnknownFragment), 6);
     }
 }
+
+#[test]
+fn no_fragment_of_an_error_waits_for_one_that_cannot_come() {
+    let names = &FAMILIES[0];
+    let mut bench = Bench::new();
+    bench.service(&[":30080"], &[names.remote], 0);
+    let error = icmp_error("10.244.1.20", "198.51.100.10", 3, 1, 0, &udp(names.client, names.node_port, b""));
+    for frame in fragments(&error, 7, 32) {
+        assert_eq!(bench.run("from_pod", &frame), (Verdict::Next, frame.clone()));
+    }
+}
