@@ -13,7 +13,7 @@ use super::latency::{Latency, Trigger};
 use super::told::Told;
 use crate::config::Config;
 use crate::dataplane::ebpf::Dataplane;
-use crate::model::{Change, Cluster, Eligible, Kind, NodePortAddresses, Object, ServiceRef};
+use crate::model::{Change, Cluster, Eligible, Kind, NodePortAddresses, Object, Pod, ServiceRef};
 use crate::objects::{ObjectEvent, Problems};
 use crate::plan::{Image, Limits, NodePorts, Plan, TableFull, Write};
 use crate::serve::Metrics;
@@ -220,6 +220,11 @@ impl Services {
     /// Services that are served.
     pub(super) fn count(&self) -> usize {
         self.cluster.services().filter(|service| service.is_served()).count()
+    }
+
+    /// The Pods of this node that run.
+    pub(super) fn local_pods(&self) -> impl Iterator<Item = &Pod> {
+        self.cluster.local_pods()
     }
 
     /// What the tables hold.

@@ -5,10 +5,10 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use anyhow::{Context as _, Result};
 
+use lab::traffic::Page;
 use lab::{AgentOptions, Cluster, Family, Lab, Node, SocketLb, topology};
 use serde_json::{Value, json};
 
-use crate::support::health::{Answer, ask};
 use crate::support::objects::{HTTP, file, http, pod, service};
 use crate::support::status::status;
 use crate::support::{endpoints, eventually};
@@ -37,8 +37,8 @@ fn web(health_check_node_port: u16) -> Value {
 }
 
 /// What a port of a node answers to the client outside.
-fn answer(cluster: &Cluster, node: u8, family: Family, port: u16, path: &str) -> Result<Option<Answer>> {
-    ask(cluster.lab().client(), SocketAddr::new(topology::node(node).of(family), port), path)
+fn answer(cluster: &Cluster, node: u8, family: Family, port: u16, path: &str) -> Result<Option<Page>> {
+    Ok(cluster.lab().client().page(SocketAddr::new(topology::node(node).of(family), port), path)?)
 }
 
 /// Code and local endpoints that a health check port of a node tells in each family; none where it is closed.
@@ -99,7 +99,7 @@ fn a_health_check_port_is_open_where_node_ports_are() -> Result<()> {
     eventually("IPv6, which no range limits", &true, || open(v6))?;
     assert!(!open(v4)?, "not at the node's own address");
     let loopback = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), PORT);
-    assert_eq!(ask(node(&cluster), loopback, "/")?.map(|answer| answer.code), Some(200));
+    assert_eq!(node(&cluster).page(loopback, "/")?.map(|answer| answer.code), Some(200));
     Ok(())
 }
 
@@ -161,7 +161,7 @@ fn healthz_follows_the_autoscalers_taint_and_nothing_else_does() -> Result<()> {
 /// A metric of the agent of `node1`, or what another path of that server says.
 fn metrics(cluster: &Cluster, path: &str) -> Result<String> {
     let to = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 10_249);
-    Ok(ask(node(cluster), to, path)?.context("the metrics server doesn't answer")?.body)
+    Ok(node(cluster).page(to, path)?.context("the metrics server doesn't answer")?.body)
 }
 
 fn metric(cluster: &Cluster, name: &str) -> Result<Option<f64>> {
