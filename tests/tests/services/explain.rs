@@ -89,11 +89,11 @@ fn sources(told: &Value) -> Result<BTreeMap<IpAddr, IpAddr>> {
 }
 
 /// Connections of everybody that a table of Services decides about.
-fn connections<'a>(
-    cluster: &'a Cluster,
+fn connections(
+    cluster: &Cluster,
     protocol: Protocol,
     family: Family,
-) -> Result<Vec<(Connection<'a>, &'static str, usize)>> {
+) -> Result<Vec<(Connection<'_>, &'static str, usize)>> {
     let (pod, node, outside) = (cluster.pod("client-1")?, cluster.lab().node("node1")?, client::outside(cluster));
     let address = node.addresses().of(family).to_string();
     let from_pod =

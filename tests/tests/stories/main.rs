@@ -6,11 +6,13 @@
 mod checksums;
 mod dns;
 mod guestbook;
+mod lifecycle;
 mod load;
 mod load_balancer;
 mod policies;
 #[path = "../services/protocol.rs"]
 mod protocol;
+mod removed_service;
 mod replace;
 mod rolling_update;
 mod story;

@@ -114,7 +114,7 @@ impl<R: Ways> Facts<'_, R> {
             }
             (Reason::NoLocalEndpoints, Decision::Frontend(frontend)) => {
                 let policy = why::policy(&frontend.service);
-                format!("; other nodes have endpoints: ask one of those, or set {policy} to Cluster")
+                format!("; other nodes have endpoints: set {policy} to Cluster, or ask where there is one")
             }
             (Reason::SourceRange, Decision::Frontend(frontend)) => {
                 format!(": [{}]", self.ranges(frontend.service.id)?.join(", "))

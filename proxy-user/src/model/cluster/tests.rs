@@ -136,6 +136,18 @@ fn the_endpoints_of_all_slices_count_each_address_and_port_once() {
 }
 
 #[test]
+fn s1_29_an_endpoint_that_another_slice_has_too_stays_when_one_goes() {
+    let [one, two] = ["web-1", "web-2"].map(|name| Object::EndpointSlice(slice(name, "web", &["10.0.0.1"])));
+    let mut cluster = cluster(vec![Object::Service(web()), one.clone(), two.clone()]);
+    delete(&mut cluster, &one);
+    assert_eq!(web_endpoints(&cluster), ["10.0.0.1:8080"]);
+    // From one slice to another, in either order: what is asked for after both is what counts.
+    delete(&mut cluster, &two);
+    apply(&mut cluster, one);
+    assert_eq!(web_endpoints(&cluster), ["10.0.0.1:8080"]);
+}
+
+#[test]
 fn of_the_same_endpoint_twice_the_one_that_is_not_terminating_wins() {
     let mut terminating = slice("web-1", "web", &["10.0.0.1"]);
     terminating.group.endpoints[0].terminating = true;
