@@ -251,7 +251,13 @@ impl Services {
         let conflicts = self.cluster.conflicts().map(|conflict| conflict.to_string());
         let remarks = self.cluster.remarks().map(|remark| remark.to_string());
         let refused = self.plan.refused().map(ToString::to_string);
-        problems.chain(conflicts).chain(remarks).chain(refused).chain(self.unserved_node_ports()).collect()
+        let kept = self.plan.unconfirmed().map(|service| {
+            format!(
+                "Service {service}: an earlier agent served it, and no object asks for it; it stays until every file can be \
+                 used, as a bad one may ask for it"
+            )
+        });
+        problems.chain(conflicts).chain(remarks).chain(refused).chain(kept).chain(self.unserved_node_ports()).collect()
     }
 
     /// Families that have node ports and no address to serve them on, because it isn't known.

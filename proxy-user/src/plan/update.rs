@@ -22,7 +22,7 @@ pub struct Plan {
     ports: BTreeMap<ServicePortName, PlannedPort>,
     /// The number given last.
     last_id: u32,
-    /// Services found in the tables at the start that nobody has asked for yet.
+    /// See [`Plan::unconfirmed`].
     unconfirmed: BTreeSet<ServiceRef>,
     /// Services whose latest change there is no room for, with the ports they are to have.
     refused: BTreeMap<ServiceRef, (Vec<ServicePort>, TableFull)>,
@@ -88,6 +88,11 @@ impl Plan {
         self.remove(&gone);
         self.remove_strays();
         self.finish()
+    }
+
+    /// Services found in the tables at the start that nobody has asked for yet.
+    pub fn unconfirmed(&self) -> impl Iterator<Item = &ServiceRef> {
+        self.unconfirmed.iter()
     }
 
     /// What the tables hold once every write returned so far is carried out.

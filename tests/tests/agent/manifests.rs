@@ -280,6 +280,25 @@ fn file_that_is_bad_from_the_start_keeps_no_other_from_being_served() -> Result<
 }
 
 #[test]
+fn what_an_earlier_agent_served_stays_and_is_named_as_long_as_a_bad_file_may_ask_for_it() -> Result<()> {
+    let mut cluster = cluster()?;
+    cluster.lab().manifests().write("gone.yaml", &file(&[with_pods_of("web", service("gone", 11, &http()))]))?;
+    eventually("endpoints of gone", &at(&[WEB_1, WEB_2], HTTP), || endpoints(node(&cluster), "gone"))?;
+    cluster.agents()[0].kill()?;
+    let manifests = cluster.lab().manifests();
+    manifests.remove("gone.yaml")?;
+    manifests.write("bad.yaml", BAD[1].0)?;
+    cluster.agents()[0].restart()?;
+    assert_eq!(endpoints(node(&cluster), "gone")?, at(&[WEB_1, WEB_2], HTTP));
+    let about = |errors: Vec<String>| errors.into_iter().filter(|it| it.contains("Service default/gone")).count();
+    assert_eq!(about(errors(node(&cluster))?), 1);
+    cluster.lab().manifests().remove("bad.yaml")?;
+    eventually("number of errors", &0, || Ok(errors(node(&cluster))?.len()))?;
+    assert_eq!(services(node(&cluster))?, 0);
+    Ok(())
+}
+
+#[test]
 fn json_lists_and_documents_are_read_and_other_kinds_are_no_errors() -> Result<()> {
     let mut cluster = cluster()?;
     let manifests = cluster.lab().manifests();
