@@ -105,7 +105,8 @@ impl Frontend {
 impl fmt::Display for Frontend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.kind, self.addr) {
-            (FrontendKind::NodePort, _) => write!(f, "node port {}/{}", self.port, self.protocol),
+            (FrontendKind::NodePort, IpAddr::V4(_)) => write!(f, "IPv4 node port {}/{}", self.port, self.protocol),
+            (FrontendKind::NodePort, IpAddr::V6(_)) => write!(f, "IPv6 node port {}/{}", self.port, self.protocol),
             (_, IpAddr::V4(addr)) => write!(f, "{addr}:{}/{}", self.port, self.protocol),
             (_, IpAddr::V6(addr)) => write!(f, "[{addr}]:{}/{}", self.port, self.protocol),
         }

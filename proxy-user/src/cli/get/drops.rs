@@ -11,11 +11,14 @@ pub(super) struct DropRow {
     reason: &'static str,
     /// On all CPUs, since the tables were made.
     packets: u64,
-    meaning: &'static str,
+    meaning: String,
 }
 
 pub(super) fn rows(counts: Vec<DropCount>) -> Vec<DropRow> {
-    let row = |DropCount { reason, packets }| DropRow { reason: reason.name(), packets, meaning: meaning(reason) };
+    let row = |DropCount { reason, packets }| {
+        let what = if reason.is_refusal() { "refused" } else { "dropped" };
+        DropRow { reason: reason.name(), packets, meaning: format!("{what}: {}", meaning(reason)) }
+    };
     counts.into_iter().map(row).collect()
 }
 
@@ -25,6 +28,6 @@ impl Row for DropRow {
     const WIDE_COLUMNS: &'static [&'static str] = &["MEANING"];
 
     fn cells(&self) -> Vec<String> {
-        vec![self.reason.into(), self.packets.to_string(), self.meaning.into()]
+        vec![self.reason.into(), self.packets.to_string(), self.meaning.clone()]
     }
 }

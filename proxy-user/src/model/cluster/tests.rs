@@ -64,8 +64,8 @@ fn a_service_exists_in_the_families_it_has_a_cluster_ip_of() {
         let ports = cluster(vec![Object::Service(service)]).service_ports(&id("web"));
         ports.iter().map(|port| port.frontends.iter().map(ToString::to_string).collect()).collect::<Vec<Vec<_>>>()
     };
-    let v4 = vec!["10.96.0.1:80/TCP", "203.0.113.1:80/TCP", "node port 30080/TCP"];
-    let v6 = vec!["[fd00::1]:80/TCP", "[2001:db8::1]:80/TCP", "node port 30080/TCP"];
+    let v4 = vec!["10.96.0.1:80/TCP", "203.0.113.1:80/TCP", "IPv4 node port 30080/TCP"];
+    let v6 = vec!["[fd00::1]:80/TCP", "[2001:db8::1]:80/TCP", "IPv6 node port 30080/TCP"];
     assert_eq!(frontends(&["fd00::1", "10.96.0.1"]), [v6.clone(), v4.clone()]);
     assert_eq!(frontends(&["10.96.0.1"]), [v4]);
     assert_eq!(frontends(&["fd00::1"]), [v6]);

@@ -210,7 +210,7 @@ fn drops_are_listed_by_reason_with_what_they_mean() {
     assert_eq!(rows.len(), Reason::ALL.len());
     let wide = table(&rows, ListFormat::Wide);
     let line = wide.lines().find(|line| line.starts_with("SourceRange")).unwrap();
-    assert!(line.contains(&format!("   {sum}  ")) && line.contains("loadBalancerSourceRanges"), "{wide}");
+    assert!(line.contains(&format!("   {sum}  ")) && line.contains("dropped: the client is not in"), "{wide}");
 }
 
 #[test]
