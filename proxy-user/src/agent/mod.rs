@@ -3,6 +3,7 @@
 //! Nothing here decides what a table holds; it carries what the model and the plan say to the dataplane, in the order
 //! that loses no packet: tables first, programs after.
 
+mod descriptors;
 mod health_ports;
 mod latency;
 mod node_tables;
@@ -50,6 +51,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         !OBJECT.is_empty(),
         "this sluice was built without its kernel programs; `cargo xtask build` builds them"
     );
+    descriptors::raise_limit();
     let mut ends = Ends::new()?;
     let report = Report::open(&config)?;
     let health = Arc::new(Health::new(Limits::default()));

@@ -1,6 +1,7 @@
 //! The agent's HTTP servers: health for load balancers and the kubelet, of the node and of each Service that asks for
 //! it, and metrics for Prometheus.
 
+mod connections;
 mod failures;
 mod health;
 mod health_check;
