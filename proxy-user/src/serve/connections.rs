@@ -1,46 +1,33 @@
-//! Connections to the servers. Anyone may make them, so a server has only so many at a time, and none that says nothing for
-//! long: else whoever holds connections open would take the file descriptors that the agent needs to work.
+//! Connections to the servers. Anyone may make them, so a server has only so many at a time: else whoever holds some open
+//! would take the file descriptors that the agent needs to work. The oldest makes room for a new one: who asks is answered
+//! within milliseconds, so it is one that says nothing.
 
+use std::collections::VecDeque;
+use std::future::Future as _;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_io_timeout::TimeoutReader;
+use tokio::sync::oneshot;
 
-/// What a server allows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Allowed {
-    /// Connections at a time; others wait in the kernel, where they cost no descriptor.
-    pub(super) at_once: usize,
-    /// How long one may say nothing before it is closed.
-    pub(super) silence: Duration,
-}
+/// Connections of a server at a time.
+pub(super) const AT_ONCE: usize = 64;
 
-impl Default for Allowed {
-    fn default() -> Self {
-        // Scrapers and kubelets ask more often than each minute, and may go on with a connection.
-        Self { at_once: 64, silence: Duration::from_secs(75) }
-    }
-}
-
-/// A listener that keeps to what is allowed.
+/// A listener whose connections are no more than [`AT_ONCE`].
 #[derive(Debug)]
 pub(super) struct Connections {
     listener: TcpListener,
-    places: Arc<Semaphore>,
-    silence: Duration,
+    /// What ends each of them when it is dropped, the oldest first.
+    open: VecDeque<oneshot::Sender<()>>,
 }
 
 impl Connections {
-    pub(super) fn new(listener: TcpListener, allowed: Allowed) -> Self {
-        Self { listener, places: Arc::new(Semaphore::new(allowed.at_once)), silence: allowed.silence }
+    pub(super) const fn new(listener: TcpListener) -> Self {
+        Self { listener, open: VecDeque::new() }
     }
 }
 
@@ -49,12 +36,14 @@ impl Listener for Connections {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
-        // None only of a semaphore that is closed, and nobody closes this one.
-        let place = self.places.clone().acquire_owned().await.ok();
         let (stream, addr) = Listener::accept(&mut self.listener).await;
-        let mut stream = TimeoutReader::new(stream);
-        stream.set_timeout(Some(self.silence));
-        (Connection { stream: Box::pin(stream), _place: place }, addr)
+        self.open.retain(|connection| !connection.is_closed());
+        if self.open.len() >= AT_ONCE {
+            self.open.pop_front();
+        }
+        let (until, end) = oneshot::channel();
+        self.open.push_back(until);
+        (Connection { stream, end: Some(end) }, addr)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -62,61 +51,81 @@ impl Listener for Connections {
     }
 }
 
-/// One connection; its place is free when it is dropped.
+/// One connection.
+#[derive(Debug)]
 pub(super) struct Connection {
-    stream: Pin<Box<TimeoutReader<TcpStream>>>,
-    _place: Option<OwnedSemaphorePermit>,
+    stream: TcpStream,
+    /// Ready once it has to make room; gone after that.
+    end: Option<oneshot::Receiver<()>>,
+}
+
+impl Connection {
+    /// Fails once the connection has to make room; until then the task is woken for that.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let is_over = self.end.as_mut().is_none_or(|end| Pin::new(end).poll(cx).is_ready());
+        if is_over {
+            self.end = None;
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(())
+    }
 }
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.stream.as_mut().poll_read(cx, buffer)
+        self.poll_end(cx)?;
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.stream.as_mut().poll_write(cx, bytes)
+        self.poll_end(cx)?;
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.as_mut().poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.as_mut().poll_shutdown(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use axum::Router;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::time::timeout;
 
     use super::*;
 
+    const SOON: Duration = Duration::from_secs(10);
+
+    async fn ends(connection: &mut TcpStream) -> bool {
+        timeout(Duration::from_millis(200), connection.read_u8()).await.is_ok()
+    }
+
     #[tokio::test]
-    async fn who_says_nothing_keeps_others_from_being_answered_only_for_a_while() {
+    async fn who_asks_is_answered_and_the_oldest_of_too_many_that_say_nothing_makes_room() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let allowed = Allowed { at_once: 2, silence: Duration::from_millis(300) };
         let routes = Router::new().fallback(|| async { "answer" });
-        tokio::spawn(async move { axum::serve(Connections::new(listener, allowed), routes).await });
+        tokio::spawn(async move { axum::serve(Connections::new(listener), routes).await });
         let mut silent = Vec::new();
-        for _ in 0..allowed.at_once {
+        for _ in 0..AT_ONCE {
             silent.push(TcpStream::connect(addr).await.unwrap());
         }
+        assert!(!ends(&mut silent[0]).await, "there was room");
         let mut asking = TcpStream::connect(addr).await.unwrap();
         asking.write_all(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").await.unwrap();
         let mut answer = String::new();
-        let waits = timeout(allowed.silence / 3, asking.read_to_string(&mut answer)).await;
-        assert!(waits.is_err(), "more than are allowed: {answer}");
-        timeout(Duration::from_secs(10), asking.read_to_string(&mut answer)).await.unwrap().unwrap();
+        timeout(SOON, asking.read_to_string(&mut answer)).await.unwrap().unwrap();
         assert!(answer.ends_with("answer"), "{answer}");
-        for mut silent in silent {
-            let mut nothing = Vec::new();
-            timeout(Duration::from_secs(10), silent.read_to_end(&mut nothing)).await.unwrap().ok();
-        }
+        assert!(timeout(SOON, silent[0].read_u8()).await.is_ok(), "the oldest goes on");
+        assert!(!ends(&mut silent[1]).await, "more than one made room");
     }
 }

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::connections::{Allowed, Connections};
+use super::connections::Connections;
 use super::failures::Failure;
 
 /// How long a failed bind is waited for before the next, as in kube-proxy.
@@ -81,9 +81,7 @@ impl Server {
                     self.failure.clear();
                     tracing::info!(server = self.name, addr = %self.place.addr, "listening");
                     // Returns only if accepting fails in a way axum doesn't retry by itself.
-                    if let Err(error) =
-                        axum::serve(Connections::new(listener, Allowed::default()), routes.clone()).await
-                    {
+                    if let Err(error) = axum::serve(Connections::new(listener), routes.clone()).await {
                         tracing::error!(server = self.name, addr = %self.place.addr, %error, "stopped listening");
                     }
                 }
