@@ -77,7 +77,9 @@ impl State {
     #[must_use]
     pub const fn after(self, reply: bool, tcp_flags: u8) -> Self {
         if tcp_flags & Tcp::RST != 0 {
-            return Self::Reset;
+            // A client's own resets nothing that the backend never answered to: else, and a segment later, the flow would
+            // count as established.
+            return if matches!((self, reply), (Self::New, false)) { Self::New } else { Self::Reset };
         }
         let fin = tcp_flags & Tcp::FIN != 0;
         match (self, reply) {
@@ -183,6 +185,13 @@ mod tests {
         assert_eq!(reset, State::Reset);
         assert_eq!(reset.after(true, Tcp::ACK), State::Reset);
         assert_eq!(reset.after(false, Tcp::ACK), State::Established);
+    }
+
+    #[test]
+    fn nothing_that_the_client_sends_alone_is_taken_for_more_than_a_beginning() {
+        for [first, second, third] in [[Tcp::RST, Tcp::ACK, Tcp::ACK], [Tcp::SYN, Tcp::RST, Tcp::ACK], [FIN_ACK; 3]] {
+            assert_eq!(walk(&[(false, Tcp::SYN), (false, first), (false, second), (false, third)]), State::New);
+        }
     }
 
     #[test]

@@ -30,15 +30,18 @@ pub fn open<T: ServiceTables + FlowTables>(
     };
     let key = &packet.key;
     match packet.kind {
-        Kind::Transport => {}
+        Kind::Transport | Kind::Fragment => {}
         Kind::IcmpError => return Err(Stop::NotOurs),
         Kind::Other => return Err(find_no_port(tables, client, key.dst)),
-        Kind::Fragment => return Err(stray(find_no_port(tables, client, key.dst))),
     }
     match select(tables, packet, client, now, record) {
         Err(Stop::NotOurs) => part(tables, packet, client, now, record)?,
         // The node's own connection, from a port that is also a node port.
         Err(Stop::Drop(Reason::NoConnection)) if is_nodes_own(tables, routes, key) => return Err(Stop::NotOurs),
+        // The first of its datagram was refused, or not seen.
+        Err(Stop::Drop(_)) if matches!(packet.kind, Kind::Fragment) => {
+            return Err(Stop::Drop(Reason::UnknownFragment));
+        }
         selected => selected?,
     }
     if matches!(client, Client::Outside) && is_forged(tables, key) {
@@ -50,15 +53,6 @@ pub fn open<T: ServiceTables + FlowTables>(
     }
     reserve(tables, routes, key, record, sockets_to_ask(key, client, source_translated))?;
     Ok(())
-}
-
-/// A fragment has no port that could be wrong.
-#[inline(always)]
-fn stray(stop: Stop) -> Stop {
-    match stop {
-        Stop::Drop(_) => Stop::Drop(Reason::UnknownFragment),
-        passes => passes,
-    }
 }
 
 #[inline(never)]

@@ -13,7 +13,7 @@ pub(super) const FIRST_PORT: u32 = 1_024;
 pub(super) const PORTS: u32 = 0x1_0000 - FIRST_PORT;
 /// Most ports that one packet tries beside its own: a search of all would hold up the CPU for milliseconds.
 pub(super) const ATTEMPTS: u32 = 512;
-/// Of these, the first are for free ports only. After that, flows that aren't established and were not seen in this
+/// Of these, the first are for free ports only. After that, flows that never were established and were not seen in this
 /// second give way, as they do in a full `FLOWS_NEW`: a flood of them would else hold every port.
 pub(super) const CONSIDERATE_ATTEMPTS: u32 = 64;
 /// From one port in turn to the next. It shares no factor with [`PORTS`], so that each has its turn before any has
@@ -27,8 +27,16 @@ pub trait SourcePorts {
     fn next_port(&self, key: &SourcePortKey) -> Option<u32>;
     /// Notes where the next search goes on. It may be forgotten: that search then begins anywhere.
     fn set_next_port(&self, key: &SourcePortKey, next: u32);
-    /// Takes a step until one says that it was the last, `most` times at most.
-    fn repeat<F: FnMut() -> bool>(&self, most: u32, step: F);
+    /// Takes a step until one says that it was the last, `most` times at most. The kernel has a function of its own for
+    /// it, by which its verifier looks at one step instead of all.
+    #[inline(always)]
+    fn repeat<F: FnMut() -> bool>(&self, most: u32, mut step: F) {
+        for _ in 0..most {
+            if step() {
+                break;
+            }
+        }
+    }
 }
 
 /// Takes a source port under which replies are told from those of every other flow: the client's own if it can be, else
@@ -142,10 +150,13 @@ enum Place {
 /// Looks at the place of the replies to `key`, and clears it of a flow that is over or is to give way.
 #[inline(never)]
 fn place<T: FlowTables>(tables: &T, key: &FlowKey, reply_key: &FlowKey, now: u32, pressed: bool) -> Place {
-    let Some(standing) = tables.established(reply_key).or_else(|| tables.half_open(reply_key)) else {
-        return Place::Free;
+    let (standing, half_open) = match tables.established(reply_key) {
+        Some(entry) => (entry.record(), false),
+        None => match tables.half_open(reply_key) {
+            Some(entry) => (entry.record(), true),
+            None => return Place::Free,
+        },
     };
-    let standing = standing.record();
     if standing.src == key.dst
         && standing.dst == key.src
         && standing.src_port == key.dst_port
@@ -153,8 +164,12 @@ fn place<T: FlowTables>(tables: &T, key: &FlowKey, reply_key: &FlowKey, now: u32
     {
         return Place::Ours;
     }
-    let yields =
-        pressed && !State::from_number(standing.state).is_established() && idle_longer_than(0, standing.last_seen, now);
+    // Where FLOWS is full, established flows stand among the half-open ones.
+    let state = State::from_number(standing.state);
+    let yields = pressed
+        && half_open
+        && (state.is_over() || !state.is_established())
+        && idle_longer_than(0, standing.last_seen, now);
     if !yields && !is_over(tables, reply_key, &standing, now) {
         return Place::Taken;
     }

@@ -50,7 +50,8 @@ pub enum Kind {
     Transport,
     /// ICMP or ICMPv6 error about one.
     IcmpError,
-    /// A fragment without the start of its datagram: it has no ports until [`crate::fragment::recall`] gives it some.
+    /// A fragment without the start of its datagram: it has no ports until [`crate::fragment::recall`] gives it some. Also
+    /// the first of an ICMP error, which is left as it is.
     Fragment,
     /// None of these: of no flow, but it may be meant for an address that only a Service has.
     Other,
@@ -160,6 +161,10 @@ fn icmp(
     let icmp: Icmp = bytes.header(l4).ok_or(Reason::Malformed)?;
     match meaning(outer.family, outer.protocol, icmp.kind) {
         Meaning::Query => return Ok(Some(other(outer, l3, l4))),
+        // Its other fragments are to find it under its own addresses, not under those it quotes, which anybody can choose.
+        Meaning::Error | Meaning::Link if !matches!(outer.part, Part::Whole) => {
+            return Ok(Some(Packet { kind: Kind::Fragment, ..other(outer, l3, l4) }));
+        }
         Meaning::Link => return Ok(None),
         Meaning::Error => {}
     }

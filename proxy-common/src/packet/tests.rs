@@ -95,6 +95,16 @@ fn all_fragments_of_a_datagram_have_one_key() {
 }
 
 #[test]
+fn an_error_in_fragments_is_known_by_its_own_addresses_and_not_by_those_it_quotes() {
+    let quoted = udp()[14..].to_vec();
+    let error = v4(|ip, bytes| ip.icmpv4_raw(3, 1, [0; 4]).write(bytes, &quoted).unwrap());
+    assert_eq!(read(&error).unwrap().unwrap().kind, Kind::IcmpError);
+    let [first, last] = [0x2000, 0x0100].map(|field| read(&fragment(error.clone(), field)).unwrap().unwrap());
+    assert_eq!((first.kind, first.key.src_port), (Kind::Fragment, Port::default()));
+    assert_eq!(crate::fragment::key(&first), crate::fragment::key(&last));
+}
+
+#[test]
 fn whole_datagrams_in_a_fragment_header_are_whole() {
     let packet = read(&fragment_v6(udp_v6(), 0)).unwrap().unwrap();
     assert_eq!((packet.part, packet.kind), (Part::Whole, Kind::Transport));

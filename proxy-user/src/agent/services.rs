@@ -172,6 +172,8 @@ impl Services {
             self.plan = Plan::adopt(dataplane.read_image()?, Limits::default());
             self.leftovers = true;
             self.pending.extend(self.cluster.services().map(|service| service.id.clone()));
+            // Those that went at the attempt that failed are no leftovers of which nobody knows.
+            self.pending.append(&mut self.written);
         }
         // Until the kernel has all of it.
         self.from_scratch = true;

@@ -1,6 +1,7 @@
 //! Datagrams in fragments: every one goes where the first goes, and the datagram that they make up is whole.
 
 use proxy_common::drop::Reason;
+use proxy_common::tables::service_flags;
 
 use crate::bench::{Bench, Verdict};
 use crate::packet::{Seen, What, fragments, icmp_error, see, tcp, udp, whole};
@@ -187,4 +188,33 @@ fn no_fragment_but_the_first_opens_a_flow_or_is_answered() {
         assert_ne!(bench.run("from_pod", &frames[1]).0, Verdict::Redirect);
         assert_eq!(bench.flows(), (0, 0));
     });
+}
+
+#[test]
+fn what_follows_a_refused_first_fragment_is_dropped_also_where_the_address_may_be_somebodys_own() {
+    for (names, balancer) in FAMILIES.iter().zip(["203.0.113.80:80", "[2001:db8:9::80]:80"]) {
+        let mut bench = Bench::new();
+        bench.service(&[":30080"], &[], 0);
+        // Nobody is in a range.
+        bench.service(&[balancer], &[names.remote], service_flags::EXTERNAL | service_flags::SOURCE_RANGES);
+        for frontend in [names.node_port, balancer] {
+            let frames = datagram(names.client, frontend, 7);
+            assert_ne!(bench.run("from_uplink", &frames[0]).0, Verdict::Next);
+            for frame in &frames[1..] {
+                assert_eq!(bench.run("from_uplink", frame).0, Verdict::Drop);
+            }
+        }
+        assert_eq!(bench.drops(Reason::UnknownFragment), 6);
+    }
+}
+
+#[test]
+fn no_fragment_of_an_error_waits_for_one_that_cannot_come() {
+    let names = &FAMILIES[0];
+    let mut bench = Bench::new();
+    bench.service(&[":30080"], &[names.remote], 0);
+    let error = icmp_error("10.244.1.20", "198.51.100.10", 3, 1, 0, &udp(names.client, names.node_port, b""));
+    for frame in fragments(&error, 7, 32) {
+        assert_eq!(bench.run("from_pod", &frame), (Verdict::Next, frame.clone()));
+    }
 }

@@ -9,8 +9,8 @@ use aya::maps::MapError;
 use aya::maps::lpm_trie::Key;
 use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
-use proxy_common::flow::State;
-use proxy_common::nat::{Added, FlowEntry, FlowTables, SourcePorts};
+use proxy_common::nat::{Added, FlowTables, SourcePorts};
+use proxy_common::plain::PlainEntry;
 use proxy_common::service::ServiceTables;
 use proxy_common::tables::{
     self, Address, Affinity, AffinityKey, Backend, BackendKey, FlowKey, FlowRecord, Member, MemberKey, Service,
@@ -108,13 +108,13 @@ impl ServiceTables for Overlay<'_> {
 }
 
 impl FlowTables for Overlay<'_> {
-    type Entry = Entry;
+    type Entry = PlainEntry;
 
-    fn established(&self, key: &FlowKey) -> Option<Entry> {
-        self.seen(self.flows.get(&self.pinned.flows, key)).map(Entry)
+    fn established(&self, key: &FlowKey) -> Option<PlainEntry> {
+        self.seen(self.flows.get(&self.pinned.flows, key)).map(PlainEntry::from)
     }
-    fn half_open(&self, key: &FlowKey) -> Option<Entry> {
-        self.seen(self.flows_new.get(&self.pinned.flows_new, key)).map(Entry)
+    fn half_open(&self, key: &FlowKey) -> Option<PlainEntry> {
+        self.seen(self.flows_new.get(&self.pinned.flows_new, key)).map(PlainEntry::from)
     }
     fn put_established(&self, key: &FlowKey, record: &FlowRecord) -> Result<(), Reason> {
         self.flows.put(key, record);
@@ -141,39 +141,6 @@ impl SourcePorts for Overlay<'_> {
         None
     }
     fn set_next_port(&self, _key: &SourcePortKey, _next: u32) {}
-    fn repeat<F: FnMut() -> bool>(&self, most: u32, mut step: F) {
-        for _ in 0..most {
-            if step() {
-                break;
-            }
-        }
-    }
-}
-
-/// A flow's record, in the layer.
-pub struct Entry(Rc<Cell<FlowRecord>>);
-
-impl Entry {
-    fn change(&self, change: impl FnOnce(&mut FlowRecord)) {
-        let mut record = self.0.get();
-        change(&mut record);
-        self.0.set(record);
-    }
-}
-
-impl FlowEntry for Entry {
-    fn record(&self) -> FlowRecord {
-        self.0.get()
-    }
-    fn set_last_seen(&self, now: u32) {
-        self.change(|record| record.last_seen = now);
-    }
-    fn set_state(&self, state: State) {
-        self.change(|record| record.state = state as u32);
-    }
-    fn set_epoch(&self, epoch: u32) {
-        self.change(|record| record.epoch = epoch);
-    }
 }
 
 /// What is written above one table, and what was read of it: `None` for an entry that is removed.
