@@ -73,6 +73,8 @@ fn chapters() -> Vec<(&'static str, Option<Value>, &'static [Place])> {
     external_name["spec"]["externalName"] = "web.example.com".into();
     let mut another_proxys = on_nodes(with(&["http"]), &[NODE_PORT]);
     another_proxys["metadata"]["labels"] = json!({"service.kubernetes.io/service-proxy-name": "other"});
+    let mut headless = with(&[]);
+    headless["spec"] = json!({"clusterIP": "None", "selector": {"app": "web"}, "ports": http()});
     let mut elsewhere = service("web", 11, &http());
     elsewhere["spec"]["selector"]["app"] = "web".into();
     vec![
@@ -86,6 +88,7 @@ fn chapters() -> Vec<(&'static str, Option<Value>, &'static [Place])> {
         ("on nodes again", Some(on_nodes(with(&["http"]), &[NODE_PORT])), &[Http, HttpOnNodes]),
         ("another proxy's", Some(another_proxys), &[]),
         ("ours again", Some(with(&["http"])), &[Http]),
+        ("headless", Some(headless), &[]),
         ("it goes", None, &[]),
         ("it comes back elsewhere", Some(elsewhere), &[HttpElsewhere]),
     ]

@@ -7,7 +7,7 @@ mod changed_service;
 mod checksums;
 mod dns;
 mod guestbook;
-mod lifecycle;
+mod headless_slice;
 mod load;
 mod load_balancer;
 mod policies;
