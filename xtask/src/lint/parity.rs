@@ -35,7 +35,7 @@ fn complaints(page: &str, tests: &BTreeSet<String>) -> Vec<String> {
         match VERDICTS.iter().find(|(word, _)| *word == verdict) {
             None => complaints.push(format!("{subject}: \"{verdict}\" is no verdict")),
             Some((_, true)) if named.is_empty() => {
-                complaints.push(format!("{subject}: {verdict}, but no test is named"))
+                complaints.push(format!("{subject}: {verdict}, but no test is named"));
             }
             Some(_) => {}
         }

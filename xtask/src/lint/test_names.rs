@@ -52,7 +52,7 @@ fn prefix(path: &Path) -> String {
         other => (String::new(), other),
     };
     let named = modules.iter().filter(|module| !["main", "mod", "lib"].contains(&module.as_str()));
-    of + &named.map(|module| format!("{module}::")).collect::<String>()
+    named.fold(of, |prefix, module| prefix + module + "::")
 }
 
 #[cfg(test)]
