@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
-use lab::manifests::build::{HTTP, client, file, http, on_nodes, pod, service};
+use lab::manifests::build::{HTTP, UDP, client, file, http, on_nodes, pod, service};
 use lab::manifests::{Condition, Endpoint, Slices};
 use lab::traffic::Ask;
 use lab::{Cluster, Family, Host, Lab, eventually};
 use serde_json::{Value, json};
 
+use crate::protocol::Protocol;
 use crate::story;
 
 /// How long a client waits for an answer that must not come.
@@ -59,6 +60,47 @@ fn service_that_was_made_again_is_served_at_its_new_address_alone() -> Result<()
         cluster.lab().manifests().write("web.yaml", &file(&[web(11)]))?;
         served(cluster, "made again", 11, true, true)?;
         served(cluster, "the old address", 10, false, true)
+    })
+}
+
+/// Ports that come and go, and where the Service is served then: port 80 over TCP, over UDP, and port 81.
+const PORTS: [(&[&str], [bool; 3]); 5] = [
+    (&["http"], [true, false, false]),
+    (&["http", "admin"], [true, false, true]),
+    (&["http", "dns"], [true, true, false]),
+    (&["dns"], [false, true, false]),
+    (&["http"], [true, false, false]),
+];
+
+#[test]
+fn ports_come_and_go_and_another_service_of_the_same_pods_does_not_notice() -> Result<()> {
+    story::on_nodes(2, prepare, |cluster| {
+        let mut other = service("other", 12, &http());
+        other["spec"]["selector"]["app"] = "web".into();
+        cluster.lab().manifests().write("other.yaml", &file(&[other]))?;
+        let all = [("http", 80, "TCP", HTTP), ("dns", 80, "UDP", UDP), ("admin", 81, "TCP", HTTP)];
+        let asker: &Host = cluster.pod("asker")?;
+        for (names, expected) in PORTS {
+            let ports = all.into_iter().filter(|(name, ..)| names.contains(name)).map(|(name, port, protocol, target)| {
+                json!({"name": name, "port": port, "protocol": protocol, "targetPort": target})
+            });
+            cluster.lab().manifests().write("web.yaml", &file(&[service("web", 10, &ports.collect())]))?;
+            for family in Family::BOTH {
+                let web = cluster.cluster_ip("web", family)?.ip();
+                let is_served = || -> Result<_> {
+                    let mut served = [false; 3];
+                    for (served, (_, port, protocol, _)) in served.iter_mut().zip(all) {
+                        let protocol = if protocol == "UDP" { Protocol::Udp } else { Protocol::Tcp };
+                        let outcome = protocol.error(asker, &Ask::new(SocketAddr::new(web, port)).timeout(SILENCE))?;
+                        *served = outcome.starts_with("an answer");
+                    }
+                    Ok(served)
+                };
+                eventually(&format!("where {web} is served with {names:?}"), &expected, is_served)?;
+                Protocol::Tcp.answers(asker, &Ask::new(cluster.cluster_ip("other", family)?).times(4))?;
+            }
+        }
+        Ok(())
     })
 }
 

@@ -2,7 +2,6 @@
 //! of `examples/`, and what becomes of connections while pods come and go. Over both ways of attaching pods, with and
 //! without socket programs, IPv4 and IPv6.
 
-mod changed_service;
 #[path = "../services/checksums.rs"]
 mod checksums;
 mod dns;
