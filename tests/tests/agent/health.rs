@@ -1,17 +1,21 @@
 //! Load balancers, asking from outside, are told where a Service has endpoints and which node is theirs to use; scrapers
 //! on the node what became of it.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use lab::traffic::Page;
 use lab::{AgentOptions, Cluster, Family, Lab, Node, SocketLb, topology};
+use proxy_common::tables::VERSION;
 use serde_json::{Value, json};
 
 use crate::support::objects::{HTTP, file, http, pod, service};
 use crate::support::status::status;
-use crate::support::{endpoints, eventually};
+use crate::support::{LIMIT, endpoints, eventually};
 
 /// The Service's health check port.
 const PORT: u16 = 30_500;
@@ -119,6 +123,26 @@ fn a_taken_health_check_port_is_an_error_of_its_service_until_it_is_free() -> Re
     eventually("open", &SERVES, || told(&cluster, 1, PORT + 1))?;
     eventually("no error", &Vec::<String>::new(), errors)?;
     Ok(())
+}
+
+#[test]
+fn health_check_ports_are_true_although_an_interface_gets_no_programs() -> Result<()> {
+    let mut cluster = cluster(&[])?;
+    eventually("an endpoint", &SERVES, || told(&cluster, 1, PORT))?;
+    // What stands where its links are to be pinned, whatever index it gets, keeps them from being.
+    let links = node(&cluster).bpffs().context("a node has a bpffs")?.join(format!("v{VERSION}/links"));
+    for index in 1..100 {
+        fs::create_dir(links.join(format!("pod40-{index}-ingress")))?;
+    }
+    let late = node(&cluster).add_pod("late", 40)?;
+    assert_eq!(late.host_device(), "pod40");
+    let started = Instant::now();
+    while !cluster.agents()[0].log().contains("interface pod40") {
+        ensure!(started.elapsed() < LIMIT, "the interface has its programs, or wasn't seen");
+        sleep(Duration::from_millis(20));
+    }
+    cluster.lab().manifests().set_ready("web-1", false)?;
+    eventually("no endpoint", &LACKS, || told(&cluster, 1, PORT)).map(drop)
 }
 
 /// This node's Node object.
