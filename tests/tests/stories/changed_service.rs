@@ -97,10 +97,6 @@ fn chapters() -> Vec<(&'static str, Option<Value>, &'static [Place])> {
 #[test]
 fn what_a_service_has_is_served_and_nothing_else() -> Result<()> {
     story::on_nodes(2, prepare, |cluster| {
-        // Who asks an address that no Service has is told at once.
-        for subnet in ["10.96.0.0/16", "fd00:10:96::/112"] {
-            cluster.lab().wire().run(&["ip", "route", "replace", "unreachable", subnet])?;
-        }
         for (what, service, served) in chapters() {
             println!("{what}");
             match service {
