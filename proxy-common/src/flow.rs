@@ -108,16 +108,22 @@ impl State {
     pub const fn timeout(self, protocol: u32) -> u32 {
         const TCP: u32 = protocol::TCP as u32;
         const SCTP: u32 = protocol::SCTP as u32;
-        match (protocol, self) {
-            (TCP, Self::New | Self::Replied) => 60,
-            (TCP, Self::Established) => 86_400,
-            (TCP, Self::ClosedByClient | Self::ClosedByBackend) => 3_600,
-            (TCP, Self::Closed | Self::Reset) => 30,
-            (SCTP, Self::New | Self::Replied | Self::ClosedByClient | Self::ClosedByBackend) => 3,
-            (SCTP, Self::Established) => 210,
-            (SCTP, Self::Closed | Self::Reset) => 10,
-            (_, Self::New) => 30,
-            (_, _) => UDP_TIMEOUT,
+        match protocol {
+            TCP => match self {
+                Self::New | Self::Replied => 60,
+                Self::Established => 86_400,
+                Self::ClosedByClient | Self::ClosedByBackend => 3_600,
+                Self::Closed | Self::Reset => 30,
+            },
+            SCTP => match self {
+                Self::New | Self::Replied | Self::ClosedByClient | Self::ClosedByBackend => 3,
+                Self::Established => 210,
+                Self::Closed | Self::Reset => 10,
+            },
+            _ => match self {
+                Self::New => 30,
+                _ => UDP_TIMEOUT,
+            },
         }
     }
 }

@@ -82,13 +82,13 @@ mod tests {
     }
 
     fn packet(part: Part, dst: &str) -> Packet {
-        let port = |number| if matches!(part, Part::First) { Port::new(number) } else { Port::default() };
+        let known = |number| if matches!(part, Part::First) { Port::new(number) } else { Port::default() };
         Packet {
             key: FlowKey {
                 src: addr("198.51.100.10"),
                 dst: addr(dst),
-                src_port: port(40_000),
-                dst_port: port(53),
+                src_port: known(40_000),
+                dst_port: known(53),
                 protocol: u32::from(protocol::UDP),
             },
             family: Family::V4,

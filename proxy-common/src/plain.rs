@@ -68,6 +68,12 @@ impl PlainEntry {
     }
 }
 
+impl From<Rc<Cell<FlowRecord>>> for PlainEntry {
+    fn from(record: Rc<Cell<FlowRecord>>) -> Self {
+        Self(record)
+    }
+}
+
 impl FlowEntry for PlainEntry {
     fn record(&self) -> FlowRecord {
         self.0.get()
@@ -190,13 +196,6 @@ impl SourcePorts for PlainTables {
     }
     fn set_next_port(&self, key: &SourcePortKey, next: u32) {
         self.source_ports.borrow_mut().insert(*key, next);
-    }
-    fn repeat<F: FnMut() -> bool>(&self, most: u32, mut step: F) {
-        for _ in 0..most {
-            if step() {
-                break;
-            }
-        }
     }
 }
 

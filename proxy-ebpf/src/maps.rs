@@ -84,7 +84,6 @@ pub(crate) struct Scratch {
 }
 
 /// Place of a held fragment.
-#[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct HeldKey {
     pub(crate) datagram: FragmentKey,
@@ -93,7 +92,6 @@ pub(crate) struct HeldKey {
 }
 
 /// A held fragment.
-#[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct Held {
     /// Bytes of `bytes` that it takes, with its link-layer header.

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -47,6 +48,9 @@ pub struct AgentStatus {
     pub last_synced_at: Option<Timestamp>,
     /// Interfaces it works on.
     pub devices: Vec<DeviceStatus>,
+    /// Pods of this node, as the objects have them.
+    #[serde(default)]
+    pub pods: Vec<PodStatus>,
     /// What is wrong with objects now, each with file, document, object and field.
     pub errors: Vec<String>,
 }
@@ -67,6 +71,7 @@ impl AgentStatus {
             ready: false,
             last_synced_at: None,
             devices: Vec::new(),
+            pods: Vec::new(),
             errors: Vec::new(),
         }
     }
@@ -82,6 +87,17 @@ pub struct DeviceStatus {
     pub ifindex: u32,
     /// `Pod`, `Uplink` or `Loopback`.
     pub role: String,
+}
+
+/// A Pod of this node.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PodStatus {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Addresses, one of a family at most.
+    pub ips: Vec<IpAddr>,
 }
 
 /// Why the status can't be written or read.

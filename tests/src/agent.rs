@@ -1,7 +1,7 @@
 //! The agent of a node, as its DaemonSet pod would run it.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -158,10 +158,5 @@ impl Drop for Agent {
 }
 
 fn is_ready() -> bool {
-    let look = || {
-        let stream = TcpStream::connect_timeout(&HEALTHZ, LOOK_LIMIT)?;
-        stream.set_read_timeout(Some(LOOK_LIMIT))?;
-        traffic::is_ok(stream, "/readyz")
-    };
-    look().unwrap_or(false)
+    traffic::page(HEALTHZ, LOOK_LIMIT, "/readyz").is_some_and(|page| page.is_ok_and(|page| page.code == 200))
 }

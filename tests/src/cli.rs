@@ -30,9 +30,10 @@ impl Host {
         }
         command.output().doing(|| format!("run `sluice {}` on {self}", arguments.join(" ")))
     }
-    /// The endpoints of a Service in one of the sets that a node's tables have, of all its ports and families.
+    /// The endpoints of a Service in one of the sets that a node's tables have, of all its ports and families; none of a
+    /// Service that isn't served.
     pub fn backends(&self, service: &str, set: EndpointSet) -> Result<BTreeSet<SocketAddr>> {
-        let arguments = ["get", "backends", service, "-o", "json"];
+        let arguments = ["get", "backends", "-o", "json"];
         let command = || format!("sluice {}", arguments.join(" "));
         let output = self.sluice(&arguments)?;
         if !output.status.success() {
@@ -47,7 +48,12 @@ impl Host {
         let list: BackendList = serde_json::from_slice(&output.stdout)
             .map_err(io::Error::from)
             .doing(|| format!("read what `{}` printed", command()))?;
-        Ok(list.items.into_iter().filter(|backend| backend.set == set).map(|backend| backend.address).collect())
+        Ok(list
+            .items
+            .into_iter()
+            .filter(|backend| backend.name == service && backend.set == set)
+            .map(|backend| backend.address)
+            .collect())
     }
 }
 
@@ -67,6 +73,7 @@ struct BackendList {
 
 #[derive(Deserialize)]
 struct Backend {
+    name: String,
     set: EndpointSet,
     address: SocketAddr,
 }

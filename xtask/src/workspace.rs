@@ -1,6 +1,9 @@
 //! Where things are: the workspace, and what xtask keeps below its `target`.
 
+use std::fs;
 use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
 
 /// The root of the workspace.
 pub(crate) fn root() -> &'static Path {
@@ -20,4 +23,26 @@ pub(crate) fn ebpf_target() -> PathBuf {
 /// The kernel programs as `proxy-user` embeds them; its build script names the same file.
 pub(crate) fn ebpf_object() -> PathBuf {
     ebpf_target().join("sluice-ebpf.o")
+}
+
+/// Every Rust file of the workspace, without what is built and what is hidden.
+pub(crate) fn sources() -> Result<Vec<PathBuf>> {
+    sources_in(root())
+}
+
+fn sources_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
+        let entry = entry?;
+        let (name, path) = (entry.file_name(), entry.path());
+        if name == "target" || name.to_string_lossy().starts_with('.') {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            found.extend(sources_in(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }

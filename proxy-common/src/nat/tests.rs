@@ -233,6 +233,56 @@ fn a_removed_backend_keeps_its_connection_and_loses_its_datagrams() {
 }
 
 #[test]
+fn s7_5_a_removed_service_loses_its_datagrams_and_no_connection() {
+    let mut tables = tables("10.244.2.10", false, 0);
+    established(&tables);
+    let datagram = packet(UDP, POD, CLUSTER_IP, 0);
+    run(&tables, &datagram, Hook::FromPod, NOW).unwrap();
+    let segment = packet(TCP, POD, CLUSTER_IP, Tcp::ACK);
+
+    tables.members.clear();
+    tables.backends.clear();
+    tables.epoch += 1;
+    for service in tables.services.values_mut() {
+        service.cluster = 0;
+    }
+    assert_eq!(run(&tables, &datagram, Hook::FromPod, NOW), Err(Stop::Drop(Reason::NoEndpoints)));
+    assert_eq!(run(&tables, &segment, Hook::FromPod, NOW).unwrap().dst, addr("10.244.2.10"));
+
+    tables.services.clear();
+    tables.addresses.clear();
+    assert_eq!(run(&tables, &datagram, Hook::FromPod, NOW), Err(Stop::NotOurs));
+    assert_eq!(run(&tables, &segment, Hook::FromPod, NOW).unwrap().dst, addr("10.244.2.10"));
+}
+
+#[test]
+fn s7_17_no_state_of_a_connection_keeps_a_reply_from_being_translated() {
+    let everything = Tcp::FIN | Tcp::SYN | Tcp::RST | Tcp::ACK;
+    for by_client in (0..=everything).filter(|flags| flags & !everything == 0 && *flags != Tcp::SYN) {
+        let tables = tables("10.244.2.10", false, 0);
+        let record = established(&tables);
+        run(&tables, &packet(TCP, POD, CLUSTER_IP, by_client), Hook::FromPod, NOW).unwrap();
+        for by_backend in (0..=everything).filter(|flags| flags & !everything == 0) {
+            let back = run(&tables, &answer_to(&record, TCP, by_backend), Hook::ToPod, NOW).unwrap();
+            assert_eq!((back.src, back.dst), (addr(CLUSTER_IP.0), addr(POD.0)), "{by_client} {by_backend}");
+        }
+    }
+}
+
+#[test]
+fn s5_3_packets_of_a_connection_do_not_extend_affinity() {
+    let mut tables = tables("10.244.2.10", false, 0);
+    tables.services.values_mut().for_each(|service| service.affinity_timeout = 60);
+    established(&tables);
+    let last_used = |tables: &PlainTables| tables.affinity.borrow().values().map(|it| it.last_used).max();
+    assert_eq!(last_used(&tables), Some(NOW));
+    run(&tables, &packet(TCP, POD, CLUSTER_IP, Tcp::ACK), Hook::FromPod, NOW + 30).unwrap();
+    assert_eq!(last_used(&tables), Some(NOW));
+    run(&tables, &packet(TCP, (POD.0, POD.1 + 1), CLUSTER_IP, Tcp::SYN), Hook::FromPod, NOW + 40).unwrap();
+    assert_eq!(last_used(&tables), Some(NOW + 40));
+}
+
+#[test]
 fn another_backends_leaving_does_not_disturb_datagrams() {
     let mut tables = tables("10.244.2.10", false, 0);
     let datagram = packet(UDP, POD, CLUSTER_IP, 0);

@@ -191,13 +191,20 @@ enum Meaning {
 
 #[inline(always)]
 fn meaning(family: Family, protocol: u8, kind: u8) -> Meaning {
-    match (family, protocol, kind) {
-        // Destination unreachable, time exceeded, parameter problem; source quench (no more, RFC 6633) and redirect.
-        (Family::V4, protocol::ICMP, 3 | 11 | 12) => Meaning::Error,
-        (Family::V4, protocol::ICMP, 4 | 5) => Meaning::Link,
-        // The lower half of the types are errors (RFC 4443, 2.1).
-        (Family::V6, protocol::ICMPV6, 0..128) => Meaning::Error,
-        (Family::V6, protocol::ICMPV6, 133..=137) => Meaning::Link,
+    match (family, protocol) {
+        (Family::V4, protocol::ICMP) => match kind {
+            // Destination unreachable, time exceeded, parameter problem.
+            3 | 11 | 12 => Meaning::Error,
+            // Source quench (no more, RFC 6633), redirect.
+            4 | 5 => Meaning::Link,
+            _ => Meaning::Query,
+        },
+        (Family::V6, protocol::ICMPV6) => match kind {
+            // The lower half of the types are errors (RFC 4443, 2.1).
+            0..128 => Meaning::Error,
+            133..=137 => Meaning::Link,
+            _ => Meaning::Query,
+        },
         _ => Meaning::Query,
     }
 }

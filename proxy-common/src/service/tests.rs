@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 use std::vec::Vec;
 
 use super::*;
-use crate::addr::{Family, protocol::TCP};
+use crate::addr::{
+    Family,
+    protocol::{SCTP, TCP, UDP},
+};
 use crate::plain::PlainTables;
 use crate::tables::{backend_flags, member_flags};
 
@@ -56,6 +59,10 @@ fn with_affinity() -> PlainTables {
     tables(Service { affinity_timeout: TIMEOUT, ..Service::default() })
 }
 
+fn ask_port(tables: &PlainTables, port: u16, source: &str) -> Addr {
+    ask(tables, (CLUSTER_IP, port), Client::Pod, source, NOW).unwrap()
+}
+
 fn ask(tables: &PlainTables, to: (&str, u16), client: Client, source: &str, now: u32) -> Result<Addr, Stop> {
     let (key, service) = find(tables, client, addr(to.0), Port::new(to.1), TCP)?;
     let (_, backend) = choose_for(tables, &key, service, &Request { client, source: addr(source), now })?;
@@ -78,6 +85,33 @@ fn a_cluster_ip_refuses_a_port_that_no_service_port_has() {
         assert_eq!(refused, Err(Stop::Drop(Reason::NoSuchPort)));
         assert_eq!(find_no_port(&tables, client, addr(CLUSTER_IP)), Stop::Drop(Reason::NoSuchPort));
     }
+}
+
+#[test]
+fn s2_1_a_frontend_takes_its_own_protocol_alone() {
+    let mut tables = tables(Service::default());
+    tables.serve(key("203.0.113.1"), Service { id: ID, flags: service_flags::EXTERNAL, ..Service::default() });
+    for (to, port, otherwise) in [
+        (CLUSTER_IP, 80, Stop::Drop(Reason::NoSuchPort)),
+        ("203.0.113.1", 80, Stop::NotOurs),
+        ("192.0.2.11", 30080, Stop::NotOurs),
+    ] {
+        let at = |protocol| find(&tables, Client::Outside, addr(to), Port::new(port), protocol).map(|(_, it)| it.id);
+        assert_eq!((at(TCP), at(UDP), at(SCTP)), (Ok(ID), Err(otherwise), Err(otherwise)), "{to}");
+    }
+}
+
+#[test]
+fn s2_6_every_other_frontend_comes_before_a_node_port() {
+    let mut tables = tables(Service::default());
+    let external = ServiceKey::new(addr("192.0.2.11"), Port::new(30080), TCP);
+    let at_node_port = |tables: &PlainTables| {
+        find(tables, Client::Outside, external.addr, Port::new(30080), TCP).map(|(_, service)| service.id)
+    };
+    assert_eq!(at_node_port(&tables), Ok(ID));
+    tables.serve(external, Service { id: ID + 1, flags: service_flags::EXTERNAL, ..Service::default() });
+    tables.addresses.get_mut(&external.addr).unwrap().flags |= address_flags::NODE | address_flags::NODE_PORT;
+    assert_eq!(at_node_port(&tables), Ok(ID + 1));
 }
 
 #[test]
@@ -144,6 +178,24 @@ fn affinity_holds_through_every_frontend_while_its_set_has_the_endpoint() {
     let client = std::format!("10.244.2.{}", remote[0]);
     let here = ask(&tables, ("192.0.2.11", 30080), Client::Outside, &client, NOW).unwrap();
     assert!((7..10).map(endpoint).any(|it| it == here), "one elsewhere can't serve a Local policy");
+}
+
+#[test]
+fn s5_2_affinity_of_one_service_port_is_nothing_to_another() {
+    let mut tables = with_affinity();
+    let other = ServiceKey::new(addr(CLUSTER_IP), Port::new(81), TCP);
+    let service = Service { id: ID + 1, ..tables.services[&key(CLUSTER_IP)] };
+    tables.serve(other, service);
+    for number in 0..10 {
+        let backend = tables.backends[&BackendKey::new(ID, EndpointSet::Cluster, number)];
+        tables.backends.insert(BackendKey::new(ID + 1, EndpointSet::Cluster, number), backend);
+        tables
+            .members
+            .insert(MemberKey::new(ID + 1, backend.addr, backend.port), Member { flags: member_flags::CLUSTER });
+    }
+    let at = |port, client: u32| ask_port(&tables, port, &std::format!("10.244.1.{client}"));
+    assert!((0..60).any(|client| at(80, client) != at(81, client)));
+    assert!((0..60).all(|client| at(80, client) == at(80, client) && at(81, client) == at(81, client)));
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Service {
 pub mod service_flags {
     /// A node port, an external IP or a load balancer's: under `externalTrafficPolicy`. Otherwise a ClusterIP.
     pub const EXTERNAL: u32 = 1 << 0;
-    /// A node port: valid on the node's addresses that [`super::super::node_address_flags::NODE_PORT`] marks.
+    /// A node port: valid on the node's addresses that [`super::super::address_flags::NODE_PORT`] marks.
     pub const NODE_PORT: u32 = 1 << 1;
     /// Only [`super::EndpointSet::Local`] serves this frontend: its traffic policy is Local.
     pub const LOCAL_ONLY: u32 = 1 << 2;

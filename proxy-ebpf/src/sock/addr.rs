@@ -83,6 +83,13 @@ impl Call {
         source.is_loopback()
     }
 
+    /// The socket has a peer, from which alone it takes datagrams.
+    #[inline(always)]
+    pub(crate) fn is_connected(self) -> bool {
+        // SAFETY: the kernel's context of this program, and its socket.
+        unsafe { core::ptr::read_volatile(&raw const (*(*self.context).__bindgen_anon_1.sk).dst_port) != 0 }
+    }
+
     /// IP protocol number of the socket.
     #[inline(always)]
     pub(crate) fn protocol(self) -> u32 {

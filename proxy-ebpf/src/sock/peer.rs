@@ -70,6 +70,11 @@ pub(crate) fn connect(call: Call) -> i32 {
 /// `sendmsg` and `sendto` with an address: datagrams to one Service address stay with one backend.
 #[inline(always)]
 pub(crate) fn send(call: Call) -> i32 {
+    // What a socket connected to a mapped address sends comes by here too (`udpv6_sendmsg`), and would be answered by
+    // somebody it doesn't listen to.
+    if call.is_connected() {
+        return PROCEED;
+    }
     let asked = match asked(call) {
         Ok(asked) => asked,
         Err(verdict) => return verdict,

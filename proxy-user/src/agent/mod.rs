@@ -158,6 +158,7 @@ impl Agent {
             retry: None,
         };
         agent.follow_node_object();
+        agent.tell_load_balancers();
         agent.synced();
         agent.servers.health.ready();
         agent.publish();
@@ -209,8 +210,10 @@ impl Agent {
         self.servers.metrics.queued();
         let state = self.node.borrow_and_update().clone();
         self.services.set_node_addresses(&state.addresses);
-        // Neither waits for the other: a pod's interface is served although a table is full.
+        // Neither waits for the other: a pod's interface is served although a table is full, and load balancers are told of
+        // endpoints although an interface can't be had.
         let services = self.services.sync(&mut self.dataplane, &self.servers.metrics);
+        self.tell_load_balancers();
         let node = self.node_tables.follow(&mut self.dataplane, &state);
         let errors = [services, node].into_iter().filter_map(Result::err);
         self.failures = errors.map(|error| explain(error.as_ref())).collect();
@@ -233,6 +236,10 @@ impl Agent {
         }
         health.synced();
         metrics.nothing_pending();
+    }
+
+    /// Opens, changes and closes the health check ports of Services, by what the kernel has of them.
+    fn tell_load_balancers(&self) {
         let internal_ips = self.services.cluster().internal_ips();
         let addresses = health_ports::addresses(&self.node_port_addresses, internal_ips, &self.node.borrow().addresses);
         self.health_checks.set(self.services.told().health_checks(), &addresses);

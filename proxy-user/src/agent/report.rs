@@ -11,9 +11,10 @@ use crate::config::Config;
 use crate::dataplane::Fill;
 use crate::dataplane::ebpf::Dataplane;
 use crate::explain::explain;
+use crate::model::Pod;
 use crate::node::{NodeState, Role};
 use crate::serve::{Failures, Metrics};
-use crate::status::{AgentStatus, DeviceStatus, Publisher, StatusError};
+use crate::status::{AgentStatus, DeviceStatus, PodStatus, Publisher, StatusError};
 
 /// The status as it was last written.
 pub(super) struct Report {
@@ -68,6 +69,11 @@ impl Report {
             self.status.devices = devices;
             is_old = true;
         }
+        let pods: Vec<_> = services.local_pods().map(pod).collect();
+        if pods != self.status.pods {
+            self.status.pods = pods;
+            is_old = true;
+        }
         if synced {
             self.status.last_synced_at = Some(Timestamp::now());
             is_old = true;
@@ -100,6 +106,10 @@ impl Report {
             Err(error) => tracing::warn!("the drops are not counted: {}", explain(&error)),
         }
     }
+}
+
+fn pod(pod: &Pod) -> PodStatus {
+    PodStatus { namespace: pod.namespace.clone(), name: pod.name.clone(), ips: pod.ips.clone() }
 }
 
 fn devices(node: &NodeState) -> Vec<DeviceStatus> {

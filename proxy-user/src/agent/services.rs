@@ -13,7 +13,7 @@ use super::latency::{Latency, Trigger};
 use super::told::Told;
 use crate::config::Config;
 use crate::dataplane::ebpf::Dataplane;
-use crate::model::{Change, Cluster, Eligible, Kind, NodePortAddresses, Object, ServiceRef};
+use crate::model::{Change, Cluster, Eligible, Kind, NodePortAddresses, Object, Pod, ServiceRef};
 use crate::objects::{ObjectEvent, Problems};
 use crate::plan::{Image, Limits, NodePorts, Plan, TableFull, Write};
 use crate::serve::Metrics;
@@ -172,6 +172,8 @@ impl Services {
             self.plan = Plan::adopt(dataplane.read_image()?, Limits::default());
             self.leftovers = true;
             self.pending.extend(self.cluster.services().map(|service| service.id.clone()));
+            // Those that went at the attempt that failed are no leftovers of which nobody knows.
+            self.pending.append(&mut self.written);
         }
         // Until the kernel has all of it.
         self.from_scratch = true;
@@ -220,6 +222,11 @@ impl Services {
     /// Services that are served.
     pub(super) fn count(&self) -> usize {
         self.cluster.services().filter(|service| service.is_served()).count()
+    }
+
+    /// The Pods of this node that run.
+    pub(super) fn local_pods(&self) -> impl Iterator<Item = &Pod> {
+        self.cluster.local_pods()
     }
 
     /// What the tables hold.

@@ -5,10 +5,14 @@
 
 mod agent;
 mod cleanup;
+mod clock;
 mod completion;
 mod doctor;
+mod explain;
 mod get;
+mod names;
 mod output;
+mod reason;
 mod status;
 mod version;
 
@@ -38,6 +42,7 @@ struct Cli {
 enum Command {
     Agent(agent::AgentArgs),
     Get(get::GetArgs),
+    Explain(explain::ExplainArgs),
     Status(status::StatusArgs),
     Doctor(doctor::DoctorArgs),
     Cleanup(cleanup::CleanupArgs),
@@ -66,6 +71,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Agent(args) => agent::run(args),
         Command::Get(args) => get::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Cleanup(args) => cleanup::run(&args),

@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Bpffs;
+use super::names::non_empty;
 use super::output::{self, Format};
 use crate::dataplane::Fill;
 use crate::dataplane::ebpf::read::{self, Pinned, ReadError};
@@ -156,10 +157,6 @@ fn agent_lines(agent: &AgentStatus) -> Vec<Vec<String>> {
 /// A line each, the first with the title.
 fn list<'a>(title: &'a str, texts: &'a [String]) -> impl Iterator<Item = Vec<String>> + 'a {
     texts.iter().enumerate().map(move |(index, text)| pair(if index == 0 { title } else { "" }, text))
-}
-
-fn non_empty(text: String) -> String {
-    if text.is_empty() { "<none>".into() } else { text }
 }
 
 fn pair(title: &str, value: &str) -> Vec<String> {

@@ -110,16 +110,16 @@ fn devices(given: Option<Vec<String>>) -> Result<Vec<String>, ConfigError> {
 }
 
 fn node_port_addresses(given: &[String]) -> Result<NodePortAddresses, ConfigError> {
-    NodePortAddresses::parse(given).map_err(|problem| ConfigError::Invalid {
-        key: "nodePortAddresses",
-        flag: "--nodeport-addresses",
-        value: given.join(","),
-        expected: match problem {
-            NotNodePortAddresses::NotARange(_) => {
-                "is not a list of ranges of addresses: give such as 192.0.2.0/24,2001:db8::/64, or primary"
+    NodePortAddresses::parse(given).map_err(|problem| {
+        let (value, expected) = match problem {
+            NotNodePortAddresses::NotARange(text) => {
+                (text, "is not a range of addresses: give such as 192.0.2.0/24 or 2001:db8::/64, or primary alone")
             }
-            NotNodePortAddresses::Mixed => "has primary beside ranges: give primary alone, or ranges alone",
-        },
+            NotNodePortAddresses::Mixed => {
+                (given.join(","), "has primary beside ranges: give primary alone, or ranges alone")
+            }
+        };
+        ConfigError::Invalid { key: "nodePortAddresses", flag: "--nodeport-addresses", value, expected }
     })
 }
 

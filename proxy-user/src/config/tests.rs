@@ -179,6 +179,12 @@ fn bad_addresses_devices_and_cgroups_name_their_flag() {
 }
 
 #[test]
+fn of_several_ranges_the_bad_one_is_named() {
+    let error = error(flags(&["--manifests", "/m", "--nodeport-addresses", "192.0.2.0/24,192.0.2.0/33"]));
+    assert!(error.contains("\"192.0.2.0/33\" is not a range"), "{error}");
+}
+
+#[test]
 fn a_bare_address_gets_the_default_port_and_an_empty_one_is_off() {
     let parse = |text| BindAddress::parse(text, 10256).unwrap().to_string();
     assert_eq!(parse("10.0.0.1"), "10.0.0.1:10256");

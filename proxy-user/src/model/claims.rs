@@ -27,16 +27,19 @@ pub struct Conflict {
     pub frontend: Frontend,
     /// The Service that has it: the older one, then the first by namespace and name.
     pub winner: ServiceRef,
+    /// Whether it is the older one; else their `creationTimestamp` is the same, or neither has one.
+    pub winner_is_older: bool,
     /// The Service that goes without it.
     pub loser: ServiceRef,
 }
 
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { frontend, winner, loser } = self;
+        let Self { frontend, winner, winner_is_older, loser } = self;
+        let because = if *winner_is_older { "older" } else { "as old and the first by name" };
         write!(
             f,
-            "Service {loser}: {frontend} belongs to Service {winner}, which is older; it is not served for {loser}"
+            "Service {loser}: {frontend} belongs to Service {winner}, which is {because}; it is not served for {loser}"
         )
     }
 }
@@ -91,10 +94,15 @@ impl Claims {
     /// Every lost claim.
     pub(super) fn conflicts(&self) -> impl Iterator<Item = Conflict> {
         self.contested.iter().filter_map(|key| self.by_frontend.get(key)).flat_map(|claims| {
-            let winner = claims.keys().next().map(|it| &it.service);
+            let winner = claims.keys().next();
             claims.iter().skip(1).filter_map(move |(claim, frontend)| {
-                let winner = winner?.clone();
-                Some(Conflict { frontend: *frontend, winner, loser: claim.service.clone() })
+                let winner = winner?;
+                Some(Conflict {
+                    frontend: *frontend,
+                    winner: winner.service.clone(),
+                    winner_is_older: winner.created < claim.created,
+                    loser: claim.service.clone(),
+                })
             })
         })
     }

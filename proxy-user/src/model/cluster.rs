@@ -39,6 +39,8 @@ pub struct Cluster {
     slice_services: HashMap<ObjectRef, ServiceRef>,
     endpoints: HashMap<ServiceRef, Endpoints>,
     pods: Pods,
+    /// Namespace and name of those of this node that run.
+    local_pods: BTreeSet<(String, String)>,
     namespaces: BTreeMap<String, Namespace>,
     nodes: BTreeMap<String, Node>,
 }
@@ -60,6 +62,7 @@ impl Cluster {
             slice_services: HashMap::new(),
             endpoints: HashMap::new(),
             pods: Pods::default(),
+            local_pods: BTreeSet::new(),
             namespaces: BTreeMap::new(),
             nodes: BTreeMap::new(),
         }
@@ -87,6 +90,11 @@ impl Cluster {
             Change::Apply(object) => self.put(object),
             Change::Delete(object) => self.remove(object),
         }
+    }
+
+    /// The Pods of this node that run, by namespace and name.
+    pub fn local_pods(&self) -> impl Iterator<Item = &Pod> {
+        self.local_pods.iter().filter_map(|(namespace, name)| self.pods.get(namespace, name))
     }
 
     /// The ports of `service` in each of its families; none where it doesn't exist or isn't served.
@@ -253,6 +261,12 @@ impl Cluster {
             return BTreeSet::new();
         }
         let mut affected = self.served_by(&pod);
+        let name = (pod.namespace.clone(), pod.name.clone());
+        if self.here.is_node(pod.node_name.as_deref()) && !pod.finished {
+            self.local_pods.insert(name);
+        } else {
+            self.local_pods.remove(&name);
+        }
         let old = self.pods.insert(pod);
         affected.extend(old.iter().flat_map(|old| self.served_by(old)));
         affected
@@ -260,6 +274,7 @@ impl Cluster {
 
     fn remove_pod(&mut self, object: &ObjectRef) -> BTreeSet<ServiceRef> {
         let old = self.pods.remove(&object.namespace, &object.name);
+        self.local_pods.remove(&(object.namespace.clone(), object.name.clone()));
         old.map(|old| self.served_by(&old)).unwrap_or_default()
     }
 

@@ -1,12 +1,14 @@
 //! This node's interfaces and addresses, as the kernel has them now.
 //!
 //! `watch` holds the rtnetlink socket, `event` reads its messages, `observed` keeps what they told and derives the
-//! state, `role` decides what part an interface plays. All but `watch` is pure. Nothing here changes the node.
+//! state, `role` decides what part an interface plays, `route` asks where packets go. All but `watch` and `route` is pure.
+//! Nothing here changes the node.
 
 mod event;
 mod netns;
 mod observed;
 mod role;
+mod route;
 #[cfg(test)]
 mod tests;
 mod uplinks;
@@ -20,7 +22,12 @@ use std::{
 
 use proxy_common::addr::Family;
 
-pub use self::{netns::cookie as netns_cookie, role::Role, watch::watch};
+pub use self::{
+    netns::cookie as netns_cookie,
+    role::Role,
+    route::{Hop, Routes},
+    watch::watch,
+};
 
 /// The network side of this node.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -81,6 +88,14 @@ pub enum Error {
         what: &'static str,
         /// How often it was tried.
         attempts: u32,
+    },
+    /// A route can't be asked for.
+    #[error("cannot ask the kernel for the route to {to}: {source}")]
+    Route {
+        /// Where to.
+        to: IpAddr,
+        /// What the kernel answered.
+        source: io::Error,
     },
     /// The socket is gone.
     #[error("the rtnetlink socket was closed; the log has the reason")]

@@ -197,6 +197,23 @@ async fn metrics_are_served_with_their_names_and_labels() {
 }
 
 #[tokio::test]
+async fn s8_30_a_failed_sync_has_a_duration_and_no_success() {
+    let metrics = metrics();
+    let succeeded = || {
+        let text = metrics.encode();
+        let line = "kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family=\"IPv4\"} ";
+        text.lines().find_map(|it| it.strip_prefix(line)).map(ToOwned::to_owned)
+    };
+    let before = succeeded();
+    metrics.queued();
+    metrics.synced(Duration::from_millis(3), false);
+    assert_eq!(succeeded(), before);
+    let text = metrics.encode();
+    assert!(text.contains("kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family=\"IPv4\"} 1\n"), "{text}");
+    assert!(!text.contains("last_queued_timestamp_seconds{ip_family=\"IPv4\"} 0"), "{text}");
+}
+
+#[tokio::test]
 async fn any_method_is_answered() {
     let (_, _, addr) = start_health(Limits::default()).await;
     assert_eq!(ask(addr, "POST", "/livez").await.code, 200);

@@ -1,9 +1,11 @@
 //! Traffic as calls on a host.
 
-use std::net::SocketAddr;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpStream};
 use std::process::Stdio;
 use std::time::Duration;
 
+use super::http::{Page, get};
 use super::job::{Ask, Job, Ping, Serve};
 use super::outcome::{Answer, Failure, PingReport};
 use super::{ping, serve};
@@ -14,6 +16,8 @@ use crate::programs;
 
 /// How long a program may take to start or, when told, to end.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(15);
+/// How long an agent may take to answer a question about its state.
+const STATUS_LIMIT: Duration = Duration::from_secs(2);
 
 impl Host {
     /// Starts servers, and returns when they listen. They go with the handle.
@@ -50,6 +54,15 @@ impl Host {
     /// UDP requests, and what came of each.
     pub fn udp_each(&self, ask: &Ask) -> Result<Vec<Result<Answer, Failure>>> {
         self.outcomes(&Job::Udp(ask.clone()))
+    }
+
+    /// What a server answers for a path; none where nobody listens, and from a port that closes meanwhile: that resets what
+    /// it hadn't accepted yet.
+    pub fn page(&self, to: SocketAddr, path: &str) -> Result<Option<Page>> {
+        match self.inside(|| page(to, STATUS_LIMIT, path))? {
+            Some(Err(error)) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => Ok(None),
+            page => page.transpose().doing(|| format!("read what {to} says of {path}")),
+        }
     }
 
     /// HTTP requests that go on until they are stopped.
@@ -118,8 +131,14 @@ impl BackgroundPing {
     pub fn stop(self) -> Result<PingReport> {
         let log = stop(self.0)?;
         let last = log.lines().last().unwrap_or_default();
-        serde_json::from_str(last).map_err(std::io::Error::from).doing(|| format!("read the ping report {last:?}"))
+        serde_json::from_str(last).map_err(io::Error::from).doing(|| format!("read the ping report {last:?}"))
     }
+}
+
+/// What a server answers to this thread's network namespace; none where nobody listens.
+pub(crate) fn page(to: SocketAddr, limit: Duration, path: &str) -> Option<io::Result<Page>> {
+    let stream = TcpStream::connect_timeout(&to, limit).ok()?;
+    Some(stream.set_read_timeout(Some(limit)).and_then(|()| get(stream, path)))
 }
 
 /// Closes the program's standard input, and returns its output when it has ended.
@@ -134,6 +153,6 @@ fn argument(job: &Job) -> String {
 }
 
 fn parse(lines: &str) -> Result<Vec<Result<Answer, Failure>>> {
-    let outcome = |line| serde_json::from_str(line).map_err(std::io::Error::from);
+    let outcome = |line| serde_json::from_str(line).map_err(io::Error::from);
     lines.lines().map(|line| outcome(line).doing(|| format!("read the outcome {line:?}"))).collect()
 }

@@ -99,14 +99,36 @@ pub(super) fn answer(stream: TcpStream, name: &str, draining: &AtomicBool) -> io
     Ok(())
 }
 
-/// Whether a server answers a GET with 200, for the health endpoints of agents.
-pub(crate) fn is_ok(mut stream: TcpStream, path: &str) -> io::Result<bool> {
+/// What an HTTP server answered.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Status code.
+    pub code: u16,
+    /// Status line and headers, in lower case.
+    pub head: String,
+    /// What follows them.
+    pub body: String,
+}
+
+impl Page {
+    /// The body as JSON.
+    pub fn json(&self) -> serde_json::Result<serde_json::Value> {
+        serde_json::from_str(&self.body)
+    }
+}
+
+/// Status code and body that a server answers a GET with, for the endpoints of agents.
+pub(crate) fn get(mut stream: TcpStream, path: &str) -> io::Result<Page> {
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes())?;
-    let head = read_head(&mut BufReader::new(stream))?.ok_or(io::ErrorKind::UnexpectedEof)?;
+    let mut stream = BufReader::new(stream);
+    let head = read_head(&mut stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
     response.parse(&head).map_err(io::Error::other)?;
-    Ok(response.code == Some(200))
+    let code = response.code.ok_or(io::ErrorKind::InvalidData)?;
+    let mut body = String::new();
+    stream.read_to_string(&mut body)?;
+    Ok(Page { code, head: String::from_utf8_lossy(&head).to_lowercase(), body })
 }
 
 /// A message's first line and headers with the empty line that ends them; none when the connection ended before.

@@ -13,11 +13,12 @@ mod serve;
 mod socket;
 mod udp;
 
-pub(crate) use http::is_ok;
+pub(crate) use ask::page;
 
 pub use ask::{Background, BackgroundPing};
+pub use http::Page;
 pub use job::{Ask, Ending, Job, Ping, Serve};
-pub use outcome::{Answer, Failure, PingReport};
+pub use outcome::{Answer, Failure, PingReport, Response};
 pub use run::run;
 
 /// The longest line of headers and the largest datagram the lab's programs read, in bytes.

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Doing as _, Result};
+
 /// What a server says about a request, and the client about its socket. IPv4 addresses are never v4-mapped here.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Answer {
@@ -70,6 +72,24 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} during {}", self.error, self.during)
+    }
+}
+
+/// What a server that isn't the lab's own answers over HTTP.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Response {
+    /// Status code.
+    pub code: u16,
+    /// Status line and headers, in lower case.
+    pub head: String,
+    /// Body.
+    pub body: String,
+}
+
+impl Response {
+    /// Its body, which is JSON.
+    pub fn json(&self) -> Result<serde_json::Value> {
+        serde_json::from_str(&self.body).map_err(io::Error::from).doing(|| format!("read JSON: {:?}", self.body))
     }
 }
 

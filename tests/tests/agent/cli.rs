@@ -137,6 +137,11 @@ fn lists_are_narrowed_by_name_and_namespace() -> Result<()> {
     let output = node.sluice(&["get", "svc", "-n", "nowhere"])?;
     assert!(output.status.success() && stdout(&output).is_empty());
     assert_eq!(stderr(&output), "No resources found in nowhere namespace.\n");
+    for unknown in [&["get", "svc", "wob"][..], &["get", "be", "web", "-n", "quiet", "-o", "json"]] {
+        let output = node.sluice(unknown)?;
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), ""), "{unknown:?}");
+        assert_eq!(stderr(&output), format!("error: services \"{}\" not found\n", unknown[2]));
+    }
     Ok(())
 }
 

@@ -1,17 +1,21 @@
 //! Load balancers, asking from outside, are told where a Service has endpoints and which node is theirs to use; scrapers
 //! on the node what became of it.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
+use lab::traffic::Page;
 use lab::{AgentOptions, Cluster, Family, Lab, Node, SocketLb, topology};
+use proxy_common::tables::VERSION;
 use serde_json::{Value, json};
 
-use crate::support::health::{Answer, ask};
 use crate::support::objects::{HTTP, file, http, pod, service};
 use crate::support::status::status;
-use crate::support::{endpoints, eventually};
+use crate::support::{LIMIT, endpoints, eventually};
 
 /// The Service's health check port.
 const PORT: u16 = 30_500;
@@ -37,8 +41,8 @@ fn web(health_check_node_port: u16) -> Value {
 }
 
 /// What a port of a node answers to the client outside.
-fn answer(cluster: &Cluster, node: u8, family: Family, port: u16, path: &str) -> Result<Option<Answer>> {
-    ask(cluster.lab().client(), SocketAddr::new(topology::node(node).of(family), port), path)
+fn answer(cluster: &Cluster, node: u8, family: Family, port: u16, path: &str) -> Result<Option<Page>> {
+    Ok(cluster.lab().client().page(SocketAddr::new(topology::node(node).of(family), port), path)?)
 }
 
 /// Code and local endpoints that a health check port of a node tells in each family; none where it is closed.
@@ -99,7 +103,7 @@ fn a_health_check_port_is_open_where_node_ports_are() -> Result<()> {
     eventually("IPv6, which no range limits", &true, || open(v6))?;
     assert!(!open(v4)?, "not at the node's own address");
     let loopback = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), PORT);
-    assert_eq!(ask(node(&cluster), loopback, "/")?.map(|answer| answer.code), Some(200));
+    assert_eq!(node(&cluster).page(loopback, "/")?.map(|answer| answer.code), Some(200));
     Ok(())
 }
 
@@ -119,6 +123,26 @@ fn a_taken_health_check_port_is_an_error_of_its_service_until_it_is_free() -> Re
     eventually("open", &SERVES, || told(&cluster, 1, PORT + 1))?;
     eventually("no error", &Vec::<String>::new(), errors)?;
     Ok(())
+}
+
+#[test]
+fn health_check_ports_are_true_although_an_interface_gets_no_programs() -> Result<()> {
+    let mut cluster = cluster(&[])?;
+    eventually("an endpoint", &SERVES, || told(&cluster, 1, PORT))?;
+    // What stands where its links are to be pinned, whatever index it gets, keeps them from being.
+    let links = node(&cluster).bpffs().context("a node has a bpffs")?.join(format!("v{VERSION}/links"));
+    for index in 1..100 {
+        fs::create_dir(links.join(format!("pod40-{index}-ingress")))?;
+    }
+    let late = node(&cluster).add_pod("late", 40)?;
+    assert_eq!(late.host_device(), "pod40");
+    let started = Instant::now();
+    while !cluster.agents()[0].log().contains("interface pod40") {
+        ensure!(started.elapsed() < LIMIT, "the interface has its programs, or wasn't seen");
+        sleep(Duration::from_millis(20));
+    }
+    cluster.lab().manifests().set_ready("web-1", false)?;
+    eventually("no endpoint", &LACKS, || told(&cluster, 1, PORT)).map(drop)
 }
 
 /// This node's Node object.
@@ -161,7 +185,7 @@ fn healthz_follows_the_autoscalers_taint_and_nothing_else_does() -> Result<()> {
 /// A metric of the agent of `node1`, or what another path of that server says.
 fn metrics(cluster: &Cluster, path: &str) -> Result<String> {
     let to = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 10_249);
-    Ok(ask(node(cluster), to, path)?.context("the metrics server doesn't answer")?.body)
+    Ok(node(cluster).page(to, path)?.context("the metrics server doesn't answer")?.body)
 }
 
 fn metric(cluster: &Cluster, name: &str) -> Result<Option<f64>> {

@@ -139,7 +139,7 @@ fn socket_programs_move_to_another_control_group_and_go_when_turned_off() {
 fn a_pinned_map_of_another_layout_is_refused() {
     let place = Place::new();
     drop(place.open(TcMode::Tcx).unwrap());
-    let pin = place.bpffs().join("v1/maps/DEVICES");
+    let pin = place.pins().join("maps/DEVICES");
     fs::remove_file(&pin).unwrap();
     HashMap::<_, u32, [u8; 64]>::create(8_192, 1).unwrap().pin(&pin).unwrap();
     let error = place.open(TcMode::Tcx).err().expect("opening a map of another layout");
@@ -164,7 +164,7 @@ fn programs_of_another_layout_go_when_told() {
     let place = Place::new();
     let veth = add_veth("pod0");
     place.open(TcMode::Tcx).unwrap().attach_device(veth, "pod0", Hooks::Pod).unwrap();
-    fs::rename(place.bpffs().join("v1"), place.bpffs().join("v0")).unwrap();
+    fs::rename(place.pins(), place.bpffs().join("v0")).unwrap();
     let mut dataplane = place.open(TcMode::Tcx).unwrap();
     dataplane.attach_device(veth, "pod0", Hooks::Pod).unwrap();
     dataplane.remove_other_versions().unwrap();

@@ -4,5 +4,6 @@
 mod adopt;
 mod cleanup;
 mod clsact;
+mod services;
 mod support;
 mod tables;

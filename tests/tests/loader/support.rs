@@ -9,6 +9,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use aya::programs::links::{FdLink, PinnedLink};
+use proxy_common::tables::VERSION;
 use proxy_user::dataplane::ebpf::cleanup::cleanup;
 use proxy_user::dataplane::ebpf::{Dataplane, Error, Globals, Options, TcMode};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -79,9 +80,14 @@ impl Place {
         })
     }
 
+    /// Where this build pins.
+    pub(crate) fn pins(&self) -> PathBuf {
+        self.bpffs().join(format!("v{VERSION}"))
+    }
+
     /// The pin of a link of this name.
     pub(crate) fn link(&self, name: &str) -> PathBuf {
-        self.bpffs().join("v1/links").join(name)
+        self.pins().join("links").join(name)
     }
 
     /// The numbers of a pinned link and of the program it runs.
@@ -91,7 +97,7 @@ impl Place {
     }
 
     pub(crate) fn pinned_links(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.bpffs().join("v1/links")).unwrap();
+        let entries = fs::read_dir(self.pins().join("links")).unwrap();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names

@@ -129,7 +129,7 @@ fn the_sweep_removes_what_is_over_and_asks_the_kernel_last() {
     let place = Place::new();
     let dataplane = place.open(TcMode::Tcx).unwrap();
     let now = clock_gettime(ClockId::Monotonic).tv_sec.cast_unsigned() as u32;
-    let map = Map::from_map_data(MapData::from_pin(place.bpffs().join("v1/maps/FLOWS")).unwrap()).unwrap();
+    let map = Map::from_map_data(MapData::from_pin(place.pins().join("maps/FLOWS")).unwrap()).unwrap();
     let mut flows = HashMap::<_, FlowKey, FlowRecord>::try_from(map).unwrap();
     let key = |number: u32| FlowKey {
         src: addr(number),

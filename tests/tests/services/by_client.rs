@@ -1,14 +1,14 @@
 //! What depends on who asks: `loadBalancerSourceRanges` and session affinity.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
 use lab::traffic::Ask;
-use lab::{Addresses, Cluster, Family};
+use lab::{Addresses, Family};
 
-use crate::client::{self, Client};
+use crate::client::{self, Client, external, route_external};
 use crate::configuration::everywhere;
 use crate::protocol::{Protocol, pods};
 
@@ -20,20 +20,6 @@ const SILENCE: Duration = Duration::from_millis(300);
 const FOR_OUTSIDE: Addresses = external(30);
 /// Addresses of the load balancer of `for-client-1`: for the pod of this name only.
 const FOR_CLIENT_1: Addresses = external(31);
-
-const fn external(last: u8) -> Addresses {
-    let digits = (last / 10) as u16 * 16 + (last % 10) as u16;
-    Addresses { v4: Ipv4Addr::new(203, 0, 113, last), v6: Ipv6Addr::new(0x2001, 0xdb8, 3, 0, 0, 0, 0, digits) }
-}
-
-/// Has the router send external addresses to node1.
-fn route_external(cluster: &Cluster) -> Result<()> {
-    let via = cluster.lab().node("node1")?.addresses();
-    let wire = cluster.lab().wire();
-    wire.run(&["ip", "route", "replace", "203.0.113.0/24", "via", &via.v4.to_string()])?;
-    wire.run(&["ip", "-6", "route", "replace", "2001:db8:3::/64", "via", &via.v6.to_string()])?;
-    Ok(())
-}
 
 /// Whether `client` gets an answer there; if not, it must get nothing at all.
 fn is_served(client: &Client<'_>, protocol: Protocol, to: SocketAddr) -> Result<bool> {

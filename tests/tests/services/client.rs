@@ -1,6 +1,6 @@
 //! Who asks.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::Result;
 use lab::{Addresses, Cluster, Family, Host, Node, topology};
@@ -66,4 +66,19 @@ pub(crate) fn all_ways(
 /// Everybody, wherever they are.
 pub(crate) fn everybody(cluster: &Cluster) -> Result<Vec<Client<'_>>> {
     Ok(inside(cluster)?.into_iter().chain([outside(cluster)]).collect())
+}
+
+/// Addresses beyond the nodes, by their last number: external IPs and those of load balancers.
+pub(crate) const fn external(last: u8) -> Addresses {
+    let digits = (last / 10) as u16 * 16 + (last % 10) as u16;
+    Addresses { v4: Ipv4Addr::new(203, 0, 113, last), v6: Ipv6Addr::new(0x2001, 0xdb8, 3, 0, 0, 0, 0, digits) }
+}
+
+/// Has the router send external addresses to node1.
+pub(crate) fn route_external(cluster: &Cluster) -> Result<()> {
+    let via = cluster.lab().node("node1")?.addresses();
+    let wire = cluster.lab().wire();
+    wire.run(&["ip", "route", "replace", "203.0.113.0/24", "via", &via.v4.to_string()])?;
+    wire.run(&["ip", "-6", "route", "replace", "2001:db8:3::/64", "via", &via.v6.to_string()])?;
+    Ok(())
 }

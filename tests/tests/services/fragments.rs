@@ -64,7 +64,7 @@ fn a_datagram_whose_fragments_come_in_reverse_is_answered() -> Result<()> {
     crafted(|cluster, family| {
         let pod = cluster.pod("client-1")?;
         let outside = cluster.lab().client_addresses().of(family);
-        reversed_request(pod, pod.addresses().of(family).into(), cluster.cluster_ip("only-node2", family)?)?;
+        reversed_request(pod, pod.addresses().of(family), cluster.cluster_ip("only-node2", family)?)?;
         for (node, service) in [("node1", "only-node1"), ("node1", "only-node2")] {
             reversed_request(cluster.lab().client(), outside, cluster.node_port(node, service, family)?)?;
         }
@@ -111,7 +111,7 @@ fn reversed_request(host: &Host, address: IpAddr, to: SocketAddr) -> Result<()> 
     let socket = socket(host, Family::of(address))?;
     let from = SocketAddr::new(address, socket.local_addr()?.port());
     raw::send(host, to.ip(), &reversed(from, to, &[b'.'; LONG[0]])?)?;
-    let (length, peer) = socket.recv_from(&mut [0; 65_536]).with_context(|| format!("{from} asked {to}"))?;
+    let (length, peer) = socket.recv_from(&mut vec![0; 65_536]).with_context(|| format!("{from} asked {to}"))?;
     ensure!(length >= LONG[0] && peer == to, "{length} bytes from {peer} to {from}");
     Ok(())
 }

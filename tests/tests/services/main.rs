@@ -6,6 +6,7 @@ mod checksums;
 mod client;
 mod cluster_ip;
 mod configuration;
+mod explain;
 mod fragments;
 mod icmp_errors;
 mod loopback;

@@ -1,9 +1,11 @@
 //! NodePort: which client address an endpoint sees, and where an address answers at all.
 
 use std::collections::BTreeSet;
+use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
 
 use anyhow::Result;
+use lab::Family;
 use lab::traffic::Ask;
 
 use crate::client;
@@ -115,6 +117,23 @@ fn connection_keeps_its_endpoint() -> Result<()> {
                     let answers = protocol.answers(client.host, &ask)?;
                     assert_eq!(pods(&answers).len(), 1, "{} {node} {protocol:?}", client.host);
                 }
+            }
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn s2_9_no_socket_is_held_for_a_node_port() -> Result<()> {
+    everywhere(|cluster| {
+        let node = cluster.lab().node("node1")?;
+        for family in Family::BOTH {
+            let to = cluster.node_port("node1", "web", family)?;
+            // Nobody has the port, and who takes it changes nothing for those outside.
+            let (tcp, udp) = node.inside(|| (TcpListener::bind(to), UdpSocket::bind(to)))?;
+            let _taken = (tcp?, udp?);
+            for protocol in [Protocol::Tcp, Protocol::Udp] {
+                protocol.answers(cluster.lab().client(), &Ask::new(to).times(4))?;
             }
         }
         Ok(())

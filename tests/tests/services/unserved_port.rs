@@ -55,9 +55,8 @@ fn echo_error(to: SocketAddr) -> Result<io::Error> {
     let checksum = !(u16::from(kind) << 8);
     let [high, low] = checksum.to_be_bytes();
     socket.send(&[kind, 0, high, low, 0, 0, 0, 0])?;
-    let mut stream = &socket;
-    match stream.read(&mut [0; 128]) {
-        Ok(_) => anyhow::bail!("{to} answered"),
+    match (&socket).read(&mut [0; 128]) {
+        Ok(length) => anyhow::bail!("{to} answered with {length} bytes"),
         Err(error) => Ok(error),
     }
 }

@@ -2,6 +2,8 @@
 
 mod length;
 mod licences;
+mod parity;
+mod test_names;
 
 use std::process::Command;
 
@@ -35,6 +37,7 @@ pub(crate) fn check() -> Result<Tally> {
     let mut tally = Tally::default();
     tally += command("formatting", &mut format);
     tally += outcome("no file beyond 800 lines", &length::check());
+    tally += outcome("what kube-proxy promises, and tests of it", &parity::check());
     tally += command("clippy, host", &mut clippy);
     tally += command("clippy, kernel programs", &mut clippy_for_bpf(toolchain)?);
     tally += command("documentation, host", &mut documentation);

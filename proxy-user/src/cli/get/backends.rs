@@ -6,7 +6,7 @@ use proxy_common::tables::{Backend, BackendKey, EndpointSet};
 use serde::Serialize;
 
 use super::Row;
-use super::names::{Filter, PortName, socket_addr};
+use crate::cli::names::{Filter, PortName, socket_addr};
 use crate::plan::Image;
 
 #[derive(Serialize, PartialEq, Eq, Debug)]

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Row;
 use super::backends::slots;
-use super::names::{Filter, socket_addr};
+use crate::cli::names::{Filter, socket_addr};
 use crate::plan::Image;
 
 /// How many addresses a table shows before it counts the rest, as in kubectl.

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use proxy_common::addr::{Addr, Port, protocol};
 use proxy_common::flow::State;
 use proxy_common::tables::{FlowKey, FlowRecord, ServiceName, SocketKey, SocketPeer, flow_flags};
-use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 use super::Row;
-use super::names::{Filter, PortName, socket_addr};
+use crate::cli::clock;
+use crate::cli::names::{Filter, PortName, socket_addr};
 use crate::dataplane::ebpf::read::{Pinned, ReadError};
 
 #[derive(Serialize, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -20,6 +20,7 @@ pub(super) struct FlowRow {
     protocol: &'static str,
     /// `IP:port`, or `socket:COOKIE`.
     client: String,
+    /// The names are empty for a flow past any Service.
     service_namespace: String,
     service_name: String,
     service_port_name: String,
@@ -56,8 +57,7 @@ struct Flow {
 /// The flows asked for. A flow whose Service is gone is listed under `<unknown>`, unless one was named.
 pub(super) fn read(pinned: &Pinned, filter: Filter<'_>) -> Result<Vec<FlowRow>, ReadError> {
     let services = Services { names: pinned.names.entries()?, filter };
-    // Clock of `last_seen`; a suspended machine doesn't age its flows.
-    let now = u32::try_from(clock_gettime(ClockId::Monotonic).tv_sec).unwrap_or(u32::MAX);
+    let now = clock::seconds();
     let records = pinned.flows.entries()?.into_iter().chain(pinned.flows_new.entries()?);
     let mut rows = packets(records, &services, now);
     rows.extend(sockets(pinned.sock_backend.entries()?, pinned.sock_origin.entries()?, &services, now));
@@ -71,8 +71,11 @@ struct Services<'a> {
 }
 
 impl Services<'_> {
-    /// The name of a Service port that was asked for.
+    /// The name of a Service port that was asked for. A flow past any Service has the number 0.
     fn get(&self, id: u32) -> Option<PortName> {
+        if id == 0 {
+            return self.filter.is_everything().then(PortName::none);
+        }
         let port = self.names.get(&id).map_or_else(PortName::unknown, PortName::from);
         self.filter.takes(&port).then_some(port)
     }
@@ -112,7 +115,7 @@ impl Flow {
             frontend: socket_addr(self.forward.dst, self.forward.dst_port),
             backend: socket_addr(self.backend.0, self.backend.1),
             state: Some(State::from_number(self.record.state).name()),
-            idle_seconds: now.saturating_sub(self.record.last_seen),
+            idle_seconds: clock::since(self.record.last_seen, now),
             snat: (source != client).then_some(source),
             flags: flags(self.record.flags),
             client,
@@ -147,7 +150,7 @@ fn sockets(
             frontend: socket_addr(frontend.0, frontend.1),
             backend: socket_addr(backend.0, backend.1),
             state: None,
-            idle_seconds: now.saturating_sub(peer.last_seen),
+            idle_seconds: clock::since(peer.last_seen, now),
             snat: None,
             flags: vec![],
         })
@@ -174,10 +177,12 @@ impl Row for FlowRow {
     fn cells(&self) -> Vec<String> {
         let none = || "<none>".to_owned();
         let separator = if self.service_port_name.is_empty() { "" } else { ":" };
+        let service =
+            || format!("{}/{}{separator}{}", self.service_namespace, self.service_name, self.service_port_name);
         vec![
             self.protocol.into(),
             self.client.clone(),
-            format!("{}/{}{separator}{}", self.service_namespace, self.service_name, self.service_port_name),
+            if self.service_name.is_empty() { none() } else { service() },
             self.frontend.clone(),
             self.backend.clone(),
             self.state.map_or_else(none, Into::into),

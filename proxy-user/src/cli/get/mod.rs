@@ -1,17 +1,19 @@
 //! `sluice get`: what the tables hold, by Kubernetes' names.
 
+pub(super) mod affinity;
 mod backends;
+mod drops;
 mod endpoints;
 mod flows;
-mod names;
 mod services;
 
 use std::process::ExitCode;
 
+use anyhow::{bail, ensure};
 use clap::{Args, ValueEnum};
 
-use self::names::Filter;
 use super::Bpffs;
+use super::names::Filter;
 use super::output::{self, ListFormat, Row};
 use crate::dataplane::ebpf::read::Pinned;
 
@@ -52,16 +54,35 @@ enum Resource {
     /// Flows being translated, packet by packet or at their socket
     #[value(aliases = ["flow", "fl"])]
     Flows,
+    /// Clients that session affinity has bound to an endpoint
+    Affinity,
+    /// Packets that were not passed on, by reason
+    #[value(aliases = ["drop"])]
+    Drops,
 }
 
 pub(super) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
     let pinned = Pinned::open(&args.bpffs.bpffs)?;
     let filter = Filter { namespace: args.namespace.as_deref(), name: args.name.as_deref() };
+    if args.resource == Resource::Drops {
+        ensure!(filter.is_everything(), "drops are counted by reason, not by Service: leave out NAME and --namespace");
+    }
+    find(&pinned, filter)?;
     match args.resource {
         Resource::Services => print(&services::rows(&pinned.image()?, filter), args),
         Resource::Backends => print(&backends::rows(&pinned.image()?, filter), args),
         Resource::Endpoints => print(&endpoints::rows(&pinned.image()?, filter), args),
         Resource::Flows => print(&flows::read(&pinned, filter)?, args),
+        Resource::Affinity => print(&affinity::read(&pinned, filter)?, args),
+        Resource::Drops => print(&drops::rows(pinned.drops()?), args),
+    }
+}
+
+/// A Service that is asked for by name has to be in the tables, as kubectl has it.
+fn find(pinned: &Pinned, filter: Filter<'_>) -> anyhow::Result<()> {
+    match filter.name {
+        Some(name) if filter.ports(&pinned.names.entries()?).is_empty() => bail!("services \"{name}\" not found"),
+        _ => Ok(()),
     }
 }
 
@@ -69,7 +90,7 @@ fn print<R: Row>(rows: &[R], args: &GetArgs) -> anyhow::Result<ExitCode> {
     let for_people = matches!(args.output, ListFormat::Table | ListFormat::Wide);
     if rows.is_empty() && for_people {
         match (&args.namespace, &args.name) {
-            (_, Some(name)) => eprintln!("No resources found of a Service {name}."),
+            (_, Some(name)) => eprintln!("No resources found of Service {name}."),
             (Some(namespace), None) => eprintln!("No resources found in {namespace} namespace."),
             (None, None) => eprintln!("No resources found."),
         }
@@ -79,4 +100,4 @@ fn print<R: Row>(rows: &[R], args: &GetArgs) -> anyhow::Result<ExitCode> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -23,6 +23,7 @@ fn agent() -> AgentStatus {
         ready: true,
         last_synced_at: None,
         devices: vec![DeviceStatus { name: "eth0".into(), ifindex: 2, role: "Uplink".into() }],
+        pods: vec![],
         errors: vec!["web.yaml: document 1: Service default/web: spec.ports: required".into(), "b.yaml: bad".into()],
     }
 }

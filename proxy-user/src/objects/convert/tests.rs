@@ -97,6 +97,22 @@ fn s1_16_ranges_are_trimmed_and_zeros_before_decimal_bytes_ignored() {
 }
 
 #[test]
+fn s1_16_every_address_of_an_object_may_have_leading_zeros() {
+    let object = json!({
+        "metadata": {"name": "web"},
+        "spec": {"clusterIPs": ["172.30.0.041"], "externalIPs": ["192.168.099.022"]},
+        "status": {"loadBalancer": {"ingress": [{"ip": "203.000.113.001"}]}}
+    });
+    let service: Service = serde_json::from_value::<core::Service>(object).unwrap().try_into().unwrap();
+    assert_eq!(texts(&service.cluster_ips), ["172.30.0.41"]);
+    assert_eq!(texts(&service.external_ips), ["192.168.99.22"]);
+    assert_eq!(texts(&service.load_balancer_ips), ["203.0.113.1"]);
+    let endpoints = json!([{"addresses": ["010.000.000.012"]}]);
+    let object = json!({"metadata": {"name": "x"}, "addressType": "IPv4", "endpoints": endpoints});
+    assert_eq!(slice(object).unwrap().group.endpoints[0].ip.to_string(), "10.0.0.12");
+}
+
+#[test]
 fn s1_27_hints_name_nodes_and_zones() {
     let endpoint = |hints: Value| {
         let endpoints = json!([{"addresses": ["10.0.0.1"], "hints": hints}]);

@@ -2,7 +2,7 @@
 
 mod load;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use lab::traffic::{Ping, Serve};
@@ -17,6 +17,8 @@ use crate::support::{endpoints, json};
 
 const KILLS: usize = 20;
 const TERMINATIONS: usize = 3;
+/// Agents in a row: a client that is free to choose one of two endpoints stays with the first once in a thousand runs.
+const ROUNDS: usize = 11;
 /// Port of the servers that send back what they get, and of the Service before them.
 const ECHO: u16 = 7;
 const ECHO_NODE_PORT: u16 = 30007;
@@ -104,6 +106,27 @@ fn socket_lb_can_be_changed_by_a_restart() -> Result<()> {
         }
         agent.kill()?;
     }
+    Ok(())
+}
+
+#[test]
+fn s5_7_affinity_outlives_agents_that_are_killed() -> Result<()> {
+    let (mut cluster, _servers) = cluster(SocketLb::On)?;
+    let mut sticky = service("sticky", 11, &http());
+    sticky["spec"]["selector"]["app"] = "web".into();
+    sticky["spec"]["sessionAffinity"] = "ClientIP".into();
+    cluster.lab().manifests().write("sticky.yaml", &file(&[sticky]))?;
+    let node = &cluster.lab().nodes()[0];
+    crate::support::eventually("endpoints of sticky", &4, || Ok(endpoints(node, "sticky")?.len()))?;
+    let mut answered = Family::BOTH.map(|_| BTreeSet::new());
+    for _ in 0..ROUNDS {
+        for (family, answered) in Family::BOTH.into_iter().zip(&mut answered) {
+            answered.insert(cluster.pod("asker")?.http_get(cluster.cluster_ip("sticky", family)?)?.pod);
+        }
+        cluster.agents()[0].kill()?;
+        cluster.agents()[0].restart()?;
+    }
+    assert_eq!(answered.each_ref().map(BTreeSet::len), [1, 1], "{answered:?}");
     Ok(())
 }
 

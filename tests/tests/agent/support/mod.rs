@@ -38,10 +38,11 @@ pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// `IP:port` of the endpoints of a Service in the tables of a node, sorted.
+/// `IP:port` of the endpoints of a Service in the tables of a node, sorted; none of one that isn't there (yet).
 pub(crate) fn endpoints(node: &Node, service: &str) -> Result<Vec<String>> {
-    let list = json(node, &["get", "endpoints", service])?;
-    let all = list["items"].as_array().into_iter().flatten().filter_map(|item| item["endpoints"].as_array());
+    let list = json(node, &["get", "endpoints"])?;
+    let of_service = list["items"].as_array().into_iter().flatten().filter(|item| item["name"] == service);
+    let all = of_service.filter_map(|item| item["endpoints"].as_array());
     let mut addresses: Vec<_> =
         all.flatten().filter_map(|endpoint| endpoint["address"].as_str()).map(ToOwned::to_owned).collect();
     addresses.sort();

@@ -143,9 +143,9 @@ impl Case<'_> {
         let of_node = [self.node.addresses(), topology::pod(number, 1)].map(|addresses| addresses.of(family)).to_vec();
         let is_local = self.cluster.pod(&answer.pod)?.node() == self.node.name();
         Ok(match self.source {
-            Source::Pod => vec![topology::pod(number, 20).of(family)],
-            Source::Outside if is_local => vec![self.cluster.lab().client_addresses().of(family)],
-            Source::Node | Source::Outside => of_node,
+            Pod => vec![topology::pod(number, 20).of(family)],
+            Outside if is_local => vec![self.cluster.lab().client_addresses().of(family)],
+            Source::Node | Outside => of_node,
         })
     }
 }

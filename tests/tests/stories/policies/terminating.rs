@@ -5,7 +5,10 @@ use anyhow::Result;
 use lab::manifests::Condition::{self, Ending, Ready, Terminating, Unready};
 use lab::{EndpointSet, Host};
 
-use super::cluster::{CLUSTER, EXTERNAL_LOCAL, INTERNAL_LOCAL, Outcome, each, endpoints, publish, tell, wait_for};
+use super::cluster::{
+    CLUSTER, EXTERNAL_LOCAL, INTERNAL_LOCAL, Outcome, each_family, endpoints, publish, tell, wait_for,
+};
+use crate::protocol::Protocol;
 
 /// What the slices say of the servers on node1 and node2 -> who serves the cluster, and who serves by node1 alone.
 const TABLE: [([Condition; 2], &[&str], &[&str]); 8] = [
@@ -34,7 +37,7 @@ fn terminating_endpoints_serve_where_no_other_does_and_nobody_is_dropped_or_refu
             };
             let (pod, node): (&Host, &Host) = (cluster.pod("asker-1")?, cluster.lab().node("node1")?);
             let outside = cluster.lab().client();
-            each(|protocol, family| {
+            each_family(|family| {
                 let cluster_ip = |service| cluster.cluster_ip(service, family);
                 let node_port = |service| cluster.node_port("node1", service, family);
                 for (host, to, servers) in [
@@ -45,8 +48,8 @@ fn terminating_endpoints_serve_where_no_other_does_and_nobody_is_dropped_or_refu
                     (outside, node_port(CLUSTER)?, all),
                     (outside, node_port(EXTERNAL_LOCAL)?, local),
                 ] {
-                    let outcome = Outcome::of(host, protocol, to)?;
-                    assert_eq!(outcome, of(servers), "{conditions:?}: {host} to {to} over {protocol:?}");
+                    let outcome = Outcome::of(host, Protocol::Tcp, to)?;
+                    assert_eq!(outcome, of(servers), "{conditions:?}: {host} to {to}");
                 }
                 Ok(())
             })?;

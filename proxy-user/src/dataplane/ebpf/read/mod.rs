@@ -5,6 +5,7 @@
 
 mod error;
 mod links;
+mod overlay;
 mod table;
 
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ use proxy_common::tables::{
 
 pub use error::ReadError;
 pub use links::{PinnedLink, links};
+pub use overlay::Overlay;
 pub use table::HashTable;
 
 use super::pins;

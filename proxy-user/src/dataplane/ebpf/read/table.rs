@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::marker::PhantomData;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
 use aya::Pod;
-use aya::maps::{MapData, MapType};
+use aya::maps::{HashMap, Map, MapData, MapError, MapType};
 use proxy_common::tables::Table;
 
 use super::ReadError;
@@ -18,15 +17,29 @@ use crate::dataplane::ebpf::batch;
 /// between two of them.
 pub struct HashTable<K, V> {
     table: Table,
-    map: MapData,
+    map: HashMap<MapData, K, V>,
+    /// For walks, which aya makes entry by entry.
+    fd: OwnedFd,
     evicts: bool,
-    layout: PhantomData<(K, V)>,
 }
 
 impl<K: Pod + Ord, V: Pod> HashTable<K, V> {
     pub(super) fn open(maps: &Path, table: Table, map_type: MapType) -> Result<Self, ReadError> {
-        let map = checked::<K, V>(maps, table, map_type)?;
-        Ok(Self { table, map, evicts: map_type == MapType::LruHash, layout: PhantomData })
+        let failed = |source| ReadError::read(table, source);
+        let data = checked::<K, V>(maps, table, map_type)?;
+        let fd = data.fd().as_fd().try_clone_to_owned().map_err(|source| failed(source.into()))?;
+        let evicts = map_type == MapType::LruHash;
+        let map = if evicts { Map::LruHashMap(data) } else { Map::HashMap(data) };
+        Ok(Self { table, map: map.try_into().map_err(failed)?, fd, evicts })
+    }
+
+    /// The entry of a key. To an LRU table this is no use of the entry: it is evicted as if nobody had asked.
+    pub fn get(&self, key: &K) -> Result<Option<V>, ReadError> {
+        match self.map.get(key, 0) {
+            Ok(value) => Ok(Some(value)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(source) => Err(ReadError::read(self.table, source)),
+        }
     }
 
     /// Every entry.
@@ -41,13 +54,13 @@ impl<K: Pod + Ord, V: Pod> HashTable<K, V> {
 
     /// How full the table is.
     pub fn fill(&self) -> Result<Fill, ReadError> {
-        let entries = batch::count::<K, V>(self.map.fd().as_fd());
+        let entries = batch::count::<K, V>(self.fd.as_fd());
         let entries = entries.map_err(|source| ReadError::read(self.table, source.into()))?;
         Ok(Fill { table: self.table, entries, evicts: self.evicts })
     }
 
     fn read<C: FromIterator<(K, V)>>(&self) -> Result<C, ReadError> {
-        let entries = batch::entries(self.map.fd().as_fd());
+        let entries = batch::entries(self.fd.as_fd());
         Ok(entries.map_err(|source| ReadError::read(self.table, source.into()))?.into_iter().collect())
     }
 }

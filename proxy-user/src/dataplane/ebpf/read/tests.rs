@@ -100,6 +100,15 @@ impl PinnedTables {
         }
     }
 
+    /// Lets the networks use frontends with source ranges.
+    pub(crate) fn put_source_ranges(&self, prefixes: impl IntoIterator<Item = SourcePrefix>) {
+        let data = MapData::from_pin(self.maps().join(tables::SOURCE_RANGES.name)).unwrap();
+        let mut ranges = LpmTrie::<_, SourceRange, u32>::try_from(Map::LpmTrie(data)).unwrap();
+        for SourcePrefix { range, bits } in prefixes {
+            ranges.insert(&Key::new(bits, range), 0, 0).unwrap();
+        }
+    }
+
     /// Sets the count of a reason to 1 on the first CPU, 2 on the second, and so on; returns the sum.
     pub(crate) fn put_drops(&self, reason: Reason) -> u64 {
         let data = MapData::from_pin(self.maps().join(tables::DROPS.name)).unwrap();
@@ -162,6 +171,7 @@ fn entries_are_read_as_they_were_written() {
     pinned.put_epoch(42);
     let read = Pinned::open(pinned.bpffs()).unwrap();
     assert_eq!(read.devices.entries().unwrap().get(&7), Some(&device));
+    assert_eq!((read.devices.get(&7).unwrap(), read.devices.get(&8).unwrap()), (Some(device), None));
     assert_eq!(read.addresses.keys().unwrap().into_iter().collect::<Vec<_>>(), [addr("10.0.0.1")]);
     assert_eq!(read.epoch().unwrap(), 42);
     assert!(read.flows_new.entries().unwrap().is_empty());

@@ -1,4 +1,4 @@
-//! What depends on the node that looks: its zone and its addresses.
+//! What depends on the node that looks: its zone, its addresses and its pods.
 
 use proxy_common::tables::Topology;
 
@@ -93,4 +93,26 @@ fn a_new_address_of_the_node_affects_the_services_whose_ranges_it_enters() {
     let two = BTreeSet::from([ip("192.0.2.1"), ip("192.0.2.2")]);
     assert_eq!(cluster.set_node_addresses(&two), BTreeSet::new(), "nothing new about it");
     assert_eq!(cluster.set_node_addresses(&BTreeSet::new()), BTreeSet::from([id("near")]));
+}
+
+#[test]
+fn local_pods_are_those_of_this_node_that_run() {
+    let of = |name: &str, node: &str, finished| Pod {
+        node_name: Some(node.into()),
+        finished,
+        ..pod(name, "web", &["10.0.0.1"])
+    };
+    let here = of("a", HERE, false);
+    let mut cluster = cluster(vec![
+        Object::Pod(here.clone()),
+        Object::Pod(of("b", "node2", false)),
+        Object::Pod(of("c", HERE, true)),
+    ]);
+    let names = |cluster: &Cluster| cluster.local_pods().map(|pod| pod.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&cluster), ["a"]);
+    cluster.apply(Change::Apply(Object::Pod(of("a", HERE, true))));
+    assert!(names(&cluster).is_empty(), "it has finished");
+    cluster.apply(Change::Apply(Object::Pod(here.clone())));
+    cluster.apply(Change::Delete(Object::Pod(here).object_ref()));
+    assert!(names(&cluster).is_empty(), "it is gone");
 }

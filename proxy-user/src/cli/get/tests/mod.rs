@@ -4,15 +4,19 @@ use std::net::IpAddr;
 
 use proxy_common::addr::protocol::{TCP, UDP};
 use proxy_common::addr::{Addr, Family, Port};
+use proxy_common::drop::Reason;
 use proxy_common::tables::{
-    self, Backend, BackendKey, EndpointSet, FlowKey, FlowRecord, Service, ServiceKey, ServiceName, SocketKey,
-    SocketPeer, backend_flags, flow_flags, service_flags,
+    self, Backend, BackendKey, EndpointSet, Service, ServiceKey, ServiceName, SourceRange, Topology, backend_flags,
+    service_flags,
 };
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::dataplane::ebpf::read::tests::PinnedTables;
+use crate::plan::SourcePrefix;
+
+mod affinity;
+mod flows;
 
 const EVERYTHING: Filter<'static> = Filter { namespace: None, name: None };
 /// Numbers of the Service ports.
@@ -21,11 +25,11 @@ const WEB6: u32 = 2;
 const DNS: u32 = 3;
 const IDLE: u32 = 4;
 
-fn addr(text: &str) -> Addr {
+pub(in crate::cli) fn addr(text: &str) -> Addr {
     text.parse::<IpAddr>().unwrap().into()
 }
 
-fn name(namespace: &str, name: &str, port: &str, protocol: u8, family: u32) -> ServiceName {
+pub(in crate::cli) fn name(namespace: &str, name: &str, port: &str, protocol: u8, family: u32) -> ServiceName {
     let padded = |text: &str| {
         let mut bytes = [0; 64];
         bytes[..text.len()].copy_from_slice(text.as_bytes());
@@ -40,11 +44,11 @@ fn name(namespace: &str, name: &str, port: &str, protocol: u8, family: u32) -> S
     }
 }
 
-fn backend(ip: &str, port: u16, flags: u16) -> Backend {
+pub(in crate::cli) fn backend(ip: &str, port: u16, flags: u16) -> Backend {
     Backend { addr: addr(ip), port: Port::new(port), flags }
 }
 
-fn frontend(ip: &str, port: u16, protocol: u8) -> ServiceKey {
+pub(in crate::cli) fn frontend(ip: &str, port: u16, protocol: u8) -> ServiceKey {
     ServiceKey::new(addr(ip), Port::new(port), protocol)
 }
 
@@ -125,7 +129,88 @@ kube-system   dns    ClusterIP   <unset>   UDP        10.96.0.53:53           1 
     assert_eq!(table(&rows, ListFormat::Table), expected);
     let wide = table(&rows, ListFormat::Wide);
     let web = wide.lines().nth(2).unwrap();
-    assert!(web.ends_with("4 (1 local)   IPv4     Cluster,Local    1"), "{web}");
+    let expected = "4 (1 local)   IPv4     Cluster,Local    <none>     <none>   <none>          <none>        1";
+    assert!(web.ends_with(expected), "{web}");
+}
+
+/// A network of IPv4.
+pub(in crate::cli) fn range(service: u32, ip: &str, prefix: u32) -> SourcePrefix {
+    SourcePrefix { range: SourceRange { service, addr: addr(ip) }, bits: SourceRange::BEFORE_V4 + prefix }
+}
+
+/// The Service port WEB with an address of a load balancer too, and all that a Service can ask for.
+fn with_everything() -> PinnedTables {
+    let pinned = tables();
+    let flags = Topology::Zone.flags() | service_flags::TERMINATING_LOCAL;
+    let of_port = Service { id: WEB, cluster: 4, local: 1, flags, affinity_timeout: 10_800, affinity_generation: 2 };
+    let external = flags | service_flags::EXTERNAL;
+    let balancer = external | service_flags::LOAD_BALANCER | service_flags::LOCAL_ONLY | service_flags::SOURCE_RANGES;
+    pinned.put(
+        tables::SERVICES,
+        [
+            (frontend("10.96.0.10", 80, TCP), of_port),
+            (frontend("203.0.113.1", 80, TCP), Service { flags: external, ..of_port }),
+            (frontend("203.0.113.2", 80, TCP), Service { flags: balancer, ..of_port }),
+        ],
+    );
+    pinned.put_source_ranges([range(WEB, "192.0.2.0", 24), range(WEB, "198.51.100.7", 32)]);
+    pinned
+}
+
+#[test]
+fn services_show_policies_affinity_hints_and_source_ranges() {
+    let pinned = with_everything();
+    let image = Pinned::open(pinned.bpffs()).unwrap().image().unwrap();
+    let rows = services::rows(&image, Filter { name: Some("web"), ..EVERYTHING });
+    let wide = table(&rows, ListFormat::Wide);
+    let web = wide.lines().nth(1).unwrap();
+    assert!(web.starts_with("default     web    LoadBalancer   http"), "{web}");
+    assert!(web.contains("10.96.0.10:80,203.0.113.1:80,*:30080,203.0.113.2:80"), "{web}");
+    let expected = "Cluster,Cluster,Local,Local   ClientIP (10800s)   Zone     192.0.2.0/24,198.51.100.7/32   Local";
+    assert!(web.contains(expected), "{web}");
+    let item = &json(&rows)["items"][0];
+    assert_eq!(item["affinitySeconds"], json!(10_800));
+    assert_eq!(item["hints"], json!("Zone"));
+    assert_eq!(item["sourceRanges"], json!(["192.0.2.0/24", "198.51.100.7/32"]));
+    assert_eq!(item["terminating"], json!(["Local"]));
+    let balancer = json!({
+        "type": "LoadBalancer", "address": "203.0.113.2:80", "trafficPolicy": "Local", "sourceRanges": true
+    });
+    assert_eq!(item["frontends"][3], balancer);
+}
+
+#[test]
+fn a_source_range_of_ipv6_has_its_own_prefix_length() {
+    let prefix = SourcePrefix {
+        range: SourceRange { service: WEB, addr: addr("2001:db8::") },
+        bits: SourceRange::BEFORE_V6 + 32,
+    };
+    assert_eq!(crate::cli::names::cidr(&prefix), "2001:db8::/32");
+    assert_eq!(crate::cli::names::cidr(&range(WEB, "0.0.0.0", 0)), "0.0.0.0/0");
+}
+
+#[test]
+fn a_service_that_is_not_there_is_not_found() {
+    let pinned = tables();
+    let read = Pinned::open(pinned.bpffs()).unwrap();
+    assert!(find(&read, EVERYTHING).is_ok() && find(&read, Filter { name: Some("web"), ..EVERYTHING }).is_ok());
+    for filter in
+        [Filter { name: Some("wob"), namespace: None }, Filter { name: Some("web"), namespace: Some("kube-system") }]
+    {
+        let error = find(&read, filter).unwrap_err().to_string();
+        assert_eq!(error, format!("services \"{}\" not found", filter.name.unwrap()));
+    }
+}
+
+#[test]
+fn drops_are_listed_by_reason_with_what_they_mean() {
+    let pinned = PinnedTables::empty();
+    let sum = pinned.put_drops(Reason::SourceRange);
+    let rows = drops::rows(Pinned::open(pinned.bpffs()).unwrap().drops().unwrap());
+    assert_eq!(rows.len(), Reason::ALL.len());
+    let wide = table(&rows, ListFormat::Wide);
+    let line = wide.lines().find(|line| line.starts_with("SourceRange")).unwrap();
+    assert!(line.contains(&format!("   {sum}  ")) && line.contains("loadBalancerSourceRanges"), "{wide}");
 }
 
 #[test]
@@ -138,10 +223,10 @@ fn services_in_json_keep_their_field_names() {
     let expected = json!({
         "namespace": "default", "name": "web", "portName": "http", "protocol": "TCP", "family": "IPv4", "id": 1,
         "frontends": [
-            { "type": "ClusterIP", "address": "10.96.0.10:80", "trafficPolicy": "Cluster" },
-            { "type": "NodePort", "address": "*:30080", "trafficPolicy": "Local" },
+            { "type": "ClusterIP", "address": "10.96.0.10:80", "trafficPolicy": "Cluster", "sourceRanges": false },
+            { "type": "NodePort", "address": "*:30080", "trafficPolicy": "Local", "sourceRanges": false },
         ],
-        "endpoints": { "cluster": 4, "local": 1 },
+        "endpoints": { "cluster": 4, "local": 1 }, "sourceRanges": [], "terminating": [],
     });
     assert_eq!(list["items"][0], expected);
     assert_eq!(list["items"].as_array().unwrap().len(), 2);
@@ -188,102 +273,4 @@ fn nothing_of_another_namespace_is_listed() {
     let filter = Filter { namespace: Some("kube-system"), name: None };
     assert_eq!(services::rows(&image, filter).len(), 1);
     assert!(services::rows(&image, Filter { name: Some("web"), ..filter }).is_empty());
-}
-
-/// A flow from an outside client through the node port to a remote backend, its source translated.
-fn node_port_flow(now: u32) -> (FlowKey, FlowRecord) {
-    let key = FlowKey {
-        src: addr("192.0.2.7"),
-        dst: addr("172.18.0.2"),
-        src_port: Port::new(40000),
-        dst_port: Port::new(30080),
-        protocol: TCP.into(),
-    };
-    let record = FlowRecord {
-        src: addr("172.18.0.2"),
-        dst: addr("10.0.1.2"),
-        src_port: Port::new(50001),
-        dst_port: Port::new(8080),
-        service: WEB,
-        epoch: 0,
-        last_seen: now,
-        state: 3,
-        flags: 0,
-    };
-    (key, record)
-}
-
-/// The record of the other direction, as the kernel programs write it.
-fn reply((key, record): (FlowKey, FlowRecord)) -> (FlowKey, FlowRecord) {
-    let FlowKey { src, dst, src_port, dst_port, protocol } = key.reversed();
-    let flags = record.flags | flow_flags::REPLY;
-    (record.reply_key(protocol), FlowRecord { src, dst, src_port, dst_port, flags, ..record })
-}
-
-fn uptime() -> u32 {
-    clock_gettime(ClockId::Monotonic).tv_sec.try_into().unwrap()
-}
-
-#[test]
-fn both_records_of_a_flow_make_one_row() {
-    let pinned = tables();
-    let flow = node_port_flow(uptime());
-    pinned.put(tables::FLOWS, [flow, reply(flow)]);
-    let rows = flows::read(&Pinned::open(pinned.bpffs()).unwrap(), EVERYTHING).unwrap();
-    let [item] = json(&rows)["items"].as_array().unwrap().clone().try_into().unwrap();
-    for (field, value) in [
-        ("translatedAt", "packet"),
-        ("client", "192.0.2.7:40000"),
-        ("frontend", "172.18.0.2:30080"),
-        ("backend", "10.0.1.2:8080"),
-        ("snat", "172.18.0.2:50001"),
-        ("state", "Established"),
-        ("serviceName", "web"),
-    ] {
-        assert_eq!(item[field], json!(value), "{field}");
-    }
-}
-
-#[test]
-fn either_record_of_a_flow_tells_the_whole_flow() {
-    let of = |record| {
-        let pinned = tables();
-        pinned.put(tables::FLOWS_NEW, [record]);
-        let mut list = json(&flows::read(&Pinned::open(pinned.bpffs()).unwrap(), EVERYTHING).unwrap());
-        // The two are read at two times.
-        list["items"][0].as_object_mut().unwrap().remove("idleSeconds").unwrap();
-        list
-    };
-    let flow = node_port_flow(uptime());
-    assert_eq!(of(flow), of(reply(flow)));
-}
-
-#[test]
-fn a_socket_in_both_tables_is_listed_once_and_flows_are_aligned() {
-    let pinned = tables();
-    let now = uptime();
-    let (service, pod) = ((addr("10.96.0.53"), Port::new(53)), (addr("10.0.1.53"), Port::new(5353)));
-    let peer = |(addr, port), last_seen| SocketPeer::new(addr, port, DNS, UDP, last_seen);
-    // Last seen in the future, so that the time the test takes is not seen.
-    pinned.put(tables::SOCK_BACKEND, [(SocketKey::new(99, service.0, service.1), peer(pod, now + 1000))]);
-    pinned.put(tables::SOCK_ORIGIN, [(SocketKey::new(99, pod.0, pod.1), peer(service, 0))]);
-    pinned.put(tables::FLOWS, [node_port_flow(now + 1000)]);
-    let rows = flows::read(&Pinned::open(pinned.bpffs()).unwrap(), EVERYTHING).unwrap();
-    let text = table(&rows, ListFormat::Wide);
-    let expected = "\
-PROTOCOL   CLIENT            SERVICE            FRONTEND           BACKEND          STATE         IDLE   SNAT               TRANSLATED-AT   FLAGS
-TCP        192.0.2.7:40000   default/web:http   172.18.0.2:30080   10.0.1.2:8080    Established   0s     172.18.0.2:50001   packet          <none>
-UDP        socket:99         kube-system/dns    10.96.0.53:53      10.0.1.53:5353   <none>        0s     <none>             socket          <none>
-";
-    assert_eq!(text, expected);
-    let of_web = flows::read(&Pinned::open(pinned.bpffs()).unwrap(), Filter { name: Some("web"), ..EVERYTHING });
-    assert_eq!(of_web.unwrap().len(), 1);
-}
-
-#[test]
-fn a_flow_of_a_service_that_is_gone_is_still_listed() {
-    let pinned = PinnedTables::empty();
-    pinned.put(tables::FLOWS, [node_port_flow(uptime())]);
-    let rows = flows::read(&Pinned::open(pinned.bpffs()).unwrap(), EVERYTHING).unwrap();
-    assert_eq!(json(&rows)["items"][0]["serviceName"], json!("<unknown>"));
 }
