@@ -74,6 +74,18 @@ impl Addr {
             || self.words[0] != 0
     }
 
+    /// May be a single host's: neither unspecified nor a group's, nor everybody's. Nothing is answered to a source that
+    /// may not (RFC 1122, 3.2.2; RFC 4443, 2.4 (e)).
+    #[inline(always)]
+    #[must_use]
+    pub fn is_single_host(&self) -> bool {
+        let to_many = match self.family() {
+            Family::V4 => self.words[3].to_ne_bytes()[0] & 0xf0 == 224 || self.words[3] == u32::MAX,
+            Family::V6 => self.words[0].to_ne_bytes()[0] == 0xff,
+        };
+        self.is_specified() && !to_many
+    }
+
     /// In 127.0.0.0/8, or `::1`.
     #[inline(always)]
     #[must_use]
@@ -244,6 +256,13 @@ mod tests {
         let loopback = |s: &str| Addr::from(s.parse::<IpAddr>().unwrap()).is_loopback();
         assert!(loopback("127.0.0.1") && loopback("127.9.8.7") && loopback("::1"));
         assert!(!loopback("128.0.0.1") && !loopback("::2") && !loopback("::"));
+    }
+
+    #[test]
+    fn groups_and_everybody_and_nobody_are_no_single_host() {
+        let single = |s: &str| Addr::from(s.parse::<IpAddr>().unwrap()).is_single_host();
+        assert!(single("10.0.0.1") && single("223.255.255.255") && single("fe80::1"));
+        assert!(["224.0.0.1", "239.1.2.3", "255.255.255.255", "0.0.0.0", "ff02::1", "::"].iter().all(|s| !single(s)));
     }
 
     #[test]

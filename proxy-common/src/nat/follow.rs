@@ -64,7 +64,8 @@ fn advance<T: ServiceTables + FlowTables>(
         return Followed::Translate;
     }
     let state = State::from_number(record.state);
-    if !reply && packet.opens() && begins_anew(tables, entry, record, packet, state, now) {
+    let elsewhere = place == Place::HalfOpen && began_elsewhere(record, hook);
+    if !reply && packet.opens() && (elsewhere | begins_anew(tables, entry, record, packet, state, now)) {
         forget(tables, &packet.key, record);
         return Followed::Unknown;
     }
@@ -85,6 +86,20 @@ fn is_translated_at(record: &FlowRecord, hook: Hook) -> bool {
         Hook::ToPod => at_client,
         Hook::FromNodeToPod => at_client || !is_reply(record),
         Hook::FromPod | Hook::FromUplink | Hook::FromNode => !at_client,
+    }
+}
+
+/// The flow's first packet met another kind of hook: one of the two is forged, and which can't be told. Until the flow is
+/// established the latest is believed, so that nobody keeps a client out by what he sent in its name.
+#[inline(always)]
+fn began_elsewhere(record: &FlowRecord, hook: Hook) -> bool {
+    let of_client = record.flags & (flow_flags::RESTORE_AT_CLIENT | flow_flags::CLIENT_IS_NODE);
+    match hook {
+        // A pod that reaches itself has neither flag. Nor has one in whose name somebody outside was first: that serves it, too.
+        Hook::FromPod => of_client == flow_flags::CLIENT_IS_NODE,
+        Hook::FromUplink => of_client != 0,
+        Hook::FromNode | Hook::FromNodeToPod => of_client != flow_flags::CLIENT_IS_NODE,
+        Hook::ToPod => false,
     }
 }
 

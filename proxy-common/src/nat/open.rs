@@ -34,8 +34,13 @@ pub fn open<T: ServiceTables + FlowTables>(
         Kind::IcmpError => return Err(Stop::NotOurs),
         Kind::Other => return Err(find_no_port(tables, client, key.dst)),
     }
-    match select(tables, packet, client, now, record) {
-        Err(Stop::NotOurs) => part(tables, packet, client, now, record)?,
+    let selected = match select(tables, packet, client, now, record) {
+        Err(Stop::NotOurs) => part(tables, packet, client, now, record),
+        selected => selected,
+    };
+    match selected {
+        Err(Stop::NotOurs) => return Err(Stop::NotOurs),
+        _ if !matches!(client, Client::Node) && is_forged(tables, key) => return Err(Stop::NotOurs),
         // The node's own connection, from a port that is also a node port.
         Err(Stop::Drop(Reason::NoConnection)) if is_nodes_own(tables, routes, key) => return Err(Stop::NotOurs),
         // The first of its datagram was refused, or not seen.
@@ -43,9 +48,6 @@ pub fn open<T: ServiceTables + FlowTables>(
             return Err(Stop::Drop(Reason::UnknownFragment));
         }
         selected => selected?,
-    }
-    if matches!(client, Client::Outside) && is_forged(tables, key) {
-        return Err(Stop::NotOurs);
     }
     let source_translated = translates_source(key, record, client);
     if source_translated {
@@ -96,9 +98,9 @@ fn is_node(tables: &impl ServiceTables, addr: &Addr) -> bool {
     tables.address(addr).is_some_and(|address| address.is(address_flags::NODE))
 }
 
-/// Comes from outside under an address that only the node itself has. The node's stack drops such a packet as a martian;
-/// a flow of it would take the replies to the node's own connections.
-#[inline(always)]
+/// Comes from elsewhere under an address that only the node itself has. The node's stack drops such a packet as a martian;
+/// a flow of it would take the place, or the replies, of the node's own connections.
+#[inline(never)]
 fn is_forged(tables: &impl ServiceTables, key: &FlowKey) -> bool {
     key.src.is_loopback() || is_node(tables, &key.src)
 }

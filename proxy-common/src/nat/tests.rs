@@ -454,13 +454,41 @@ fn a_backend_that_is_the_node_itself_needs_no_route_and_no_other_source() {
 }
 
 #[test]
-fn an_outside_packet_with_an_address_of_the_node_as_source_opens_nothing() {
-    let tables = tables("10.244.1.10", true, 0);
-    for forged in [("192.0.2.11", 40_000), ("127.0.0.1", 40_000)] {
-        let packet = packet(UDP, forged, NODE_PORT, 0);
-        assert_eq!(run(&tables, &packet, Hook::FromUplink, NOW), Err(Stop::NotOurs));
+fn a_packet_with_an_address_of_the_node_as_source_that_it_did_not_send_opens_nothing_and_is_told_nothing() {
+    for endpoints in [0, 1] {
+        let mut tables = tables("10.244.1.10", true, 0);
+        tables.services.values_mut().for_each(|service| service.cluster = endpoints);
+        for (forged, hook) in
+            [("192.0.2.11", Hook::FromUplink), ("127.0.0.1", Hook::FromUplink), ("192.0.2.11", Hook::FromPod)]
+        {
+            let packet = packet(UDP, (forged, 40_000), NODE_PORT, 0);
+            assert_eq!(run(&tables, &packet, hook, NOW), Err(Stop::NotOurs));
+        }
+        assert!(tables.flows_new.borrow().is_empty());
     }
-    assert!(tables.flows_new.borrow().is_empty());
+}
+
+#[test]
+fn what_a_pod_forged_in_an_outside_clients_name_does_not_stand_in_its_way() {
+    let tables = tables("10.244.2.10", false, 0);
+    let syn = packet(TCP, CLIENT, NODE_PORT, Tcp::SYN);
+    run(&tables, &syn, Hook::FromPod, NOW).unwrap();
+    let there = run(&tables, &syn, Hook::FromUplink, NOW).unwrap();
+    assert_eq!(there.src, addr("192.0.2.11"));
+    let back = run(&tables, &answer_to(&there, TCP, Tcp::SYN | Tcp::ACK), Hook::FromUplink, NOW).unwrap();
+    assert_eq!((back.src, back.dst), (syn.key.dst, syn.key.src));
+}
+
+#[test]
+fn a_connection_that_is_established_is_not_ended_by_what_a_pod_forges() {
+    let tables = tables("10.244.2.10", false, 0);
+    let packet = |flags| packet(TCP, CLIENT, NODE_PORT, flags);
+    let there = run(&tables, &packet(Tcp::SYN), Hook::FromUplink, NOW).unwrap();
+    run(&tables, &answer_to(&there, TCP, Tcp::SYN | Tcp::ACK), Hook::FromUplink, NOW).unwrap();
+    run(&tables, &packet(Tcp::ACK), Hook::FromUplink, NOW).unwrap();
+    run(&tables, &packet(Tcp::SYN), Hook::FromPod, NOW).unwrap();
+    assert_eq!(run(&tables, &packet(Tcp::ACK), Hook::FromUplink, NOW).unwrap().src_port, there.src_port);
+    assert!(run(&tables, &answer_to(&there, TCP, Tcp::ACK), Hook::FromUplink, NOW).is_ok());
 }
 
 #[test]

@@ -58,7 +58,8 @@ pub(crate) fn answer(skb: Skb, packet: &Packet, hook: Hook, answer: Answer, link
 #[inline(always)]
 fn send_back(skb: Skb, packet: &Packet, hook: Hook, answer: Answer, link_layer: u32) -> Result<(), Reason> {
     // Nor is a fragment without its start (RFC 1122, 3.2.2).
-    if matches!(packet.kind, Kind::IcmpError | Kind::Fragment) || packet.tcp_flags & Tcp::RST != 0 {
+    let unanswerable = matches!(packet.kind, Kind::IcmpError | Kind::Fragment) || packet.tcp_flags & Tcp::RST != 0;
+    if unanswerable || !packet.key.src.is_single_host() {
         return Err(Reason::NoConnection);
     }
     match packet.key.protocol as u8 {

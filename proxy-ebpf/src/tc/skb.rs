@@ -79,6 +79,16 @@ impl Skb {
         unsafe { (*self.0).pkt_type == PACKET_OTHERHOST }
     }
 
+    /// Its link-layer destination is a group or everybody: it reaches many nodes, and the stack neither forwards nor
+    /// answers it.
+    #[inline(always)]
+    pub(crate) fn is_for_many_hosts(self) -> bool {
+        const PACKET_BROADCAST: u32 = 1;
+        const PACKET_MULTICAST: u32 = 2;
+        // SAFETY: as above.
+        matches!(unsafe { (*self.0).pkt_type }, PACKET_BROADCAST | PACKET_MULTICAST)
+    }
+
     /// It carries a VLAN tag that the kernel took off, so it belongs to another interface.
     #[inline(always)]
     pub(crate) fn has_vlan(self) -> bool {

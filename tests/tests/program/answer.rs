@@ -168,3 +168,34 @@ fn an_error_about_a_service_without_endpoints_is_not_answered_by_another() {
     let error = icmp_error("10.244.1.20", "10.96.0.1", 3, 3, 0, &about);
     assert_eq!(bench.run("from_pod", &error), (Verdict::Next, error.clone()));
 }
+
+#[test]
+fn nothing_is_answered_to_a_source_that_is_no_single_host() {
+    for (names, sources) in
+        FAMILIES.iter().zip([&["224.0.0.1:1", "255.255.255.255:1", "0.0.0.0:1"][..], &["[ff02::1]:1", "[::]:1"][..]])
+    {
+        let [_, cluster_ip, _, _] = names;
+        let mut bench = Bench::new();
+        bench.service(&[cluster_ip], &[], 0);
+        for source in sources {
+            for frame in [udp(source, cluster_ip, b"?"), tcp(source, cluster_ip, "S")] {
+                assert_eq!(bench.run("from_pod", &frame).0, Verdict::Drop, "{source}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_frame_that_is_for_many_hosts_is_left_to_the_stack() {
+    for [pod, cluster_ip, ..] in FAMILIES {
+        let mut bench = Bench::new();
+        bench.service(&[cluster_ip], &[], 0);
+        for to in [[0xff; 6], [1, 0, 0x5e, 0, 0, 1]] {
+            let mut frame = udp(pod, cluster_ip, b"?");
+            frame[..6].copy_from_slice(&to);
+            for program in ["from_pod", "from_uplink"] {
+                assert_eq!(bench.run(program, &frame), (Verdict::Next, frame.clone()));
+            }
+        }
+    }
+}
