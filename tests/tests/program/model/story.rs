@@ -51,6 +51,7 @@ pub(super) enum Frontend {
 }
 
 /// A Service of one port, for both protocols.
+#[expect(clippy::struct_excessive_bools, reason = "a Service's own fields, each a matter for itself")]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Service {
     pub(super) cluster_ip: SocketAddr,
