@@ -126,12 +126,23 @@ pub struct Request {
     pub now: u32,
 }
 
-/// Chooses the endpoint for a client whose address is known: if `loadBalancerSourceRanges` let it, and the one that
-/// session affinity binds it to.
+/// Whether `loadBalancerSourceRanges` let a source use a frontend. One that may not is told nothing, of endpoints or
+/// anything else (kube-proxy's rule 2.29, as nftables mode has it): this is asked first.
 ///
 /// # Errors
-/// [`Reason::SourceRange`], and those of [`choose`]. A source that may not is told nothing of endpoints (kube-proxy's rule
-/// 2.29, as nftables mode has it).
+/// [`Reason::SourceRange`].
+#[inline(always)]
+pub fn admit(tables: &impl ServiceTables, found: &Service, source: &Addr) -> Result<(), Reason> {
+    if found.flags & service_flags::SOURCE_RANGES != 0 && !tables.in_source_range(found.id, source) {
+        return Err(Reason::SourceRange);
+    }
+    Ok(())
+}
+
+/// Chooses the endpoint for a client whose address is known: the one that session affinity binds it to.
+///
+/// # Errors
+/// Those of [`choose`].
 #[inline(always)]
 pub fn choose_for(
     tables: &impl ServiceTables,
@@ -139,9 +150,6 @@ pub fn choose_for(
     found: Service,
     request: &Request,
 ) -> Result<(Service, Backend), Reason> {
-    if found.flags & service_flags::SOURCE_RANGES != 0 && !tables.in_source_range(found.id, &request.source) {
-        return Err(Reason::SourceRange);
-    }
     if found.affinity_timeout == 0 {
         return choose(tables, key, found, request.client);
     }

@@ -6,7 +6,7 @@ use crate::addr::{Addr, protocol};
 use crate::drop::{Reason, Stop};
 use crate::flow::{State, is_reply};
 use crate::packet::{Kind, Packet};
-use crate::service::{Client, Request, ServiceTables, choose_for, find, find_no_port};
+use crate::service::{Client, Request, ServiceTables, admit, choose_for, find, find_no_port};
 use crate::tables::{Backend, FlowKey, FlowRecord, Service, address_flags, backend_flags, flow_flags};
 
 /// Opens a flow when the packet is addressed to a Service, and writes its record to `record`.
@@ -117,6 +117,7 @@ fn select<T: ServiceTables>(
 ) -> Result<(), Stop> {
     let key = &packet.key;
     let (frontend, service) = find(tables, client, key.dst, key.dst_port, key.protocol as u8)?;
+    admit(tables, &service, &key.src)?;
     if !packet.opens() {
         return Err(Stop::Drop(Reason::NoConnection));
     }

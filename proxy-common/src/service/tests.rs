@@ -65,6 +65,7 @@ fn ask_port(tables: &PlainTables, port: u16, source: &str) -> Addr {
 
 fn ask(tables: &PlainTables, to: (&str, u16), client: Client, source: &str, now: u32) -> Result<Addr, Stop> {
     let (key, service) = find(tables, client, addr(to.0), Port::new(to.1), TCP)?;
+    admit(tables, &service, &addr(source))?;
     let (_, backend) = choose_for(tables, &key, service, &Request { client, source: addr(source), now })?;
     Ok(backend.addr)
 }

@@ -4,14 +4,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 
-use aya::maps::{HashMap, MapData, PerCpuArray};
+use aya::maps::{HashMap, LpmTrie, MapData, PerCpuArray, lpm_trie};
 use aya::programs::{SchedClassifier, TcAttachType, TestRun as _, TestRunOptions};
 use aya::{Ebpf, EbpfLoader, Pod};
 use proxy_common::addr::{Addr, Family, Port, protocol};
 use proxy_common::drop::Reason;
 use proxy_common::tables::{
     self, Address, Backend, BackendKey, Device, EndpointSet, FlowKey, FlowRecord, Member, MemberKey, Service,
-    ServiceKey, Table, address_flags, backend_flags, member_flags, service_flags,
+    ServiceKey, SourceRange, Table, address_flags, backend_flags, member_flags, service_flags,
 };
 
 use crate::packet::{Seen, see};
@@ -111,8 +111,33 @@ impl Bench {
 
     /// Gives the Service of number `first` a node port with flags of its own.
     pub(crate) fn node_port(&mut self, first: u32, port: u16, backends: &[&str], flags: u32) {
+        self.also_at(first, &format!(":{port}"), backends, flags);
+    }
+
+    /// Gives the Service of number `first` another address with flags of its own.
+    pub(crate) fn also_at(&mut self, first: u32, frontend: &str, backends: &[&str], flags: u32) {
         for (id, number) in (first..).zip([protocol::TCP, protocol::UDP, protocol::SCTP]) {
-            self.frontend(id, number, &format!(":{port}"), backends, flags);
+            self.frontend(id, number, frontend, backends, flags);
+        }
+    }
+
+    /// Lets sources of a network use those frontends of the Service of number `first` that are for a range only.
+    pub(crate) fn source_range(&mut self, first: u32, network: IpAddr, prefix: u32) {
+        let before = if network.is_ipv4() { SourceRange::BEFORE_V4 } else { SourceRange::BEFORE_V6 };
+        let map = self.ebpf.map_mut(tables::SOURCE_RANGES.name).unwrap();
+        let mut ranges: LpmTrie<_, SourceRange, u32> = LpmTrie::try_from(map).unwrap();
+        for service in first..first + 3 {
+            let range = SourceRange { service, addr: network.into() };
+            ranges.insert(&lpm_trie::Key::new(before + prefix, range), 0, 0).unwrap();
+        }
+    }
+
+    /// Gives the Service of number `first`, as it is now, session affinity.
+    pub(crate) fn bind_clients(&mut self, first: u32, affinity_timeout: u32) {
+        let mut services = self.map::<ServiceKey, Service>(tables::SERVICES);
+        let entries: Vec<_> = services.iter().map(Result::unwrap).collect();
+        for (key, service) in entries.into_iter().filter(|(_, service)| (first..first + 3).contains(&service.id)) {
+            services.insert(key, Service { affinity_timeout, ..service }, 0).unwrap();
         }
     }
 

@@ -289,3 +289,39 @@ fn a_header_cut_short_is_dropped_and_counted() {
     assert_eq!(bench.run("from_pod", &whole[..14 + 20 + 12]).0, Verdict::Drop);
     assert_eq!(bench.drops(Reason::Malformed), 1);
 }
+
+#[test]
+fn options_and_extension_headers_stay_and_every_checksum_is_right() {
+    for (names, inserted) in FAMILIES.iter().zip([vec![1_u8; 8], vec![60, 0, 1, 4, 0, 0, 0, 0, 0, 0, 1, 4, 0, 0, 0, 0]])
+    {
+        for (frame, number) in
+            [(udp(names.pod, names.cluster_ip, b"odd"), 17), (tcp(names.pod, names.cluster_ip, "S"), 6)]
+        {
+            let mut bench = Bench::new();
+            bench.service(&[names.cluster_ip], &[names.remote], 0);
+            let frame = with_headers(frame, &inserted, number);
+            let (verdict, there) = bench.see("from_pod", &frame);
+            assert_eq!((verdict, ends(&there)), (Verdict::Next, (names.pod, names.remote)));
+        }
+    }
+}
+
+/// The frame with IPv4 options, or with a hop-by-hop header and one of destination options.
+fn with_headers(mut frame: Vec<u8>, inserted: &[u8], number: u8) -> Vec<u8> {
+    let added = inserted.len() as u16;
+    if frame[14] >> 4 == 4 {
+        frame.splice(34..34, inserted.iter().copied());
+        frame[14] += (added / 4) as u8;
+        let length = u16::from_be_bytes([frame[16], frame[17]]) + added;
+        frame[16..18].copy_from_slice(&length.to_be_bytes());
+        let checksum = etherparse::Ipv4Header::from_slice(&frame[14..]).unwrap().0.calc_header_checksum();
+        frame[24..26].copy_from_slice(&checksum.to_be_bytes());
+    } else {
+        frame.splice(54..54, inserted.iter().copied());
+        frame[62] = number;
+        frame[20] = 0;
+        let length = u16::from_be_bytes([frame[18], frame[19]]) + added;
+        frame[18..20].copy_from_slice(&length.to_be_bytes());
+    }
+    frame
+}

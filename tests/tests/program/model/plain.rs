@@ -13,13 +13,15 @@ use proxy_common::tables::{
 };
 use proxy_common::wire::Tcp;
 
-use super::story::{Ends, Packet, Story, node};
+use super::story::{Ends, Packet, Protocol, Story, node, range};
 use super::{Outcome, Subject};
 
 pub(super) struct Plain(PlainTables);
 
 /// Seconds of the clock; a story takes no time.
 const NOW: u32 = 1_000;
+/// Kubernetes' default.
+pub(super) const AFFINITY_TIMEOUT: u32 = 10_800;
 
 impl Subject for Plain {
     fn begin(story: &Story) -> Self {
@@ -31,6 +33,8 @@ impl Subject for Plain {
             for number in [protocol::TCP, protocol::UDP] {
                 id += 1;
                 put(&mut tables, id, number, service);
+                let (network, prefix) = range(story.ipv6);
+                tables.source_ranges.push((id, format!("{network}/{prefix}").parse().unwrap()));
             }
         }
         Self(tables)
@@ -79,7 +83,9 @@ fn put(tables: &mut PlainTables, id: u32, number: u8, service: &super::story::Se
         }
     }
     let counts = (backends.len() as u32, local.len() as u32);
-    let entry = |flags| Service { id, cluster: counts.0, local: counts.1, flags, ..Service::default() };
+    let affinity_timeout = if service.affinity { AFFINITY_TIMEOUT } else { 0 };
+    let entry =
+        |flags| Service { id, cluster: counts.0, local: counts.1, flags, affinity_timeout, ..Service::default() };
     let only = |local_only: bool| if local_only { service_flags::LOCAL_ONLY } else { 0 };
     let cluster_ip: Addr = service.cluster_ip.ip().into();
     let key = ServiceKey::new(cluster_ip, Port::new(service.cluster_ip.port()), number);
@@ -87,24 +93,34 @@ fn put(tables: &mut PlainTables, id: u32, number: u8, service: &super::story::Se
     let key = ServiceKey::new(cluster_ip.family().any(), Port::new(service.node_port), number);
     let external = service_flags::EXTERNAL | service_flags::NODE_PORT | only(service.external_local);
     tables.serve(key, entry(external));
+    let ranges = if service.ranges { service_flags::SOURCE_RANGES } else { 0 };
+    let key = ServiceKey::new(service.balancer.ip().into(), Port::new(service.balancer.port()), number);
+    tables.serve(key, entry(service_flags::EXTERNAL | ranges | only(service.external_local)));
 }
 
 fn parsed(packet: Packet) -> packet::Packet {
     let src: Addr = packet.ends.src.ip().into();
+    let echo = packet.protocol == Protocol::Echo;
+    let port = |socket: SocketAddr| Port::new(if echo { 0 } else { socket.port() });
     packet::Packet {
         key: FlowKey {
             src,
             dst: packet.ends.dst.ip().into(),
-            src_port: Port::new(packet.ends.src.port()),
-            dst_port: Port::new(packet.ends.dst.port()),
-            protocol: u32::from(if packet.tcp { protocol::TCP } else { protocol::UDP }),
+            src_port: port(packet.ends.src),
+            dst_port: port(packet.ends.dst),
+            protocol: u32::from(match packet.protocol {
+                Protocol::Tcp => protocol::TCP,
+                Protocol::Udp => protocol::UDP,
+                Protocol::Echo if src.family() == Family::V4 => protocol::ICMP,
+                Protocol::Echo => protocol::ICMPV6,
+            }),
         },
         family: src.family(),
-        kind: packet::Kind::Transport,
-        tcp_flags: match (packet.tcp, packet.opens) {
-            (false, _) => 0,
-            (true, true) => Tcp::SYN,
-            (true, false) => Tcp::ACK,
+        kind: if echo { packet::Kind::Other } else { packet::Kind::Transport },
+        tcp_flags: match (packet.protocol, packet.opens) {
+            (Protocol::Tcp, true) => Tcp::SYN,
+            (Protocol::Tcp, false) => Tcp::ACK,
+            (Protocol::Udp | Protocol::Echo, _) => 0,
         },
         ttl: 64,
         l3: 14,

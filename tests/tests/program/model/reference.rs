@@ -1,11 +1,14 @@
 //! What Services promise: naive, without tables.
 
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
 use super::Outcome;
-use super::story::{Client, Endpoint, Ends, Packet, Service, Step, Story, client, node};
+use super::story::{Client, Endpoint, Ends, Frontend, Packet, Protocol, Service, Step, Story, client, in_range, node};
 
 /// A flow under way.
 struct Flow {
-    tcp: bool,
+    protocol: Protocol,
     /// As the client sends.
     sent: Ends,
     /// As the backend receives.
@@ -18,6 +21,8 @@ struct Flow {
 pub(super) struct Reference<'a> {
     story: &'a Story,
     flows: Vec<Flow>,
+    /// The endpoint that a client is bound to, through whichever frontend of a Service port (named by its ClusterIP).
+    bound: BTreeMap<(SocketAddr, Protocol, IpAddr), Endpoint>,
     /// What was last staged: the flow answered, or the client that sends.
     staged: Staged,
 }
@@ -30,19 +35,20 @@ enum Staged {
 
 impl<'a> Reference<'a> {
     pub(super) fn new(story: &'a Story) -> Self {
-        Self { story, flows: Vec::new(), staged: Staged::Send(Client::Pod) }
+        Self { story, flows: Vec::new(), bound: BTreeMap::new(), staged: Staged::Send(Client::Pod) }
     }
 
     /// The packet of a step, and the hook it meets.
     pub(super) fn stage(&mut self, step: &Step) -> Option<(&'static str, Packet)> {
         match *step {
-            Step::Send { client: from, host, port, service, node_port, miss, tcp, opens } => {
+            Step::Send { client: from, host, port, service, frontend, miss, protocol, opens } => {
                 self.staged = Staged::Send(from);
                 let service = &self.story.services[service];
-                let mut dst = service.cluster_ip;
-                if node_port {
-                    dst = (node(self.story.ipv6), service.node_port).into();
-                }
+                let mut dst = match frontend {
+                    Frontend::ClusterIp => service.cluster_ip,
+                    Frontend::NodePort => (node(self.story.ipv6), service.node_port).into(),
+                    Frontend::Balancer => service.balancer,
+                };
                 if miss {
                     dst.set_port(9);
                 }
@@ -52,7 +58,7 @@ impl<'a> Reference<'a> {
                     Client::Node => "to_uplink",
                     Client::Outside => "from_uplink",
                 };
-                Some((hook, Packet { ends: Ends { src, dst }, tcp, opens: opens || !tcp }))
+                Some((hook, Packet { ends: Ends { src, dst }, protocol, opens: opens || protocol != Protocol::Tcp }))
             }
             Step::Answer { flow } => {
                 let index = flow.checked_rem(self.flows.len())?;
@@ -64,7 +70,7 @@ impl<'a> Reference<'a> {
                     _ if flow.endpoint.local => "from_pod",
                     _ => "from_uplink",
                 };
-                Some((hook, Packet { ends: flow.received.reversed(), tcp: flow.tcp, opens: false }))
+                Some((hook, Packet { ends: flow.received.reversed(), protocol: flow.protocol, opens: false }))
             }
         }
     }
@@ -84,20 +90,28 @@ impl<'a> Reference<'a> {
         let exactly = |expected: Outcome| {
             if outcome == expected { Ok(()) } else { Err(format!("it must be {expected:?}")) }
         };
-        if let Some(flow) = self.flows.iter().find(|flow| flow.sent == packet.ends && flow.tcp == packet.tcp) {
+        if let Some(flow) = self.flows.iter().find(|flow| flow.sent == packet.ends && flow.protocol == packet.protocol)
+        {
             return exactly(Outcome::Translated(flow.received));
         }
-        let Some((service, external)) = self.service_at(packet) else {
+        let Some((service, frontend)) = self.service_at(packet) else {
             // A ClusterIP is nobody else's: what no port of it takes is refused.
             let refused = self.story.services.iter().any(|service| service.cluster_ip.ip() == packet.ends.dst.ip());
             return exactly(if refused { Outcome::Refused } else { Outcome::Untouched });
         };
+        // Who may not is told nothing.
+        if frontend == Frontend::Balancer && service.ranges && !in_range(self.story.ipv6, packet.ends.src.ip()) {
+            return exactly(Outcome::Dropped);
+        }
         if !packet.opens {
             return exactly(Outcome::Refused);
         }
         // The node and its pods are inside the cluster: no client address is to be kept for them.
-        let local_only =
-            if external { service.external_local && from == Client::Outside } else { service.internal_local };
+        let local_only = if frontend == Frontend::ClusterIp {
+            service.internal_local
+        } else {
+            service.external_local && from == Client::Outside
+        };
         let served: Vec<Endpoint> =
             service.endpoints.iter().copied().filter(|endpoint| endpoint.local || !local_only).collect();
         if service.endpoints.is_empty() {
@@ -107,11 +121,18 @@ impl<'a> Reference<'a> {
             return exactly(Outcome::Dropped);
         }
         let Outcome::Translated(received) = outcome else { return Err("it must be translated".into()) };
-        let Some(endpoint) = served.into_iter().find(|endpoint| endpoint.addr == received.dst) else {
+        let Some(endpoint) = served.iter().copied().find(|endpoint| endpoint.addr == received.dst) else {
             return Err("no endpoint of the set that serves it".into());
         };
+        if service.affinity {
+            let client = (service.cluster_ip, packet.protocol, packet.ends.src.ip());
+            let bound = self.bound.insert(client, endpoint);
+            if bound.is_some_and(|bound| bound != endpoint && served.contains(&bound)) {
+                return Err(format!("the client is bound to {bound:?}"));
+            }
+        }
         self.judge_source(packet, from, endpoint, received)?;
-        self.flows.push(Flow { tcp: packet.tcp, sent: packet.ends, received, client: from, endpoint });
+        self.flows.push(Flow { protocol: packet.protocol, sent: packet.ends, received, client: from, endpoint });
         Ok(())
     }
 
@@ -126,23 +147,31 @@ impl<'a> Reference<'a> {
         if received.src.ip() != expected {
             return Err(format!("its source must be {expected}"));
         }
-        if self.flows.iter().any(|flow| flow.received == received && flow.tcp == packet.tcp) {
+        if self.flows.iter().any(|flow| flow.received == received && flow.protocol == packet.protocol) {
             return Err("another flow has these ends already: replies can't be told apart".into());
         }
         let own_port = Ends { src: (expected, packet.ends.src.port()).into(), dst: received.dst };
-        let own_is_free = !self.flows.iter().any(|flow| flow.received == own_port && flow.tcp == packet.tcp);
+        let own_is_free = !self.flows.iter().any(|flow| flow.received == own_port && flow.protocol == packet.protocol);
         if own_is_free && received != own_port {
             return Err("its source port was free".into());
         }
         Ok(())
     }
 
-    /// The Service at a packet's destination, and whether it is reached from outside the cluster's own addresses.
-    fn service_at(&self, packet: Packet) -> Option<(&'a Service, bool)> {
+    /// The Service at a packet's destination, and which frontend that is.
+    fn service_at(&self, packet: Packet) -> Option<(&'a Service, Frontend)> {
         let dst = packet.ends.dst;
+        if packet.protocol == Protocol::Echo {
+            return None;
+        }
         self.story.services.iter().find_map(|service| {
-            let external = dst.ip() == node(self.story.ipv6) && dst.port() == service.node_port;
-            (external || dst == service.cluster_ip).then_some((service, external))
+            let frontend = match dst {
+                dst if dst == service.cluster_ip => Frontend::ClusterIp,
+                dst if dst == service.balancer => Frontend::Balancer,
+                dst if dst == (node(self.story.ipv6), service.node_port).into() => Frontend::NodePort,
+                _ => return None,
+            };
+            Some((service, frontend))
         })
     }
 }

@@ -21,9 +21,18 @@ impl Ends {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Packet {
     pub(super) ends: Ends,
-    pub(super) tcp: bool,
+    pub(super) protocol: Protocol,
     /// Opens a connection (a datagram always may), or belongs to one.
     pub(super) opens: bool,
+}
+
+/// What a packet is of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Protocol {
+    Tcp,
+    Udp,
+    /// An echo request, which no Service serves.
+    Echo,
 }
 
 /// An endpoint.
@@ -33,11 +42,26 @@ pub(super) struct Endpoint {
     pub(super) local: bool,
 }
 
+/// Which of a Service's addresses a client sends to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Frontend {
+    ClusterIp,
+    NodePort,
+    Balancer,
+}
+
 /// A Service of one port, for both protocols.
+#[expect(clippy::struct_excessive_bools, reason = "a Service's own fields, each a matter for itself")]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Service {
     pub(super) cluster_ip: SocketAddr,
     pub(super) node_port: u16,
+    /// The load balancer's address.
+    pub(super) balancer: SocketAddr,
+    /// `loadBalancerSourceRanges`: [`in_range`].
+    pub(super) ranges: bool,
+    /// `sessionAffinity: ClientIP`.
+    pub(super) affinity: bool,
     pub(super) endpoints: Vec<Endpoint>,
     /// `externalTrafficPolicy: Local`.
     pub(super) external_local: bool,
@@ -57,7 +81,16 @@ pub(super) enum Client {
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     /// A client sends to a Service (or past it).
-    Send { client: Client, host: u8, port: u16, service: usize, node_port: bool, miss: bool, tcp: bool, opens: bool },
+    Send {
+        client: Client,
+        host: u8,
+        port: u16,
+        service: usize,
+        frontend: Frontend,
+        miss: bool,
+        protocol: Protocol,
+        opens: bool,
+    },
     /// The backend of an open flow answers.
     Answer { flow: usize },
 }
@@ -91,6 +124,21 @@ pub(super) fn client(ipv6: bool, client: Client, host: u8) -> IpAddr {
     }
 }
 
+/// Network of those that `loadBalancerSourceRanges` lets in, and the bits of its prefix: clients outside at hosts 10 and
+/// 11.
+pub(super) fn range(ipv6: bool) -> (IpAddr, u32) {
+    (client(ipv6, Client::Outside, 10), if ipv6 { 127 } else { 31 })
+}
+
+/// Whether an address is in [`range`].
+pub(super) fn in_range(ipv6: bool, source: IpAddr) -> bool {
+    [10, 11].map(|host| client(ipv6, Client::Outside, host)).contains(&source)
+}
+
+fn balancer(ipv6: bool, index: usize) -> IpAddr {
+    if ipv6 { format!("2001:db8:9::{}", index + 1) } else { format!("203.0.113.{}", index + 1) }.parse().unwrap()
+}
+
 fn cluster_ip(ipv6: bool, index: usize) -> IpAddr {
     if ipv6 { format!("fd00:10:96::{}", index + 1) } else { format!("10.96.0.{}", index + 1) }.parse().unwrap()
 }
@@ -101,13 +149,16 @@ fn service(ipv6: bool, index: usize) -> impl Strategy<Value = Service> {
         addr: SocketAddr::new(pod(ipv6, if local { 1 } else { 2 }, host), port),
         local,
     });
-    (prop::collection::vec(endpoint, 0..5), any::<bool>(), any::<bool>()).prop_map(
-        move |(mut endpoints, external_local, internal_local)| {
+    (prop::collection::vec(endpoint, 0..5), any::<[bool; 4]>()).prop_map(
+        move |(mut endpoints, [external_local, internal_local, ranges, affinity])| {
             endpoints.sort_by_key(|endpoint| endpoint.addr);
             endpoints.dedup();
             Service {
                 cluster_ip: SocketAddr::new(cluster_ip(ipv6, index), 80),
                 node_port: 30_080 + index as u16,
+                balancer: SocketAddr::new(balancer(ipv6, index), 80),
+                ranges,
+                affinity,
                 endpoints,
                 external_local,
                 internal_local,
@@ -118,25 +169,27 @@ fn service(ipv6: bool, index: usize) -> impl Strategy<Value = Service> {
 
 fn step() -> impl Strategy<Value = Step> {
     let client = prop_oneof![Just(Client::Pod), Just(Client::Node), Just(Client::Outside)];
+    let frontend = prop_oneof![Just(Frontend::ClusterIp), Just(Frontend::NodePort), Just(Frontend::Balancer)];
+    let protocol = prop_oneof![9 => Just(Protocol::Tcp), 9 => Just(Protocol::Udp), 1 => Just(Protocol::Echo)];
     // Few clients and ports, so that flows meet: the same again, or another Service from the same port.
     let send = (
         client,
         10_u8..14,
         40_000_u16..40_003,
         0_usize..3,
-        any::<bool>(),
+        frontend,
         prop::bool::weighted(0.05),
-        any::<bool>(),
+        protocol,
         prop::bool::weighted(0.6),
     )
-        .prop_map(|(client, host, port, service, node_port, miss, tcp, opens)| Step::Send {
+        .prop_map(|(client, host, port, service, frontend, miss, protocol, opens)| Step::Send {
             client,
             host,
             port,
             service,
-            node_port,
+            frontend,
             miss,
-            tcp,
+            protocol,
             opens,
         });
     prop_oneof![2 => send, 1 => any::<usize>().prop_map(|flow| Step::Answer { flow })]
