@@ -54,8 +54,9 @@ fn scratch() -> Option<&'static mut Scratch> {
 #[inline(always)]
 fn decide(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<(), Stop> {
     // A tunnel has nobody else. A bridge's pods address the bridge, so what comes from them is for another interface.
-    let for_another = link_layer != 0 && matches!(hook, Hook::FromUplink) && skb.is_for_another_host();
-    if for_another || skb.is_for_many_hosts() || skb.has_vlan() {
+    let for_others =
+        link_layer != 0 && (skb.is_for_many_hosts() || (matches!(hook, Hook::FromUplink) && skb.is_for_another_host()));
+    if for_others || skb.has_vlan() {
         return Err(Stop::NotOurs);
     }
     read(skb, link_layer, &mut scratch.packet)?;
