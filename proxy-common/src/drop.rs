@@ -32,6 +32,18 @@ pub enum Reason {
     SourceRange = 13,
     /// A fragment of a datagram whose first was refused, or has not come and there was no place to wait for it.
     UnknownFragment = 14,
+    /// No rule of a policy that isolates the source's egress allows it.
+    PolicyEgress = 15,
+    /// No rule of a policy that isolates the destination's ingress allows it.
+    PolicyIngress = 16,
+    /// From or to an address of this node's pods that no pod is known to have, yet.
+    UnknownPod = 17,
+    /// A pod sent it under an address that isn't its own.
+    SpoofedSource = 18,
+    /// A policed pod's, and nothing that a policy can be asked about: a VLAN tag, a protocol that isn't IP.
+    Unjudgeable = 19,
+    /// The policies changed again and again while it was judged.
+    PolicyChanging = 20,
 }
 
 /// Why a packet is not translated.
@@ -58,7 +70,7 @@ const _: () = assert!(size_of::<Result<(), Stop>>() == 4);
 
 impl Reason {
     /// Every reason, in the order of the numbers.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 20] = [
         Self::NoEndpoints,
         Self::NoLocalEndpoints,
         Self::NoConnection,
@@ -73,6 +85,12 @@ impl Reason {
         Self::NoSuchPort,
         Self::SourceRange,
         Self::UnknownFragment,
+        Self::PolicyEgress,
+        Self::PolicyIngress,
+        Self::UnknownPod,
+        Self::SpoofedSource,
+        Self::Unjudgeable,
+        Self::PolicyChanging,
     ];
 
     /// One more than the highest number: the size of the `DROPS` table.
@@ -110,6 +128,12 @@ impl Reason {
             Self::NoSuchPort => "NoSuchPort",
             Self::SourceRange => "SourceRange",
             Self::UnknownFragment => "UnknownFragment",
+            Self::PolicyEgress => "PolicyEgress",
+            Self::PolicyIngress => "PolicyIngress",
+            Self::UnknownPod => "UnknownPod",
+            Self::SpoofedSource => "SpoofedSource",
+            Self::Unjudgeable => "Unjudgeable",
+            Self::PolicyChanging => "PolicyChanging",
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod affinity;
 pub mod checksum;
 pub mod crc32c;
 pub mod drop;
+pub mod event;
 pub mod flow;
 pub mod fragment;
 pub mod nat;
@@ -20,6 +21,7 @@ pub mod packet;
 pub mod plain;
 #[cfg(feature = "user")]
 mod pod;
+pub mod policy;
 pub mod sctp;
 pub mod service;
 pub mod socket;

@@ -15,10 +15,11 @@ use crate::drop::Reason;
 use crate::flow::State;
 use crate::fragment::FragmentTables;
 use crate::nat::{Added, FlowEntry, FlowTables, Routes, Sockets, SourcePorts};
+use crate::policy::{PolicyTables, Question, Ruling, judge};
 use crate::service::ServiceTables;
 use crate::tables::{
-    Address, Affinity, AffinityKey, Backend, BackendKey, FlowKey, FlowRecord, Fragment, FragmentKey, Member, MemberKey,
-    Service, ServiceKey, SourcePortKey, address_flags, service_flags,
+    Address, Affinity, AffinityKey, Backend, BackendKey, Block, FlowKey, FlowRecord, Fragment, FragmentKey, Identity,
+    Member, MemberKey, PodNetwork, Rule, RuleKey, Service, ServiceKey, SourcePortKey, address_flags, service_flags,
 };
 
 /// Every table that a decision looks at. What a look-up misses in the kernel is a public field here, to be set up.
@@ -38,6 +39,16 @@ pub struct PlainTables {
     pub affinity: RefCell<BTreeMap<AffinityKey, Affinity>>,
     /// `EPOCH`.
     pub epoch: u32,
+    /// `POLICY_GENERATION`.
+    pub generation: u32,
+    /// `POD_NETWORK`.
+    pub pod_network: PodNetwork,
+    /// `IDENTITIES`.
+    pub identities: BTreeMap<Addr, Identity>,
+    /// `BLOCKS`.
+    pub blocks: BTreeMap<IpNetwork, Block>,
+    /// `RULES`, by key and bits of it that count.
+    pub rules: BTreeMap<(RuleKey, u32), Rule>,
     /// `FLOWS`.
     pub flows: RefCell<BTreeMap<FlowKey, PlainEntry>>,
     /// `FLOWS_NEW`.
@@ -86,6 +97,9 @@ impl FlowEntry for PlainEntry {
     }
     fn set_epoch(&self, epoch: u32) {
         self.change(|record| record.epoch = epoch);
+    }
+    fn set_policy(&self, generation: u32) {
+        self.change(|record| record.policy = generation);
     }
 }
 
@@ -142,6 +156,36 @@ impl PlainTables {
 
     fn has_room(&self, flows: &BTreeMap<FlowKey, PlainEntry>) -> bool {
         self.room.is_none_or(|room| flows.len() < room)
+    }
+}
+
+impl PolicyTables for PlainTables {
+    fn generation(&self) -> u32 {
+        self.generation
+    }
+    fn pod_network_flags(&self) -> u32 {
+        self.pod_network.flags
+    }
+    fn in_pod_network(&self, addr: &Addr) -> bool {
+        self.pod_network.contains(addr)
+    }
+    fn identity(&self, addr: &Addr) -> Option<Identity> {
+        self.identities.get(addr).copied()
+    }
+    fn block(&self, addr: &Addr) -> Option<Block> {
+        let addr = IpAddr::from(*addr);
+        let holding = self.blocks.iter().filter(|(network, _)| network.contains(addr));
+        holding.max_by_key(|(network, _)| network.prefix()).map(|(_, block)| *block)
+    }
+    fn rule(&self, key: &RuleKey) -> Option<Rule> {
+        let holding = self.rules.iter().filter(|((rule, bits), _)| rule.has_prefix_of(*bits, key));
+        holding.max_by_key(|((_, bits), _)| *bits).map(|(_, rule)| *rule)
+    }
+    fn is_node(&self, addr: &Addr) -> bool {
+        self.addresses.get(addr).is_some_and(|address| address.is(address_flags::NODE))
+    }
+    fn judge(&self, question: &Question, ruling: &mut Ruling) -> Result<(), Reason> {
+        judge(self, question, ruling)
     }
 }
 

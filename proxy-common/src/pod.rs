@@ -1,9 +1,11 @@
 //! Permission for aya to copy the layouts to and from the kernel as bytes.
 
 use crate::addr::Addr;
+use crate::event::{Event, Listening};
 use crate::tables::{
-    Address, Affinity, AffinityKey, Backend, BackendKey, Device, FlowKey, FlowRecord, Fragment, FragmentKey, Member,
-    MemberKey, Service, ServiceKey, ServiceName, SocketKey, SocketPeer, SourceRange,
+    Address, Affinity, AffinityKey, Backend, BackendKey, Block, Device, FlowKey, FlowRecord, Fragment, FragmentKey,
+    Identity, Member, MemberKey, PodNetwork, PolicyName, Rule, RuleKey, Service, ServiceKey, ServiceName, SetPolicy,
+    SocketKey, SocketPeer, SourceRange,
 };
 
 macro_rules! pod {
@@ -21,16 +23,25 @@ pod!(
     AffinityKey,
     Backend,
     BackendKey,
+    Block,
     Device,
     FlowKey,
     FlowRecord,
     Fragment,
     FragmentKey,
+    Identity,
+    Listening,
+    Event,
     Member,
     MemberKey,
+    PodNetwork,
+    PolicyName,
+    Rule,
+    RuleKey,
     Service,
     ServiceKey,
     ServiceName,
+    SetPolicy,
     SocketKey,
     SocketPeer,
     SourceRange,

@@ -3,13 +3,14 @@
 use aya_ebpf::Global;
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray};
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap};
 use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
 use proxy_common::packet::Packet;
 use proxy_common::tables::{
-    self, Address, Affinity, AffinityKey, Backend, BackendKey, Device, FlowKey, FlowRecord, Fragment, FragmentKey,
-    Member, MemberKey, Service, ServiceKey, ServiceName, SocketKey, SocketPeer, SourcePortKey, SourceRange,
+    self, Address, Affinity, AffinityKey, Backend, BackendKey, Block, Device, FlowKey, FlowRecord, Fragment,
+    FragmentKey, Identity, Member, MemberKey, PodNetwork, PolicyName, Rule, RuleKey, Service, ServiceKey, ServiceName,
+    SetPolicy, SocketKey, SocketPeer, SourcePortKey, SourceRange,
 };
 
 // Without preallocation a hash costs memory for what it holds. An element that is removed under a reader stays readable,
@@ -58,6 +59,29 @@ pub(crate) static AFFINITY: LruHashMap<AffinityKey, Affinity> =
 #[map]
 pub(crate) static SOURCE_RANGES: LpmTrie<SourceRange, u32> =
     LpmTrie::with_max_entries(tables::SOURCE_RANGES.max_entries, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static IDENTITIES: HashMap<Addr, Identity> =
+    HashMap::with_max_entries(tables::IDENTITIES.max_entries, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static BLOCKS: LpmTrie<Addr, Block> =
+    LpmTrie::with_max_entries(tables::BLOCKS.max_entries, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static RULES: LpmTrie<RuleKey, Rule> =
+    LpmTrie::with_max_entries(tables::RULES.max_entries, BPF_F_NO_PREALLOC);
+// Nor does any program read these two.
+#[map]
+static POLICY_NAMES: HashMap<u32, PolicyName> =
+    HashMap::with_max_entries(tables::POLICY_NAMES.max_entries, BPF_F_NO_PREALLOC);
+#[map]
+static SET_POLICIES: HashMap<SetPolicy, u32> =
+    HashMap::with_max_entries(tables::SET_POLICIES.max_entries, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static RULE_HITS: PerCpuHashMap<Rule, u64> =
+    PerCpuHashMap::with_max_entries(tables::RULE_HITS.max_entries, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static POLICY_GENERATION: Array<u32> = Array::with_max_entries(tables::POLICY_GENERATION.max_entries, 0);
+#[map]
+pub(crate) static POD_NETWORK: Array<PodNetwork> = Array::with_max_entries(tables::POD_NETWORK.max_entries, 0);
 #[map]
 pub(crate) static DEVICES: HashMap<u32, Device> =
     HashMap::with_max_entries(tables::DEVICES.max_entries, BPF_F_NO_PREALLOC);

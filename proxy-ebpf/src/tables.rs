@@ -114,6 +114,12 @@ impl FlowEntry for Entry {
         // SAFETY: as above, and writable.
         unsafe { (*self.0).epoch = epoch }
     }
+
+    #[inline(always)]
+    fn set_policy(&self, generation: u32) {
+        // SAFETY: as above, and writable.
+        unsafe { (*self.0).policy = generation }
+    }
 }
 
 impl FlowTables for Maps {

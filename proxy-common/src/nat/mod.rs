@@ -30,6 +30,8 @@ pub trait FlowEntry {
     fn set_state(&self, state: State);
     /// Notes that the backend was a member under this value of `EPOCH`.
     fn set_epoch(&self, epoch: u32);
+    /// Notes that policies let the flow pass in this generation.
+    fn set_policy(&self, generation: u32);
 }
 
 /// Outcome of adding a record under a key that must not be taken.
@@ -131,6 +133,7 @@ pub const fn other_direction(key: &FlowKey, record: &FlowRecord) -> FlowRecord {
         last_seen: record.last_seen,
         state: record.state,
         flags: record.flags ^ flow_flags::REPLY,
+        policy: record.policy,
     }
 }
 

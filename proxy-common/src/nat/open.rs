@@ -190,6 +190,7 @@ fn new_record(key: &FlowKey, service: &Service, backend: &Backend, client: Clien
         last_seen: now,
         state: State::New as u32,
         flags: restore | if backend.is_local() { flow_flags::BACKEND_LOCAL } else { 0 },
+        policy: 0,
     }
 }
 

@@ -52,9 +52,11 @@ pub struct FlowRecord {
     pub state: u32,
     /// [`flow_flags`].
     pub flags: u32,
+    /// Value of `POLICY_GENERATION` in which it was last let pass.
+    pub policy: u32,
 }
 
-const _: () = assert!(size_of::<FlowRecord>() == 56);
+const _: () = assert!(size_of::<FlowRecord>() == 60);
 
 impl FlowRecord {
     /// The packet after translation, which is, reversed, the packet that answers it.
@@ -94,4 +96,6 @@ pub mod flow_flags {
     pub const CLIENT_IS_NODE: u32 = 1 << 3;
     /// The backend is the node itself: in the host network, at one of the node's addresses.
     pub const BACKEND_IS_NODE: u32 = 1 << 4;
+    /// Of no Service and not translated: it is here so that the replies of a policed pod's flow pass.
+    pub const AS_IS: u32 = 1 << 5;
 }

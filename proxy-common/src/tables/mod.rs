@@ -8,6 +8,7 @@ mod affinity;
 mod flow;
 mod fragment;
 mod node;
+mod policy;
 mod service;
 mod socket;
 mod source_range;
@@ -17,6 +18,9 @@ pub use affinity::{Affinity, AffinityKey};
 pub use flow::{FlowKey, FlowRecord, SourcePortKey, flow_flags};
 pub use fragment::{Fragment, FragmentKey};
 pub use node::{Device, device_flags};
+pub use policy::{
+    Block, Identity, PodNetwork, Policing, PolicyName, Rule, RuleKey, SetPolicy, identity_flags, pod_network_flags,
+};
 pub use service::{
     Backend, BackendKey, EndpointSet, Member, MemberKey, Service, ServiceKey, ServiceName, Topology, backend_flags,
     member_flags, service_flags,
@@ -25,7 +29,7 @@ pub use socket::{SocketKey, SocketPeer};
 pub use source_range::SourceRange;
 
 /// Version of every layout here.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Name, and most entries, of a table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,6 +67,22 @@ pub const ADDRESSES: Table = Table { name: "ADDRESSES", max_entries: 262_144 };
 pub const AFFINITY: Table = Table { name: "AFFINITY", max_entries: 65_536 };
 /// Prefix of a `SourceRange` -> `u32` (unused): who may use a load balancer's address.
 pub const SOURCE_RANGES: Table = Table { name: "SOURCE_RANGES", max_entries: 131_072 };
+/// `Addr` -> `Identity`: the pods of this node, and those elsewhere that a selector in use matches.
+pub const IDENTITIES: Table = Table { name: "IDENTITIES", max_entries: 262_144 };
+/// Prefix of an `Addr` -> `Block`: class of the addresses without an identity.
+pub const BLOCKS: Table = Table { name: "BLOCKS", max_entries: 131_072 };
+/// Prefix of a `RuleKey` -> `Rule`: what the rules in use allow.
+pub const RULES: Table = Table { name: "RULES", max_entries: 524_288 };
+/// Policy number -> `PolicyName`. Read by the CLI, never by a program.
+pub const POLICY_NAMES: Table = Table { name: "POLICY_NAMES", max_entries: 16_384 };
+/// `SetPolicy` -> `u32` (unused): the policies each set is made of. Read by the CLI, never by a program.
+pub const SET_POLICIES: Table = Table { name: "SET_POLICIES", max_entries: 131_072 };
+/// `Rule` -> verdicts it allowed (`u64`), per CPU: one of each flow, and one more when the flow is judged anew.
+pub const RULE_HITS: Table = Table { name: "RULE_HITS", max_entries: 65_536 };
+/// One `u32`: grows with every change of what policies make of addresses, so that flows are judged anew.
+pub const POLICY_GENERATION: Table = Table { name: "POLICY_GENERATION", max_entries: 1 };
+/// One `PodNetwork`.
+pub const POD_NETWORK: Table = Table { name: "POD_NETWORK", max_entries: 1 };
 /// Interface index -> `Device`.
 pub const DEVICES: Table = Table { name: "DEVICES", max_entries: 8_192 };
 /// One `u32`: grows whenever an endpoint leaves a Service, so that flows look once whether theirs is still there.
@@ -71,7 +91,7 @@ pub const EPOCH: Table = Table { name: "EPOCH", max_entries: 1 };
 pub const DROPS: Table = Table { name: "DROPS", max_entries: crate::drop::Reason::SLOTS };
 
 /// Every table, in the order of this page.
-pub const ALL: [Table; 16] = [
+pub const ALL: [Table; 24] = [
     SERVICES,
     BACKENDS,
     MEMBERS,
@@ -85,6 +105,14 @@ pub const ALL: [Table; 16] = [
     ADDRESSES,
     AFFINITY,
     SOURCE_RANGES,
+    IDENTITIES,
+    BLOCKS,
+    RULES,
+    POLICY_NAMES,
+    SET_POLICIES,
+    RULE_HITS,
+    POLICY_GENERATION,
+    POD_NETWORK,
     DEVICES,
     EPOCH,
     DROPS,

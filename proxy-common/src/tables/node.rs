@@ -15,9 +15,13 @@ pub struct Device {
     /// Under [`device_flags::POD_NETNS`], the pod's network namespace by its number in the node's (`rtnetlink(7)`'s
     /// `IFLA_LINK_NETNSID`).
     pub netns: u32,
+    /// The IPv4 address of the pod behind it (mapped form); unspecified while it isn't known.
+    pub pod_ipv4: Addr,
+    /// The same for IPv6.
+    pub pod_ipv6: Addr,
 }
 
-const _: () = assert!(size_of::<Device>() == 40);
+const _: () = assert!(size_of::<Device>() == 72);
 
 /// Bits of [`Device::flags`].
 pub mod device_flags {

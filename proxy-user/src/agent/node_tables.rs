@@ -99,6 +99,8 @@ fn entry(device: &DeviceInfo) -> Device {
             | flag(pod_netns.is_some(), device_flags::POD_NETNS)
             | flag(device.no_mac, device_flags::NO_MAC),
         netns: pod_netns.unwrap_or_default(),
+        pod_ipv4: Addr::UNSPECIFIED,
+        pod_ipv6: Addr::UNSPECIFIED,
     }
 }
 

@@ -300,6 +300,6 @@ fn count(change: &Change, metrics: &Metrics) {
     match kind {
         Kind::Service => metrics.service_changed(),
         Kind::EndpointSlice | Kind::Endpoints => metrics.endpoints_changed(),
-        Kind::Namespace | Kind::Node | Kind::Pod => {}
+        Kind::Namespace | Kind::NetworkPolicy | Kind::Node | Kind::Pod => {}
     }
 }

@@ -20,6 +20,12 @@ pub(super) const fn meaning(reason: Reason) -> &'static str {
         Reason::UnknownFragment => {
             "a fragment whose datagram's first was refused, or hasn't come and there was no place to wait"
         }
+        Reason::PolicyEgress => "no rule of the NetworkPolicies that isolate the sender's egress allows it",
+        Reason::PolicyIngress => "no rule of the NetworkPolicies that isolate the receiver's ingress allows it",
+        Reason::UnknownPod => "an address of this node's pods that no Pod is known to have, yet",
+        Reason::SpoofedSource => "a pod sent it under an address that isn't its own",
+        Reason::Unjudgeable => "a policed pod's packet that NetworkPolicy can't be asked about",
+        Reason::PolicyChanging => "NetworkPolicies changed again and again while it was judged",
         Reason::SourceRange => "the client is not in the Service's loadBalancerSourceRanges",
     }
 }

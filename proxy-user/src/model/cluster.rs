@@ -168,6 +168,8 @@ impl Cluster {
                 BTreeSet::new()
             }
             Object::Node(node) => self.put_node(node),
+            // Says nothing of Services.
+            Object::NetworkPolicy(_) => BTreeSet::new(),
         }
     }
 
@@ -192,6 +194,7 @@ impl Cluster {
                 self.nodes.remove(&object.name);
                 BTreeSet::new()
             }
+            Kind::NetworkPolicy => BTreeSet::new(),
         }
     }
 

@@ -60,6 +60,7 @@ pub(crate) fn pod(name: &str, app: &str, ips: &[&str]) -> Pod {
         ready: true,
         terminating: false,
         finished: false,
+        host_network: false,
     }
 }
 

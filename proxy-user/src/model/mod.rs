@@ -15,6 +15,7 @@ mod node_port_addresses;
 mod object;
 mod pod;
 mod pods;
+mod policy;
 mod port;
 mod remark;
 mod selectors;
@@ -31,6 +32,10 @@ pub use node::Node;
 pub use node_port_addresses::{Eligible, NodePortAddresses, NotNodePortAddresses};
 pub use object::{Change, Kind, Object, ObjectRef, ServiceRef};
 pub use pod::{ContainerPort, Pod};
+pub use policy::{
+    Namespaces, NetworkPolicy, Peer, Policies, PolicyMode, PolicyPort, PolicyRule, PortMatch, PortRange, Requirement,
+    Selector,
+};
 pub use port::{Frontend, FrontendKind, Protocol, ServicePort, ServicePortName, TrafficPolicy};
 pub use remark::Remark;
 pub use service::{Port, Service, ServiceType, TargetPort};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{EndpointSlice, Endpoints, Namespace, Node, Pod, Service};
+use super::{EndpointSlice, Endpoints, Namespace, NetworkPolicy, Node, Pod, Service};
 
 /// Namespace and name of a Service.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -42,6 +42,8 @@ pub enum Kind {
     Endpoints,
     /// discovery.k8s.io/v1 EndpointSlice.
     EndpointSlice,
+    /// networking.k8s.io/v1 NetworkPolicy.
+    NetworkPolicy,
 }
 
 /// Which object: kind, namespace and name are unique in a cluster.
@@ -80,6 +82,8 @@ pub enum Object {
     Endpoints(Endpoints),
     /// An EndpointSlice.
     EndpointSlice(EndpointSlice),
+    /// A NetworkPolicy.
+    NetworkPolicy(NetworkPolicy),
 }
 
 impl Object {
@@ -93,6 +97,7 @@ impl Object {
             Self::Service(it) => (Kind::Service, it.id.namespace.as_str(), &it.id.name),
             Self::Endpoints(it) => (Kind::Endpoints, it.service.namespace.as_str(), &it.service.name),
             Self::EndpointSlice(it) => (Kind::EndpointSlice, it.namespace.as_str(), &it.name),
+            Self::NetworkPolicy(it) => (Kind::NetworkPolicy, it.namespace.as_str(), &it.name),
         };
         ObjectRef { kind, namespace: namespace.to_owned(), name: name.clone() }
     }

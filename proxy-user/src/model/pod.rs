@@ -37,6 +37,8 @@ pub struct Pod {
     pub terminating: bool,
     /// Its phase is Succeeded or Failed: nothing runs any more.
     pub finished: bool,
+    /// It is on its host's network: its addresses are the node's, and no policy is about it.
+    pub host_network: bool,
 }
 
 impl Pod {

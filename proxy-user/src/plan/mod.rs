@@ -10,6 +10,7 @@ mod journal;
 mod limits;
 pub(crate) mod name;
 mod node;
+mod policy;
 mod port;
 mod service;
 mod slots;
@@ -18,6 +19,7 @@ mod write;
 
 pub use limits::{Limits, TableFull};
 pub use node::NodePorts;
+pub use policy::{BlockPrefix, PolicyImage, PolicyPlan, PolicyWrite, RulePrefix};
 pub use service::Desired;
 pub use update::Plan;
 pub use write::{Image, SourcePrefix, Write};

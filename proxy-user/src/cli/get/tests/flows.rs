@@ -28,6 +28,7 @@ fn node_port_flow(now: u32) -> (FlowKey, FlowRecord) {
         last_seen: now,
         state: 3,
         flags: 0,
+        policy: 0,
     };
     (key, record)
 }

@@ -165,7 +165,7 @@ fn addr(text: &str) -> Addr {
 #[test]
 fn entries_are_read_as_they_were_written() {
     let pinned = PinnedTables::empty();
-    let device = Device { ipv4: addr("10.0.0.1"), ipv6: addr("fd00::1"), flags: 1, netns: 5 };
+    let device = Device { ipv4: addr("10.0.0.1"), ipv6: addr("fd00::1"), flags: 1, netns: 5, ..Device::default() };
     pinned.put(tables::DEVICES, [(7, device), (9, Device::default())]);
     pinned.put(tables::ADDRESSES, [(addr("10.0.0.1"), Address { flags: 1 })]);
     pinned.put_epoch(42);

@@ -1,0 +1,94 @@
+//! A NetworkPolicy (networking.k8s.io/v1).
+
+use ipnetwork::IpNetwork;
+
+use super::Selector;
+use crate::model::Protocol;
+
+/// A NetworkPolicy, as far as it can be used.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NetworkPolicy {
+    /// Namespace.
+    pub namespace: String,
+    /// Name: a DNS subdomain, 253 bytes at most.
+    pub name: String,
+    /// The Pods of its namespace that it isolates. A requirement that can't be understood is left out, so that it rather
+    /// selects too many.
+    pub pod_selector: Selector,
+    /// What may reach them; `None` where `policyTypes` leaves ingress alone.
+    pub ingress: Option<Vec<PolicyRule>>,
+    /// What they may reach; `None` where `policyTypes` leaves egress alone.
+    pub egress: Option<Vec<PolicyRule>>,
+    /// It is reported what it would deny, and nothing is denied.
+    pub audit: bool,
+    /// What the API server would have refused, each as field and problem. What they say is left out of the rest, such that
+    /// nothing more is allowed for it.
+    pub defects: Vec<String>,
+}
+
+/// A rule: what it allows is each of its peers on each of its ports. It keeps its place in the object's list, also where
+/// nothing of it can be used.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct PolicyRule {
+    /// `from` or `to`; `None`: absent or empty, everybody.
+    pub peers: Option<Vec<Peer>>,
+    /// `ports`; `None`: absent or empty, all traffic of whatever protocol.
+    pub ports: Option<Vec<PolicyPort>>,
+}
+
+/// A peer.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Peer {
+    /// Pods; never those on their host's network.
+    Pods {
+        /// Which namespaces they are of.
+        namespaces: Namespaces,
+        /// Which Pods of those.
+        pods: Selector,
+    },
+    /// Addresses, whoever has them.
+    Block {
+        /// These.
+        cidr: IpNetwork,
+        /// But none of these, each within `cidr`.
+        except: Vec<IpNetwork>,
+    },
+}
+
+/// The namespaces that a peer's Pods are of.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Namespaces {
+    /// The one of this name: the policy's own.
+    Named(String),
+    /// Those with these labels.
+    Matching(Selector),
+}
+
+/// A port.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PolicyPort {
+    /// Protocol; TCP where the object names none.
+    pub protocol: Protocol,
+    /// Which of its ports.
+    pub port: PortMatch,
+}
+
+/// Ports of a protocol.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum PortMatch {
+    /// All.
+    All,
+    /// From `port` to `endPort`.
+    Range(PortRange),
+    /// The one that the destination Pod has under this name and protocol.
+    Name(String),
+}
+
+/// Port numbers, from the first to the last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PortRange {
+    /// First.
+    pub first: u16,
+    /// Last, itself included.
+    pub last: u16,
+}

@@ -1,0 +1,7 @@
+//! From policies to the tables that the programs judge by.
+
+mod plan;
+mod write;
+
+pub use plan::PolicyPlan;
+pub use write::{BlockPrefix, PolicyImage, PolicyWrite, RulePrefix};

@@ -1,0 +1,100 @@
+//! The steps from one state of the policy tables to the next.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnetwork::IpNetwork;
+use proxy_common::addr::Addr;
+use proxy_common::tables::{Block, Identity, PodNetwork, PolicyName, Rule, RuleKey, SetPolicy};
+
+/// One change of one table entry. A list of writes is carried out in order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PolicyWrite {
+    /// Name of a policy. In a box, as it would make every write ten times as large.
+    PutName(u32, Box<PolicyName>),
+    /// Name of a policy that is no more; its rules' counts go with it.
+    DeleteName(u32),
+    /// A policy that a set is made of.
+    PutSetPolicy(SetPolicy),
+    /// A policy of a set that is no more.
+    DeleteSetPolicy(SetPolicy),
+    /// What a rule allows.
+    PutRule(RulePrefix, Rule),
+    /// What no rule allows any more.
+    DeleteRule(RulePrefix),
+    /// Class of a network.
+    PutBlock(BlockPrefix, Block),
+    /// A network of no class.
+    DeleteBlock(BlockPrefix),
+    /// Who has an address.
+    PutIdentity(Addr, Identity),
+    /// Nobody of whom we need to know has it.
+    DeleteIdentity(Addr),
+    /// What is known of this node's pods as a whole.
+    PutPodNetwork(PodNetwork),
+    /// From here on, packets are judged in this generation.
+    SetGeneration(u32),
+}
+
+/// Key of `RULES`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RulePrefix {
+    /// What is matched.
+    pub key: RuleKey,
+    /// How many bits of it: see [`RuleKey`].
+    pub bits: u32,
+}
+
+/// Key of `BLOCKS`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct BlockPrefix {
+    /// The network's address; what lies beyond the prefix is zero.
+    pub addr: Addr,
+    /// Length of the prefix in bits of `addr`, with what stands before an IPv4 address.
+    pub bits: u32,
+}
+
+impl From<IpNetwork> for BlockPrefix {
+    fn from(network: IpNetwork) -> Self {
+        let before = if network.is_ipv4() { 96 } else { 0 };
+        Self { addr: network.network().into(), bits: before + u32::from(network.prefix()) }
+    }
+}
+
+/// What the policy tables hold: read from the kernel by a starting agent, kept in step with each write after that.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PolicyImage {
+    /// `POLICY_NAMES`.
+    pub names: BTreeMap<u32, PolicyName>,
+    /// `SET_POLICIES`.
+    pub set_policies: BTreeSet<SetPolicy>,
+    /// `RULES`.
+    pub rules: BTreeMap<RulePrefix, Rule>,
+    /// `BLOCKS`.
+    pub blocks: BTreeMap<BlockPrefix, Block>,
+    /// `IDENTITIES`.
+    pub identities: BTreeMap<Addr, Identity>,
+    /// `POD_NETWORK`.
+    pub pod_network: PodNetwork,
+    /// `POLICY_GENERATION`.
+    pub generation: u32,
+}
+
+impl PolicyImage {
+    /// Carries `write` out, as the kernel does.
+    pub fn apply(&mut self, write: &PolicyWrite) {
+        match write {
+            PolicyWrite::PutName(id, name) => drop(self.names.insert(*id, **name)),
+            PolicyWrite::DeleteName(id) => drop(self.names.remove(id)),
+            PolicyWrite::PutSetPolicy(key) => drop(self.set_policies.insert(*key)),
+            PolicyWrite::DeleteSetPolicy(key) => drop(self.set_policies.remove(key)),
+            PolicyWrite::PutRule(key, rule) => drop(self.rules.insert(*key, *rule)),
+            PolicyWrite::DeleteRule(key) => drop(self.rules.remove(key)),
+            PolicyWrite::PutBlock(key, block) => drop(self.blocks.insert(*key, *block)),
+            PolicyWrite::DeleteBlock(key) => drop(self.blocks.remove(key)),
+            PolicyWrite::PutIdentity(addr, identity) => drop(self.identities.insert(*addr, *identity)),
+            PolicyWrite::DeleteIdentity(addr) => drop(self.identities.remove(addr)),
+            PolicyWrite::PutPodNetwork(network) => self.pod_network = *network,
+            PolicyWrite::SetGeneration(generation) => self.generation = *generation,
+        }
+    }
+}
