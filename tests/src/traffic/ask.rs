@@ -6,8 +6,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use super::http::{Page, get};
-use super::job::{Ask, Job, Ping, Serve};
-use super::outcome::{Answer, Failure, PingReport};
+use super::job::{Ask, Job, Ping, Probe, Serve};
+use super::outcome::{Answer, Failure, PingReport, Reached};
 use super::{ping, serve};
 use crate::error::{Doing, Error, Result};
 use crate::host::Host;
@@ -56,6 +56,12 @@ impl Host {
         self.outcomes(&Job::Udp(ask.clone()))
     }
 
+    /// One try at each of many servers, all at once; what came of each, in their order.
+    pub fn probe(&self, job: &Probe) -> Result<Vec<Reached>> {
+        let output = self.output(&Job::Probe(job.clone()))?;
+        serde_json::from_str(&output).map_err(io::Error::from).doing(|| format!("read what the probe on {self} saw"))
+    }
+
     /// What a server answers for a path; none where nobody listens, and from a port that closes meanwhile: that resets what
     /// it hadn't accepted yet.
     pub fn page(&self, to: SocketAddr, path: &str) -> Result<Option<Page>> {
@@ -92,10 +98,14 @@ impl Host {
     }
 
     fn outcomes(&self, job: &Job) -> Result<Vec<Result<Answer, Failure>>> {
+        parse(&self.output(job)?)
+    }
+
+    fn output(&self, job: &Job) -> Result<String> {
         let mut command = self.command(programs::traffic()?)?;
         command.arg(argument(job)).stdin(Stdio::null()).stderr(Stdio::inherit());
         let output = command.output().doing(|| format!("run lab-traffic on {self}"))?;
-        parse(&String::from_utf8_lossy(&output.stdout))
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     fn all_answered(&self, ask: &Ask, outcomes: Vec<Result<Answer, Failure>>) -> Result<Answer> {

@@ -16,6 +16,8 @@ pub enum Job {
     Udp(Ask),
     /// Long-lived TCP connections.
     Ping(Ping),
+    /// Who is reached, one try each.
+    Probe(Probe),
 }
 
 /// Servers on every address of a host, IPv4 and IPv6.
@@ -29,6 +31,24 @@ pub struct Serve {
     pub echo: Vec<u16>,
     /// UDP ports that answer as HTTP does, with at least as many bytes as they got.
     pub udp: Vec<u16>,
+}
+
+/// One try at each of many servers, all at once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Probe {
+    /// The servers: TCP ones are connected to, UDP ones are to answer.
+    pub targets: Vec<Target>,
+    /// How long each may take.
+    pub timeout: Duration,
+}
+
+/// A server to be tried.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Target {
+    /// Where it is.
+    pub to: SocketAddr,
+    /// Over UDP instead of TCP.
+    pub udp: bool,
 }
 
 /// Requests to one address.

@@ -8,6 +8,7 @@ mod http;
 mod job;
 mod outcome;
 mod ping;
+mod probe;
 mod run;
 mod serve;
 mod socket;
@@ -17,8 +18,8 @@ pub(crate) use ask::page;
 
 pub use ask::{Background, BackgroundPing};
 pub use http::Page;
-pub use job::{Ask, Ending, Job, Ping, Serve};
-pub use outcome::{Answer, Failure, PingReport, Response};
+pub use job::{Ask, Ending, Job, Ping, Probe, Serve, Target};
+pub use outcome::{Answer, Failure, PingReport, Reached, Response};
 pub use run::run;
 
 /// The longest line of headers and the largest datagram the lab's programs read, in bytes.

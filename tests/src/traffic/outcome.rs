@@ -75,6 +75,21 @@ impl fmt::Display for Failure {
     }
 }
 
+/// What came of a try.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum Reached {
+    /// Connected, or answered.
+    Yes,
+    /// Refused: a reset, or an ICMP error that says nobody serves there.
+    Refused,
+    /// An ICMP error that says a policy forbids it.
+    Prohibited,
+    /// Nothing came.
+    Silence,
+    /// Another error.
+    Failed,
+}
+
 /// What a server that isn't the lab's own answers over HTTP.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Response {

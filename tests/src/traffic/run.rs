@@ -10,6 +10,7 @@ use super::http::Connection;
 use super::job::{Ask, Job};
 use super::outcome::{Answer, Failure};
 use super::ping::ping;
+use super::probe::probe;
 use super::serve::serve;
 use super::udp::Client;
 
@@ -24,6 +25,10 @@ pub fn run(job: &Job) -> io::Result<ExitCode> {
             let report = ping(job, &stdin_closed());
             println!("{}", serde_json::to_string(&report)?);
             report.failures.is_empty()
+        }
+        Job::Probe(job) => {
+            println!("{}", serde_json::to_string(&probe(job))?);
+            true
         }
     };
     Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
