@@ -6,6 +6,7 @@ mod ebpf;
 mod flood;
 mod lab;
 mod lint;
+mod policy;
 mod process;
 mod scale;
 mod setup;
@@ -31,6 +32,8 @@ enum Verb {
     Flood,
     /// Look around in labs, and remove them
     Lab(lab::LabArgs),
+    /// Measure what NetworkPolicy costs: connections by numbers of rules, one label's change
+    Policy(policy::Policy),
     /// Measure what a cluster's size costs: first full state, restart, one endpoint's change
     Scale(scale::Scale),
     /// Check formatting, lints, documentation, licences
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Verb::Demo(args) => demo::run(args),
         Verb::Flood => flood::run(),
         Verb::Lab(args) => lab::run(args),
+        Verb::Policy(policy) => policy.run(),
         Verb::Scale(scale) => scale.run(),
         Verb::Lint => lint::run(),
         Verb::Test(test) => test.run(),
