@@ -6,6 +6,7 @@ mod change;
 mod checksums;
 mod examples;
 mod first_packet;
+mod matrix;
 mod node;
 mod scene;
 mod spoof;

@@ -12,7 +12,7 @@ use lab::{Attachment, Cluster, Family, Host, Lab, SocketLb, eventually};
 use crate::checksums;
 
 /// How long silence is listened to: many times what an answer takes, less than it takes TCP to try again.
-const SILENCE: Duration = Duration::from_millis(700);
+pub(crate) const SILENCE: Duration = Duration::from_millis(700);
 
 /// Each way of attaching pods once, and socket translation on and off.
 const CONFIGURATIONS: [(Attachment, SocketLb); 2] =
