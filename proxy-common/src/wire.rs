@@ -207,6 +207,8 @@ pub struct Udp {
 impl Udp {
     /// Offset of `checksum`.
     pub const CHECKSUM: u32 = 6;
+    /// Length.
+    pub const LEN: u32 = 8;
 }
 
 /// SCTP common header.

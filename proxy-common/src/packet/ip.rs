@@ -5,7 +5,8 @@ use crate::addr::{Addr, Family};
 use crate::drop::Reason;
 use crate::wire::{Bytes, Ipv4, Ipv6, Ipv6Extension, Ipv6Fragment};
 
-/// Most IPv6 extension headers we look behind. RFC 8200, 4.1 lists seven at the most; more is no honest packet.
+/// Most IPv6 extension headers we look behind. RFC 8200, 4.1 lists seven at the most; more is no honest packet, and is of
+/// the protocol of the header that we stop at: its receiver may see a transport behind, we don't.
 const MAX_EXTENSIONS: u32 = 7;
 
 /// An IP header, up to where the transport's begins.
@@ -17,7 +18,11 @@ pub(super) struct Network {
     pub(super) ttl: u8,
     /// Length with options or extension headers.
     pub(super) length: u32,
+    /// Where the packet ends by its own account, from the start of the link layer: its receiver ignores what is behind.
+    pub(super) end: u32,
     pub(super) part: Part,
+    /// Offset of a later fragment in units of eight bytes.
+    pub(super) offset: u16,
     pub(super) fragment_id: u32,
     pub(super) fragment_protocol: u32,
 }
@@ -44,6 +49,12 @@ const fn part(offset: u16, more: bool) -> Part {
     }
 }
 
+/// A length of 0 is that of what is longer than the field can say, as before its segmentation by the network card.
+#[inline(always)]
+const fn end(l3: u32, length: u16, header: u32) -> u32 {
+    if length == 0 { u32::MAX } else { l3 + header + u16::from_be(length) as u32 }
+}
+
 #[inline(always)]
 fn ipv4(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
     let header: Ipv4 = bytes.header(l3).ok_or(Reason::Malformed)?;
@@ -57,7 +68,9 @@ fn ipv4(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
         protocol: header.protocol,
         ttl: header.ttl,
         length: header.length(),
+        end: end(l3, header.total_length, 0),
         part: part(header.fragment_offset(), header.more_fragments()),
+        offset: header.fragment_offset(),
         fragment_id: u32::from(header.id),
         fragment_protocol: u32::from(header.protocol),
     })
@@ -72,11 +85,16 @@ fn ipv6(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
     }
     let mut next = header.next_header;
     let mut length = Ipv6::LEN;
-    let mut found = Part::Whole;
+    let mut found = None;
+    let mut offset = 0;
     let mut fragment_id = 0;
     let mut i = 0;
     while i < MAX_EXTENSIONS {
         i += 1;
+        // Hop-by-hop options come first or not at all (RFC 8200, 4.1), and a fragment isn't cut again.
+        if (next == 0 && length != Ipv6::LEN) || (next == 44 && found.is_some()) {
+            return Err(Reason::Malformed);
+        }
         let in_eights = match next {
             // Hop-by-hop, routing, destination options (RFC 8200, 4.3, 4.4, 4.6).
             0 | 43 | 60 => true,
@@ -92,9 +110,11 @@ fn ipv6(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
         };
         if next == 44 {
             let fragment: Ipv6Fragment = bytes.header(l3 + length - Ipv6Fragment::LEN).ok_or(Reason::Malformed)?;
-            found = part(fragment.offset(), fragment.more());
             fragment_id = fragment.id;
-            if matches!(found, Part::Later) {
+            offset = fragment.offset();
+            found = Some(part(offset, fragment.more()));
+            // What a later fragment says of its payload counts for nothing (RFC 8200, 4.5).
+            if offset != 0 {
                 break;
             }
         }
@@ -107,7 +127,9 @@ fn ipv6(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
         protocol: next,
         ttl: header.hop_limit,
         length,
-        part: found,
+        end: end(l3, header.payload_length, Ipv6::LEN),
+        part: found.unwrap_or_default(),
+        offset,
         fragment_id,
         fragment_protocol: 0,
     })
