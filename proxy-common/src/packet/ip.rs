@@ -18,13 +18,26 @@ pub(super) struct Network {
     pub(super) ttl: u8,
     /// Length with options or extension headers.
     pub(super) length: u32,
-    /// Where the packet ends by its own account, from the start of the link layer: its receiver ignores what is behind.
-    pub(super) end: u32,
+    /// Bytes from the header's start to the packet's end by its own account; 0 where that is more than the field can say,
+    /// as before its segmentation by the network card.
+    pub(super) total: u32,
     pub(super) part: Part,
     /// Offset of a later fragment in units of eight bytes.
     pub(super) offset: u16,
     pub(super) fragment_id: u32,
     pub(super) fragment_protocol: u32,
+}
+
+impl Network {
+    /// Whether so many bytes of the transport's header are the packet's own: behind its end the receiver finds nothing, or
+    /// the next fragment's bytes (RFC 1858, 3.1; RFC 7112).
+    ///
+    /// # Errors
+    /// [`Reason::Malformed`] when they are not.
+    #[inline(always)]
+    pub(super) fn holds(&self, header: u32) -> Result<(), Reason> {
+        if self.total != 0 && self.length + header > self.total { Err(Reason::Malformed) } else { Ok(()) }
+    }
 }
 
 /// Reads an IP header at `l3`; `None` for what isn't IP.
@@ -49,12 +62,6 @@ const fn part(offset: u16, more: bool) -> Part {
     }
 }
 
-/// A length of 0 is that of what is longer than the field can say, as before its segmentation by the network card.
-#[inline(always)]
-const fn end(l3: u32, length: u16, header: u32) -> u32 {
-    if length == 0 { u32::MAX } else { l3 + header + u16::from_be(length) as u32 }
-}
-
 #[inline(always)]
 fn ipv4(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
     let header: Ipv4 = bytes.header(l3).ok_or(Reason::Malformed)?;
@@ -68,7 +75,7 @@ fn ipv4(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
         protocol: header.protocol,
         ttl: header.ttl,
         length: header.length(),
-        end: end(l3, header.total_length, 0),
+        total: u32::from(u16::from_be(header.total_length)),
         part: part(header.fragment_offset(), header.more_fragments()),
         offset: header.fragment_offset(),
         fragment_id: u32::from(header.id),
@@ -85,14 +92,14 @@ fn ipv6(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
     }
     let mut next = header.next_header;
     let mut length = Ipv6::LEN;
-    let mut found = None;
-    let mut offset = 0;
-    let mut fragment_id = 0;
+    let payload = u32::from(u16::from_be(header.payload_length));
+    let mut fragment = Ipv6Fragment { next_header: 0, reserved: 0, fragment: 0, id: 0 };
+    let mut is_fragment = false;
     let mut i = 0;
     while i < MAX_EXTENSIONS {
         i += 1;
         // Hop-by-hop options come first or not at all (RFC 8200, 4.1), and a fragment isn't cut again.
-        if (next == 0 && length != Ipv6::LEN) || (next == 44 && found.is_some()) {
+        if (next == 0 && length != Ipv6::LEN) || (next == 44 && is_fragment) {
             return Err(Reason::Malformed);
         }
         let in_eights = match next {
@@ -109,12 +116,10 @@ fn ipv6(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
             (false, _) => (u32::from(extension.length) + 2) * 4,
         };
         if next == 44 {
-            let fragment: Ipv6Fragment = bytes.header(l3 + length - Ipv6Fragment::LEN).ok_or(Reason::Malformed)?;
-            fragment_id = fragment.id;
-            offset = fragment.offset();
-            found = Some(part(offset, fragment.more()));
+            fragment = bytes.header(l3 + length - Ipv6Fragment::LEN).ok_or(Reason::Malformed)?;
+            is_fragment = true;
             // What a later fragment says of its payload counts for nothing (RFC 8200, 4.5).
-            if offset != 0 {
+            if fragment.offset() != 0 {
                 break;
             }
         }
@@ -127,10 +132,10 @@ fn ipv6(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
         protocol: next,
         ttl: header.hop_limit,
         length,
-        end: end(l3, header.payload_length, Ipv6::LEN),
-        part: found.unwrap_or_default(),
-        offset,
-        fragment_id,
+        total: if payload == 0 { 0 } else { Ipv6::LEN + payload },
+        part: part(fragment.offset(), fragment.more()),
+        offset: fragment.offset(),
+        fragment_id: fragment.id,
         fragment_protocol: 0,
     })
 }

@@ -106,20 +106,19 @@ pub fn parse(bytes: &(impl Bytes + ?Sized), ethertype: u16, l3: u32) -> Result<O
         }
         return Ok(Some(Packet { kind: Kind::Fragment, ..other(&network, l3, l4) }));
     }
-    // Behind the packet's own end its receiver finds nothing, or the next fragment's bytes.
-    if l4 + header_length(network.protocol) > network.end {
-        return Err(Reason::Malformed);
-    }
     match network.protocol {
         protocol::TCP => {
+            network.holds(Tcp::LEN)?;
             let tcp: Tcp = bytes.header(l4).ok_or(Reason::Malformed)?;
             Ok(Some(transport(&network, Ports { src: tcp.src_port, dst: tcp.dst_port }, tcp.flags, l3, l4)))
         }
         protocol::UDP => {
+            network.holds(Udp::LEN)?;
             let udp: Udp = bytes.header(l4).ok_or(Reason::Malformed)?;
             Ok(Some(transport(&network, Ports { src: udp.src_port, dst: udp.dst_port }, 0, l3, l4)))
         }
         protocol::SCTP => {
+            network.holds(Sctp::LEN + SctpChunk::LEN)?;
             let ports: Ports = bytes.header(l4).ok_or(Reason::Malformed)?;
             let chunk: SctpChunk = bytes.header(l4 + Sctp::LEN).ok_or(Reason::Malformed)?;
             Ok(Some(transport(&network, ports, sctp::flags(chunk.kind), l3, l4)))
@@ -129,23 +128,16 @@ pub fn parse(bytes: &(impl Bytes + ?Sized), ethertype: u16, l3: u32) -> Result<O
     }
 }
 
-/// Bytes of a transport header that are read: a first fragment must have them all (RFC 1858, 3.1; RFC 7112).
-#[inline(always)]
-const fn header_length(number: u8) -> u32 {
-    match number {
-        protocol::TCP => Tcp::LEN,
-        protocol::UDP => Udp::LEN,
-        protocol::SCTP => Sctp::LEN + SctpChunk::LEN,
-        protocol::ICMP | protocol::ICMPV6 => Icmp::LEN,
-        _ => 0,
-    }
-}
-
 /// A later fragment that would lie over the transport header of its first (RFC 1858, 3.2; RFC 3128). Other overlaps are
 /// left to the receiver: Linux drops a datagram that has any, in IPv6 (RFC 5722) and, since 4.19, in IPv4.
 #[inline(always)]
 fn is_inside_header(network: &Network) -> bool {
-    u32::from(network.offset) * 8 < header_length(network.protocol)
+    let length = match network.protocol {
+        protocol::TCP => Tcp::LEN,
+        protocol::SCTP => Sctp::LEN + SctpChunk::LEN,
+        _ => 8,
+    };
+    u32::from(network.offset) * 8 < length
 }
 
 #[inline(always)]
@@ -190,6 +182,7 @@ fn icmp(
     l3: u32,
     l4: u32,
 ) -> Result<Option<Packet>, Reason> {
+    outer.holds(Icmp::LEN)?;
     let icmp: Icmp = bytes.header(l4).ok_or(Reason::Malformed)?;
     let unread = Packet { kind: Kind::IcmpError, ..other(outer, l3, l4) };
     Ok(match meaning(outer, icmp.kind) {
