@@ -18,8 +18,10 @@ pub const ETH_P_IP: u16 = 0x0800_u16.to_be();
 /// `EtherType` of IPv6, as it lies in memory.
 pub const ETH_P_IPV6: u16 = 0x86dd_u16.to_be();
 
-/// An IP packet.
+/// An IP packet. What the tables are asked about most comes first: its address is the packet's own, which saves the kernel
+/// programs a pointer on their stack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
 pub struct Packet {
     /// The packet's addresses and ports. For an ICMP error: those of the packet it is about, reversed; it travels in
     /// the same direction of the same flow as a packet with these. Ports are 0 in [`Kind::Other`], and in an error about
