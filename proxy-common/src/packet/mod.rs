@@ -8,13 +8,15 @@ use crate::addr::{Addr, Family, Port, protocol};
 use crate::drop::Reason;
 use crate::sctp;
 use crate::tables::FlowKey;
-use crate::wire::{Bytes, Icmp, Ports, Sctp, SctpChunk, Tcp, Udp};
+use crate::wire::{Bytes, Icmp, Ipv6, Ports, Sctp, SctpChunk, Tcp, Udp};
 
 /// Hop limit of what no router let pass: neighbour discovery is believed with no other (RFC 4861, 6.1, 7.1 and 8.1).
 const HOP_LIMIT_ON_LINK: u8 = 255;
 
 /// `EtherType` of IPv4, as it lies in memory.
 pub const ETH_P_IP: u16 = 0x0800_u16.to_be();
+/// `EtherType` of ARP, as it lies in memory.
+pub const ETH_P_ARP: u16 = 0x0806_u16.to_be();
 /// `EtherType` of IPv6, as it lies in memory.
 pub const ETH_P_IPV6: u16 = 0x86dd_u16.to_be();
 
@@ -243,17 +245,13 @@ fn meaning(outer: &Network, kind: u8) -> Meaning {
         (Family::V6, protocol::ICMPV6) => match kind {
             // The lower half of the types are errors (RFC 4443, 2.1).
             0..128 => Meaning::Error,
-            130..=132 | 143 if outer.ttl == 1 && is_group(&outer.dst) => Meaning::Link,
-            133..=137 if outer.ttl == HOP_LIMIT_ON_LINK => Meaning::Link,
+            130..=132 | 143 if outer.ttl == 1 && outer.dst.is_group() => Meaning::Link,
+            // Nobody puts an extension header before it; what a pod claims by it is read where it must then be.
+            133..=137 if outer.ttl == HOP_LIMIT_ON_LINK && outer.length == Ipv6::LEN => Meaning::Link,
             _ => Meaning::Query,
         },
         _ => Meaning::Query,
     }
-}
-
-#[inline(always)]
-const fn is_group(addr: &Addr) -> bool {
-    addr.words()[0].to_ne_bytes()[0] == 0xff
 }
 
 #[cfg(test)]
