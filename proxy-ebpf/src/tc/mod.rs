@@ -3,6 +3,7 @@
 mod abort;
 mod answer;
 mod fragment;
+mod guard;
 mod hooks;
 mod log;
 mod path;

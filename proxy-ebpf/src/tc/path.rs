@@ -11,7 +11,7 @@ use proxy_common::tables::{FlowRecord, flow_flags};
 use super::answer::{Answer, answer};
 use super::route::{self, LOOPBACK, Route};
 use super::skb::Skb;
-use super::{fragment, log, rewrite};
+use super::{fragment, guard, log, rewrite};
 use crate::clock;
 use crate::maps::{Scratch, count_drop, scratch};
 use crate::tables::Maps;
@@ -50,10 +50,14 @@ fn decide(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Resul
     let for_others =
         link_layer != 0 && (skb.is_for_many_hosts() || (matches!(hook, Hook::FromUplink) && skb.is_for_another_host()));
     let only_judged = for_others && matches!(hook, Hook::FromPod | Hook::ToPod) && nat::judges(&Maps, hook);
-    if (for_others && !only_judged) || skb.has_vlan() {
-        return Err(Stop::NotOurs);
+    guard::admit_frame(skb, hook)?;
+    let unread =
+        if for_others && !only_judged { Err(Stop::NotOurs) } else { read(skb, link_layer, &mut scratch.packet) };
+    match (unread, hook) {
+        (Err(Stop::NotOurs), Hook::FromPod) => return Err(guard::admit_neighbour(skb, link_layer)),
+        (Ok(()), Hook::FromPod) => guard::admit_source(skb, &scratch.packet)?,
+        (read, _) => read?,
     }
-    read(skb, link_layer, &mut scratch.packet)?;
     let hook = match hook {
         Hook::ToPod => leaving_to_pod(skb, only_judged, &mut scratch.packet),
         _ if only_judged => Hook::Passing,
