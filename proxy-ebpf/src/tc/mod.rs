@@ -2,6 +2,7 @@
 
 mod abort;
 mod answer;
+mod event;
 mod fragment;
 mod guard;
 mod hooks;
