@@ -91,6 +91,7 @@ mod tests {
                 dst_port: known(53),
                 protocol: u32::from(protocol::UDP),
             },
+            from: addr("198.51.100.10"),
             family: Family::V4,
             kind: if matches!(part, Part::First) { Kind::Transport } else { Kind::Fragment },
             tcp_flags: 0,

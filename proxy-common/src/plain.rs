@@ -14,12 +14,14 @@ use crate::addr::Addr;
 use crate::drop::Reason;
 use crate::flow::State;
 use crate::fragment::FragmentTables;
+use crate::guard::GuardTables;
 use crate::nat::{Added, FlowEntry, FlowTables, Routes, Sockets, SourcePorts, TcpEnd};
 use crate::policy::{PolicyTables, Question, Ruling, judge};
 use crate::service::ServiceTables;
 use crate::tables::{
-    Address, Affinity, AffinityKey, Backend, BackendKey, Block, FlowKey, FlowRecord, Fragment, FragmentKey, Identity,
-    Member, MemberKey, PodNetwork, Rule, RuleKey, Service, ServiceKey, SourcePortKey, address_flags, service_flags,
+    Address, Affinity, AffinityKey, Backend, BackendKey, Block, Device, FlowKey, FlowRecord, Fragment, FragmentKey,
+    Identity, Member, MemberKey, PodNetwork, Rule, RuleKey, Service, ServiceKey, SourcePortKey, address_flags,
+    service_flags,
 };
 
 /// Every table that a decision looks at. What a look-up misses in the kernel is a public field here, to be set up.
@@ -45,6 +47,8 @@ pub struct PlainTables {
     pub pod_network: PodNetwork,
     /// `IDENTITIES`.
     pub identities: BTreeMap<Addr, Identity>,
+    /// `DEVICES`.
+    pub devices: BTreeMap<u32, Device>,
     /// `BLOCKS`.
     pub blocks: BTreeMap<IpNetwork, Block>,
     /// `RULES`, by key and bits of it that count.
@@ -188,6 +192,12 @@ impl PolicyTables for PlainTables {
     }
     fn judge(&self, question: &Question, ruling: &mut Ruling) -> Result<(), Reason> {
         judge(self, question, ruling)
+    }
+}
+
+impl GuardTables for PlainTables {
+    fn device(&self, ifindex: u32) -> Option<Device> {
+        self.devices.get(&ifindex).copied()
     }
 }
 

@@ -6,14 +6,14 @@ use proxy_common::flow::is_reply;
 use proxy_common::nat::{self, Followed, Hook, translated};
 use proxy_common::packet::{Kind, Packet, Part, parse};
 use proxy_common::policy::{PolicyTables as _, Ruling, ruling_flags};
-use proxy_common::tables::{FlowRecord, flow_flags};
+use proxy_common::tables::{FlowKey, FlowRecord, flow_flags};
 
 use super::answer::{Answer, answer};
 use super::route::{self, LOOPBACK, Route};
 use super::skb::Skb;
-use super::{fragment, log, rewrite};
+use super::{event, fragment, guard, log, rewrite};
 use crate::clock;
-use crate::maps::{Scratch, count_drop, scratch};
+use crate::maps::{POLICY_REJECT, Scratch, count_drop, scratch};
 use crate::tables::Maps;
 
 /// Not ours, or done with: the next program on the hook, then the kernel's own stack.
@@ -32,7 +32,9 @@ pub(crate) fn run(skb: Skb, hook: Hook, link_layer: u32) -> i32 {
         Err(Stop::Held) => TC_ACT_SHOT,
         Err(Stop::Drop(reason)) => {
             count_drop(reason);
+            event::drop(skb, reason, scratch);
             let told = match reason {
+                denial if is_answered(denial, hook) => Answer::PROHIBITED,
                 refusal if refusal.is_refusal() => Answer::REFUSED,
                 Reason::TtlExceeded => Answer::TTL_EXCEEDED,
                 Reason::TooBig => Answer::too_big(scratch.mtu),
@@ -43,6 +45,14 @@ pub(crate) fn run(skb: Skb, hook: Hook, link_layer: u32) -> i32 {
     }
 }
 
+/// Whether what policies deny is answered: where the sender's packet is as it sent it, and to it alone.
+#[inline(always)]
+fn is_answered(denial: Reason, hook: Hook) -> bool {
+    POLICY_REJECT.load() != 0
+        && matches!(denial, Reason::PolicyEgress | Reason::PolicyIngress)
+        && matches!(hook, Hook::FromPod | Hook::FromUplink)
+}
+
 /// `Ok` when the packet was sent on.
 #[inline(always)]
 fn decide(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<(), Stop> {
@@ -50,10 +60,18 @@ fn decide(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Resul
     let for_others =
         link_layer != 0 && (skb.is_for_many_hosts() || (matches!(hook, Hook::FromUplink) && skb.is_for_another_host()));
     let only_judged = for_others && matches!(hook, Hook::FromPod | Hook::ToPod) && nat::judges(&Maps, hook);
-    if (for_others && !only_judged) || skb.has_vlan() {
-        return Err(Stop::NotOurs);
+    // Until the packet is read, that is of another.
+    scratch.packet.key = FlowKey::default();
+    guard::admit_frame(skb, hook)?;
+    let unread =
+        if for_others && !only_judged { Err(Stop::NotOurs) } else { read(skb, link_layer, &mut scratch.packet) };
+    match (unread, hook) {
+        (Err(Stop::NotOurs), Hook::FromPod) => {
+            return Err(guard::admit_neighbour(skb, link_layer, &mut scratch.packet.key));
+        }
+        (Ok(()), Hook::FromPod) => guard::admit_source(skb, &scratch.packet)?,
+        (read, _) => read?,
     }
-    read(skb, link_layer, &mut scratch.packet)?;
     let hook = match hook {
         Hook::ToPod => leaving_to_pod(skb, only_judged, &mut scratch.packet),
         _ if only_judged => Hook::Passing,
@@ -103,6 +121,9 @@ fn pass(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<
     };
     if matches!(hook, Hook::FromPod | Hook::FromUplink) && nat::judges(&Maps, hook) {
         skb.set_judged(for_pod);
+    }
+    if !matches!(done, Err(Stop::Drop(_))) {
+        event::verdict(skb, scratch);
     }
     done?;
     carry_out(skb, hook, link_layer, scratch)

@@ -210,8 +210,9 @@ fn pod_netns(ifindex: u32) -> Option<u64> {
     (pod.flags & device_flags::POD_NETNS != 0).then_some(u64::from(pod.netns))
 }
 
+/// What is known of an interface.
 #[inline(always)]
-fn device(ifindex: u32) -> Option<&'static Device> {
+pub(super) fn device(ifindex: u32) -> Option<&'static Device> {
     // SAFETY: the kernel keeps the element's memory readable until the program ends, and it is copied at once.
     unsafe { DEVICES.get(ifindex) }
 }

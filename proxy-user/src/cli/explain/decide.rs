@@ -172,6 +172,7 @@ impl Question {
         let family = self.to.family();
         Packet {
             key,
+            from: key.src,
             family,
             kind: Kind::Transport,
             tcp_flags,

@@ -20,6 +20,8 @@ pub struct Globals {
     pub host_netns_cookie: u64,
     /// Only sockets of the node itself are translated, not those of pods.
     pub socket_lb_host_only: bool,
+    /// What policies deny is answered, instead of dropped in silence.
+    pub policy_reject: bool,
 }
 
 /// Loads the object: maps that are pinned are used again after a check of their layout, the others made and pinned.
@@ -32,12 +34,14 @@ pub(super) fn load(
 ) -> Result<Ebpf, Error> {
     layout::check(&Object::parse(object).map_err(Error::Object)?, &pins.maps())?;
     let host_only = u8::from(globals.socket_lb_host_only);
+    let policy_reject = u8::from(globals.policy_reject);
     let log_level = log_level.map_or(0, |level| level as u8);
     let judged_mark = judged_mark();
     let mut loader = EbpfLoader::new();
     loader
         .override_global("HOST_NETNS_COOKIE", &globals.host_netns_cookie, true)
         .override_global("SOCKET_LB_HOST_ONLY", &host_only, true)
+        .override_global("POLICY_REJECT", &policy_reject, true)
         .override_global("JUDGED_MARK", &judged_mark, true)
         // Only there if a program logs.
         .override_global(aya_log::LEVEL, &log_level, false);
