@@ -51,6 +51,13 @@ impl End {
         }
     }
 
+    /// Whether policies make of its Pods something that `is_isolated`.
+    pub(super) fn is_isolated(&self, cluster: &Cluster, is_isolated: impl Fn(Policing) -> bool) -> bool {
+        let Who::Pods(pods) = &self.who else { return false };
+        let pod = pods.first().and_then(|pod| cluster.pods.get(pod));
+        pod.is_some_and(|pod| pod.ips.iter().any(|ip| is_isolated(cluster.policing((*ip).into()))))
+    }
+
     /// Ports of the Pods' containers: protocol number and port.
     pub(super) fn ports(&self, cluster: &Cluster) -> BTreeSet<(u8, u16)> {
         let Who::Pods(pods) = &self.who else { return BTreeSet::new() };

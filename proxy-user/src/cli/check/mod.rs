@@ -54,3 +54,6 @@ fn check(args: &CheckArgs) -> anyhow::Result<Report> {
         Some(next) => Report::between(&cluster, next),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,3 +48,29 @@ fn common_prefix<'a>(mut names: impl Iterator<Item = &'a str>) -> &'a str {
     });
     first[..length].rfind(['-', '.']).map_or("", |end| &first[..=end])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(group: &[&str], others: &[&str]) -> String {
+        let pod = |name: &&str| ("default".to_owned(), (*name).to_owned());
+        let (group, others): (Vec<_>, Vec<_>) = (group.iter().map(pod).collect(), others.iter().map(pod).collect());
+        pods(&group, &group.iter().chain(&others).collect())
+    }
+
+    #[test]
+    fn pods_go_by_what_only_their_names_have_in_common() {
+        assert_eq!(name(&["web-7d4-a", "web-7d4-b"], &["db-0"]), "default/web-7d4-* (2)");
+        assert_eq!(name(&["web-1", "web-2"], &["web-3"]), "default/web-1,web-2");
+        assert_eq!(name(&["web-1"], &["web-2"]), "default/web-1");
+        assert_eq!(name(&["a", "b", "c", "d", "e"], &["f"]), "default/a,b,c and 2 more");
+        assert_eq!(name(&["a", "b", "c"], &[]), "default/* (3)");
+    }
+
+    #[test]
+    fn a_common_part_ends_where_a_part_of_the_name_does() {
+        assert_eq!(name(&["web-12", "web-13"], &["other"]), "default/web-* (2)");
+        assert_eq!(name(&["web", "web-1"], &["other"]), "default/web,web-1");
+    }
+}

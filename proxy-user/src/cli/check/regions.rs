@@ -55,3 +55,29 @@ fn halves(whole: IpNetwork) -> Vec<IpNetwork> {
     let halves = upper.into_iter().flat_map(|upper| [whole.network(), upper]);
     halves.filter_map(|addr| IpNetwork::new(addr, prefix).ok()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picked(within: &str, taken: &[&str]) -> Option<String> {
+        let taken = taken.iter().map(|it| it.parse().unwrap()).collect();
+        pick(within.parse().unwrap(), taken).map(|addr| addr.to_string())
+    }
+
+    #[test]
+    fn an_address_is_picked_that_no_smaller_network_has() {
+        assert_eq!(picked("10.0.0.0/8", &[]).as_deref(), Some("10.0.0.0"));
+        assert_eq!(picked("10.0.0.0/30", &["10.0.0.0", "10.0.0.2/31"]).as_deref(), Some("10.0.0.1"));
+        assert_eq!(picked("0.0.0.0/0", &["0.0.0.0/1", "128.0.0.0/2", "fd00::/8"]).as_deref(), Some("192.0.0.0"));
+        assert_eq!(picked("fd00::/127", &["fd00::/128"]).as_deref(), Some("fd00::1"));
+    }
+
+    #[test]
+    fn a_network_whose_addresses_are_all_others_has_none() {
+        assert_eq!(picked("10.0.0.0/31", &["10.0.0.0/32", "10.0.0.1/32"]), None);
+        assert_eq!(picked("10.0.0.1/32", &["10.0.0.1/32"]), None);
+        assert_eq!(picked("10.0.0.0/8", &["0.0.0.0/0"]), None);
+        assert_eq!(picked("::/0", &["::/1", "8000::/1"]), None);
+    }
+}

@@ -44,6 +44,8 @@ pub(super) struct EndMembers {
 pub(super) struct Connection {
     #[serde(flatten)]
     pub(super) ends: Ends,
+    /// Some policy isolates what the one sends, or what the other gets. Else everything is allowed.
+    pub(super) isolated: bool,
     /// As `80/TCP`, `1-1023/UDP`, `TCP`, `other protocols`, or `all`.
     pub(super) allowed: Vec<String>,
     /// What passes only because a policy is audited.
@@ -167,6 +169,8 @@ fn connection(cell: &Cell<'_, Verdict>, cluster: &Cluster, traffic: &Traffic) ->
     };
     Connection {
         ends: names(cell),
+        isolated: cell.from.is_isolated(cluster, |it| it.egress != 0)
+            || cell.to.is_isolated(cluster, |it| it.ingress != 0),
         allowed: with(Verdict::Allowed),
         audited: with(Verdict::Audited),
         denied: with(Verdict::Denied),

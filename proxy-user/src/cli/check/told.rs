@@ -10,7 +10,7 @@ pub(super) fn text(report: &Report) -> anyhow::Result<String> {
         parts.push(report.problems.iter().map(|it| format!("problem: {it}\n")).collect());
     }
     if let Some(connections) = &report.connections {
-        parts.push(table(connections)?);
+        parts.push(connections_text(connections)?);
     }
     match report.changes.as_deref() {
         None => {}
@@ -23,8 +23,18 @@ pub(super) fn text(report: &Report) -> anyhow::Result<String> {
     Ok(parts.join("\n"))
 }
 
+/// What some policy is about; the rest in a line.
+fn connections_text(connections: &[Connection]) -> anyhow::Result<String> {
+    let (isolated, others): (Vec<_>, Vec<_>) = connections.iter().partition(|it| it.isolated);
+    Ok(match (&isolated[..], &others[..]) {
+        ([], _) => "everything is allowed: no policy isolates a Pod\n".into(),
+        (isolated, []) => table(isolated)?,
+        (isolated, _) => format!("{}all else is allowed: no policy isolates it\n", table(isolated)?),
+    })
+}
+
 /// With a column for what is audited, where something is.
-fn table(connections: &[Connection]) -> anyhow::Result<String> {
+fn table(connections: &[&Connection]) -> anyhow::Result<String> {
     let has_audited = connections.iter().any(|it| !it.audited.is_empty());
     let line = |ends: [String; 2], allowed: String, audited: String, denied: String| {
         let audited = has_audited.then_some(audited);
