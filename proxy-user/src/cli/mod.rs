@@ -1,6 +1,7 @@
 //! The command line, with kubectl's manners: data on standard output, everything else on standard error.
 //!
-//! Exit codes: 0 for success, 1 for a failure (and for "no" where a command answers a question: `status`, `doctor`),
+//! Exit codes: 0 for success, 1 for a failure (and for "no" where a command answers a question: `status`, `doctor`,
+//! `check`),
 //! 2 for a command line or configuration that isn't understood.
 
 mod agent;

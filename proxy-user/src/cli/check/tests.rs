@@ -39,12 +39,12 @@ const WEB: &str = "{podSelector: {matchLabels: {app: nginx-2}}, ingress: [
   {from: [{podSelector: {matchLabels: {app: nginx-1}}}], ports: [{port: http}]}]}";
 
 fn report(texts: &[&str]) -> Report {
-    let dirs: Vec<_> = texts.iter().map(|text| {
+    let dir = |text: &&str| {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("objects.yaml"), text).unwrap();
         dir
-    });
-    let dirs: Vec<_> = dirs.collect();
+    };
+    let dirs: Vec<_> = texts.iter().map(dir).collect();
     let args = CheckArgs {
         dir: dirs[0].path().to_owned(),
         next: dirs.get(1).map(|dir| dir.path().to_owned()),
@@ -200,7 +200,7 @@ fn what_is_wrong_with_objects_comes_first() {
     let bad = policy("web", &WEB.replace("port: http", "port: 80, endPort: 79"));
     let report = report(&[&(pods()
         + &bad
-        + "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: prod, annotations: {sluice.io/policy-mode: on}}\n")]);
+        + "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: prod, annotations: {sluice.io/policy-mode: maybe}}\n")]);
     assert!(report.has_problems());
     let [namespace, policy] = &report.problems[..] else { panic!("{:?}", report.problems) };
     assert!(namespace.starts_with("Namespace prod: metadata.annotations"), "{namespace}");
