@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::Namespace as ApiNamespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::defects::Defects;
 use super::field::{self, FieldError, FieldProblem};
 use crate::model::Namespace;
 
@@ -26,13 +27,13 @@ pub(super) fn namespace(meta: &ObjectMeta) -> Result<String, FieldError> {
 }
 
 /// Whether an object asks that policies be audited only. What isn't understood doesn't, and is a defect.
-pub(super) fn is_audited(annotations: &BTreeMap<String, String>, defects: &mut Vec<String>) -> bool {
+pub(super) fn is_audited(annotations: &BTreeMap<String, String>, defects: &mut Defects) -> bool {
     match annotations.get(POLICY_MODE).map(String::as_str) {
         None | Some("enforce") => false,
         Some("audit") => true,
         Some(value) => {
             let problem = FieldProblem::Unknown { value: value.to_owned(), expected: "audit, enforce" };
-            defects.push(problem.at(format!("metadata.annotations[\"{POLICY_MODE}\"]")).to_string());
+            defects.note(&problem.at(format!("metadata.annotations[\"{POLICY_MODE}\"]")));
             false
         }
     }
@@ -48,8 +49,8 @@ impl TryFrom<ApiNamespace> for Namespace {
         let mut labels = labels.unwrap_or_default();
         // The API server sees to this label.
         labels.insert("kubernetes.io/metadata.name".into(), name.clone());
-        let mut defects = Vec::new();
+        let mut defects = Defects::default();
         let audit = annotations.as_ref().is_some_and(|it| is_audited(it, &mut defects));
-        Ok(Self { name, labels, audit, defects })
+        Ok(Self { name, labels, audit, defects: defects.into_texts() })
     }
 }
