@@ -5,17 +5,18 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use aya::Pod;
-use aya::maps::{HashMap, MapData, PerCpuValues};
+use aya::maps::{HashMap, MapData, PerCpuHashMap, PerCpuValues};
 use aya::programs::links::FdLink;
 use aya::programs::{CgroupAttachMode, CgroupSockAddr, CgroupSockAddrAttachType};
 use aya::util::nr_cpus;
 use aya_obj::generated::bpf_map_type::{
     self, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LPM_TRIE, BPF_MAP_TYPE_LRU_HASH,
-    BPF_MAP_TYPE_PERCPU_ARRAY,
+    BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_PERCPU_HASH,
 };
 use aya_obj::generated::{bpf_attr, bpf_cmd};
 use aya_obj::maps::{LegacyMap, PinningType, bpf_map_def};
-use proxy_common::tables::Table;
+use proxy_common::addr::Port;
+use proxy_common::tables::Policing;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::*;
@@ -50,6 +51,14 @@ impl PinnedTables {
         pinned.create::<AffinityKey, Affinity>(tables::AFFINITY, BPF_MAP_TYPE_LRU_HASH);
         pinned.create::<Key<SourceRange>, u32>(tables::SOURCE_RANGES, BPF_MAP_TYPE_LPM_TRIE);
         pinned.create::<u32, Device>(tables::DEVICES, BPF_MAP_TYPE_HASH);
+        pinned.create::<Addr, Identity>(tables::IDENTITIES, BPF_MAP_TYPE_HASH);
+        pinned.create::<Key<Addr>, Block>(tables::BLOCKS, BPF_MAP_TYPE_LPM_TRIE);
+        pinned.create::<Key<RuleKey>, Rule>(tables::RULES, BPF_MAP_TYPE_LPM_TRIE);
+        pinned.create::<u32, PolicyName>(tables::POLICY_NAMES, BPF_MAP_TYPE_HASH);
+        pinned.create::<SetPolicy, u32>(tables::SET_POLICIES, BPF_MAP_TYPE_HASH);
+        pinned.create::<Rule, u64>(tables::RULE_HITS, BPF_MAP_TYPE_PERCPU_HASH);
+        pinned.create::<u32, PodNetwork>(tables::POD_NETWORK, BPF_MAP_TYPE_ARRAY);
+        pinned.create::<u32, u32>(tables::POLICY_GENERATION, BPF_MAP_TYPE_ARRAY);
         pinned.create::<u32, u32>(tables::EPOCH, BPF_MAP_TYPE_ARRAY);
         pinned.create::<u32, u64>(tables::DROPS, BPF_MAP_TYPE_PERCPU_ARRAY);
         pinned
@@ -72,7 +81,7 @@ impl PinnedTables {
             value_size: size_of::<V>() as u32,
             max_entries: table.max_entries,
             map_flags: match map_type {
-                BPF_MAP_TYPE_HASH | BPF_MAP_TYPE_LPM_TRIE => BPF_F_NO_PREALLOC,
+                BPF_MAP_TYPE_HASH | BPF_MAP_TYPE_LPM_TRIE | BPF_MAP_TYPE_PERCPU_HASH => BPF_F_NO_PREALLOC,
                 _ => 0,
             },
             id: 0,
@@ -102,26 +111,54 @@ impl PinnedTables {
 
     /// Lets the networks use frontends with source ranges.
     pub(crate) fn put_source_ranges(&self, prefixes: impl IntoIterator<Item = SourcePrefix>) {
-        let data = MapData::from_pin(self.maps().join(tables::SOURCE_RANGES.name)).unwrap();
-        let mut ranges = LpmTrie::<_, SourceRange, u32>::try_from(Map::LpmTrie(data)).unwrap();
-        for SourcePrefix { range, bits } in prefixes {
-            ranges.insert(&Key::new(bits, range), 0, 0).unwrap();
+        let entries = prefixes.into_iter().map(|SourcePrefix { range, bits }| (Key::new(bits, range), 0));
+        self.put_prefixes::<SourceRange, u32>(tables::SOURCE_RANGES, entries);
+    }
+
+    /// Writes entries of a trie.
+    pub(crate) fn put_prefixes<K: Pod, V: Pod>(&self, table: Table, entries: impl IntoIterator<Item = (Key<K>, V)>) {
+        let data = MapData::from_pin(self.maps().join(table.name)).unwrap();
+        let mut trie = LpmTrie::<_, K, V>::try_from(Map::LpmTrie(data)).unwrap();
+        for (key, value) in entries {
+            trie.insert(&key, value, 0).unwrap();
         }
+    }
+
+    /// Writes a table of one entry.
+    pub(crate) fn put_single<V: Pod>(&self, table: Table, value: V) {
+        let data = MapData::from_pin(self.maps().join(table.name)).unwrap();
+        Array::<_, V>::try_from(Map::Array(data)).unwrap().set(0, value, 0).unwrap();
+    }
+
+    /// Fills the tables of policy.
+    pub(crate) fn put_policies(&self, image: &PolicyImage) {
+        self.put(tables::POLICY_NAMES, image.names.iter().map(|(id, name)| (*id, *name)));
+        self.put(tables::SET_POLICIES, image.set_policies.iter().map(|key| (*key, 0_u32)));
+        let rules = image.rules.iter().map(|(prefix, rule)| (Key::new(prefix.bits, prefix.key), *rule));
+        self.put_prefixes(tables::RULES, rules);
+        let blocks = image.blocks.iter().map(|(prefix, block)| (Key::new(prefix.bits, prefix.addr), *block));
+        self.put_prefixes(tables::BLOCKS, blocks);
+        self.put(tables::IDENTITIES, image.identities.iter().map(|(addr, identity)| (*addr, *identity)));
+        self.put_single(tables::POD_NETWORK, image.pod_network);
+        self.put_single(tables::POLICY_GENERATION, image.generation);
+    }
+
+    /// Sets the count of a rule to 1 on the first CPU, 2 on the second, and so on; returns the sum.
+    pub(crate) fn put_hits(&self, rule: Rule) -> u64 {
+        let data = MapData::from_pin(self.maps().join(tables::RULE_HITS.name)).unwrap();
+        let mut hits = PerCpuHashMap::<_, Rule, u64>::try_from(Map::PerCpuHashMap(data)).unwrap();
+        let (counts, sum) = a_count_for_each_cpu();
+        hits.insert(rule, counts, 0).unwrap();
+        sum
     }
 
     /// Sets the count of a reason to 1 on the first CPU, 2 on the second, and so on; returns the sum.
     pub(crate) fn put_drops(&self, reason: Reason) -> u64 {
         let data = MapData::from_pin(self.maps().join(tables::DROPS.name)).unwrap();
         let mut drops = PerCpuArray::<_, u64>::try_from(Map::PerCpuArray(data)).unwrap();
-        let counts: Vec<u64> = (1..=nr_cpus().unwrap() as u64).collect();
-        let sum = counts.iter().sum();
-        drops.set(reason.number(), PerCpuValues::try_from(counts).unwrap(), 0).unwrap();
+        let (counts, sum) = a_count_for_each_cpu();
+        drops.set(reason.number(), counts, 0).unwrap();
         sum
-    }
-
-    fn put_epoch(&self, epoch: u32) {
-        let data = MapData::from_pin(self.maps().join(tables::EPOCH.name)).unwrap();
-        Array::<_, u32>::try_from(Map::Array(data)).unwrap().set(0, epoch, 0).unwrap();
     }
 
     fn replace<K, V>(&self, table: Table, map_type: bpf_map_type) {
@@ -158,6 +195,13 @@ impl Drop for PinnedTables {
     }
 }
 
+/// 1 of the first CPU, 2 of the second, and so on, and their sum.
+fn a_count_for_each_cpu() -> (PerCpuValues<u64>, u64) {
+    let counts: Vec<u64> = (1..=nr_cpus().unwrap() as u64).collect();
+    let sum = counts.iter().sum();
+    (PerCpuValues::try_from(counts).unwrap(), sum)
+}
+
 fn addr(text: &str) -> Addr {
     text.parse::<std::net::IpAddr>().unwrap().into()
 }
@@ -168,7 +212,7 @@ fn entries_are_read_as_they_were_written() {
     let device = Device { ipv4: addr("10.0.0.1"), ipv6: addr("fd00::1"), flags: 1, netns: 5, ..Device::default() };
     pinned.put(tables::DEVICES, [(7, device), (9, Device::default())]);
     pinned.put(tables::ADDRESSES, [(addr("10.0.0.1"), Address { flags: 1 })]);
-    pinned.put_epoch(42);
+    pinned.put_single(tables::EPOCH, 42_u32);
     let read = Pinned::open(pinned.bpffs()).unwrap();
     assert_eq!(read.devices.entries().unwrap().get(&7), Some(&device));
     assert_eq!((read.devices.get(&7).unwrap(), read.devices.get(&8).unwrap()), (Some(device), None));
@@ -177,6 +221,35 @@ fn entries_are_read_as_they_were_written() {
     assert!(read.flows_new.entries().unwrap().is_empty());
     let fill = read.fill().unwrap().into_iter().find(|fill| fill.table == tables::DEVICES);
     assert_eq!(fill, Some(Fill { table: tables::DEVICES, entries: 2, evicts: false }));
+}
+
+#[test]
+fn policies_are_read_as_they_were_written() {
+    let pinned = PinnedTables::empty();
+    let name = PolicyName { namespace: [b'a'; 64], name: [b'b'; 256] };
+    let rule = Rule { policy: 3, index: Rule::EGRESS | 1 };
+    let key = RuleKey { set: 9, class: 2, protocol: 6, port: Port::new(80) };
+    let network = BlockPrefix::from("192.0.2.0/24".parse::<ipnetwork::IpNetwork>().unwrap());
+    let policing = Policing { class: 2, ingress: 9, egress: 0 };
+    let image = PolicyImage {
+        names: [(3, name)].into(),
+        set_policies: [SetPolicy { set: 9, policy: 3 }].into(),
+        rules: [(RulePrefix { key, bits: RuleKey::BITS }, rule)].into(),
+        blocks: [(network, Block { since: 4, last: 1, next: 2 })].into(),
+        identities: [(addr("10.0.0.1"), Identity { flags: 1, ifindex: 7, since: 4, last: policing, next: policing })]
+            .into(),
+        pod_network: PodNetwork { flags: 1, ipv4: addr("10.0.0.0"), ..PodNetwork::default() },
+        generation: 4,
+    };
+    pinned.put_policies(&image);
+    let sum = pinned.put_hits(rule);
+    let read = Pinned::open(pinned.bpffs()).unwrap();
+    assert_eq!(read.policy_image().unwrap(), image);
+    assert_eq!(read.rule_hits().unwrap(), BTreeMap::from([(rule, sum)]));
+    let fills = read.fill().unwrap();
+    let entries = |table| fills.iter().find(|fill| fill.table == table).unwrap().entries;
+    let tables = [tables::IDENTITIES, tables::BLOCKS, tables::RULES, tables::POLICY_NAMES, tables::RULE_HITS];
+    assert_eq!(tables.map(entries), [1; 5]);
 }
 
 #[test]
