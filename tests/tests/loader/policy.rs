@@ -32,7 +32,8 @@ fn block(number: u32, bits: u32) -> (BlockPrefix, Block) {
 
 fn identity(number: u32) -> (Addr, Identity) {
     let next = Policing { class: 2, ingress: 3 | Policing::AUDIT, egress: 4 };
-    let identity = Identity { flags: identity_flags::LOCAL, ifindex: number, since: 5, last: Policing::default(), next };
+    let identity =
+        Identity { flags: identity_flags::LOCAL, ifindex: number, since: 5, last: Policing::default(), next };
     (addr(number), identity)
 }
 
@@ -115,8 +116,10 @@ fn of_a_full_trie_the_table_is_named_with_the_writes_that_took_effect() {
     let place = Place::new();
     let mut dataplane = place.open(TcMode::Tcx).unwrap();
     let limit = tables::BLOCKS.max_entries;
-    let writes: Vec<_> =
-        (0..=limit).map(|number| block(number, 128)).map(|(prefix, block)| PolicyWrite::PutBlock(prefix, block)).collect();
+    let writes: Vec<_> = (0..=limit)
+        .map(|number| block(number, 128))
+        .map(|(prefix, block)| PolicyWrite::PutBlock(prefix, block))
+        .collect();
     let error = dataplane.apply_policy(&writes).unwrap_err();
     assert_eq!((error.done, error.total), (limit as usize, limit as usize + 1));
     assert_eq!(error.source.to_string(), format!("table BLOCKS is full at {limit} entries"));

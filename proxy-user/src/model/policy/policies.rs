@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
 use crate::model::Change;
 
 /// Whether what policies deny is denied.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum PolicyMode {
     /// It is.
     #[default]

@@ -20,8 +20,8 @@ use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
 use proxy_common::tables::{
     self, Address, Affinity, AffinityKey, Backend, BackendKey, Block, Device, FlowKey, FlowRecord, Identity, Member,
-    MemberKey, PodNetwork, PolicyName, Rule, RuleKey, Service, ServiceKey, ServiceName, SetPolicy, SocketKey, SocketPeer,
-    SourceRange, Table,
+    MemberKey, PodNetwork, PolicyName, Rule, RuleKey, Service, ServiceKey, ServiceName, SetPolicy, SocketKey,
+    SocketPeer, SourceRange, Table,
 };
 
 pub use error::ReadError;
