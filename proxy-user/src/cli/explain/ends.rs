@@ -101,12 +101,6 @@ impl<'a> Names<'a> {
         }
         Ok(named)
     }
-
-    /// The Pod of this node that has an address.
-    pub(super) fn pod_at(agent: Option<&AgentStatus>, ip: IpAddr) -> Option<String> {
-        let pod = agent?.pods.iter().find(|pod| pod.ips.contains(&ip))?;
-        Some(format!("{}/{}", pod.namespace, pod.name))
-    }
 }
 
 fn number(port: &str) -> anyhow::Result<u16> {

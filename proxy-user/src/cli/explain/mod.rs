@@ -77,10 +77,7 @@ impl Protocol {
 
 pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let pinned = Pinned::open(&args.bpffs.bpffs)?;
-    let agent = match Agent::read(&args.bpffs.bpffs)? {
-        Agent::Unknown => None,
-        Agent::Dead(status) | Agent::Alive(status) => status,
-    };
+    let agent = Agent::read(&args.bpffs.bpffs)?.status();
     let routes = NodeRoutes::open(&pinned)?;
     let explanation = explain(args, &pinned, agent.as_ref(), &routes)?;
     routes.check()?;

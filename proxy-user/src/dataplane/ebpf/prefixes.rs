@@ -55,7 +55,7 @@ impl Prefixes {
 }
 
 /// Every prefix of a trie.
-pub(super) fn prefixes(map: &LpmTrie<MapData, SourceRange, u32>) -> Result<BTreeSet<SourcePrefix>, MapError> {
+fn prefixes(map: &LpmTrie<MapData, SourceRange, u32>) -> Result<BTreeSet<SourcePrefix>, MapError> {
     map.keys().map(|key| key.map(|key| SourcePrefix { range: key.data(), bits: key.prefix_len() })).collect()
 }
 
