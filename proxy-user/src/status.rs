@@ -3,6 +3,7 @@
 //! The directory is named after the `--bpffs` directory, so agents side by side have one each. A running agent holds a
 //! lock there: the kernel releases it however the agent ends, so a status left by a dead one isn't taken for a living.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::net::IpAddr;
@@ -75,6 +76,18 @@ impl AgentStatus {
             errors: Vec::new(),
         }
     }
+
+    /// The Pod of this node that has an address.
+    #[must_use]
+    pub fn pod_at(&self, ip: IpAddr) -> Option<&PodStatus> {
+        self.pods.iter().find(|pod| pod.ips.contains(&ip))
+    }
+
+    /// Name of an interface the agent works on.
+    #[must_use]
+    pub fn device(&self, ifindex: u32) -> Option<&str> {
+        self.devices.iter().find(|device| device.ifindex == ifindex).map(|device| device.name.as_str())
+    }
 }
 
 /// An interface the agent works on.
@@ -98,6 +111,12 @@ pub struct PodStatus {
     pub name: String,
     /// Addresses, one of a family at most.
     pub ips: Vec<IpAddr>,
+}
+
+impl fmt::Display for PodStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
 }
 
 /// Why the status can't be written or read.
@@ -191,6 +210,15 @@ impl Agent {
         };
         let status = read_status(&directory)?;
         Ok(if alive { Self::Alive(status) } else { Self::Dead(status) })
+    }
+
+    /// What it told last, whether it runs or not.
+    #[must_use]
+    pub fn status(self) -> Option<AgentStatus> {
+        match self {
+            Self::Unknown => None,
+            Self::Dead(status) | Self::Alive(status) => status,
+        }
     }
 }
 

@@ -85,7 +85,6 @@ fn policies_of_one_agent_are_read_by_the_next() {
         drop(dataplane);
         let mut dataplane = place.open(TcMode::Tcx).unwrap();
         assert_eq!(dataplane.read_policy_image().unwrap(), image);
-        assert_eq!(Pinned::open(place.bpffs()).unwrap().policy_image().unwrap(), image);
         dataplane.apply_policy(&deletes(&image)).unwrap();
         dataplane.apply_policy(&deletes(&image)).expect("what is gone already");
         let left = PolicyImage { pod_network: image.pod_network, generation: 5, ..PolicyImage::default() };
@@ -106,7 +105,7 @@ fn the_counts_of_a_policy_go_with_its_name_and_no_other_s_do() {
         hits.insert(rule, PerCpuValues::try_from(vec![2; cpus]).unwrap(), 0).unwrap();
     }
     dataplane.apply_policy(&[PolicyWrite::DeleteName(1), PolicyWrite::DeleteName(3)]).unwrap();
-    let left = Pinned::open(place.bpffs()).unwrap().rule_hits().unwrap();
+    let left = Pinned::open(place.bpffs()).unwrap().policies.rule_hits().unwrap();
     let expected = rules.filter(|rule| rule.policy == 2).map(|rule| (rule, 2 * cpus as u64));
     assert_eq!(left, expected.collect());
 }

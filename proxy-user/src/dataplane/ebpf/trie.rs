@@ -68,14 +68,7 @@ impl<K: Pod, V: Pod> Trie<K, V> {
 
     /// Every prefix, made into something by its length, itself and its value.
     pub(super) fn entries<T, C: FromIterator<T>>(&self, make: impl Fn(u32, K, V) -> T) -> Result<C, Error> {
-        entries(&self.map, make).map_err(|source| Error::Map { name: self.definition.name, source })
+        let entries = self.map.iter().map(|entry| entry.map(|(key, value)| make(key.prefix_len(), key.data(), value)));
+        entries.collect::<Result<_, _>>().map_err(|source| Error::Map { name: self.definition.name, source })
     }
-}
-
-/// Every prefix of a trie, made into something by its length, itself and its value.
-pub(super) fn entries<K: Pod, V: Pod, T, C: FromIterator<T>>(
-    map: &LpmTrie<MapData, K, V>,
-    make: impl Fn(u32, K, V) -> T,
-) -> Result<C, MapError> {
-    map.iter().map(|entry| entry.map(|(key, value)| make(key.prefix_len(), key.data(), value))).collect()
 }

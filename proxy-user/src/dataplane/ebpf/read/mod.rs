@@ -6,34 +6,32 @@
 mod error;
 mod links;
 mod overlay;
+mod policy;
 mod table;
+mod trie;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use aya::Pod;
-use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, Map, MapData, MapError, MapType, PerCpuArray};
 use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
 use proxy_common::tables::{
-    self, Address, Affinity, AffinityKey, Backend, BackendKey, Block, Device, FlowKey, FlowRecord, Identity, Member,
-    MemberKey, PodNetwork, PolicyName, Rule, RuleKey, Service, ServiceKey, ServiceName, SetPolicy, SocketKey,
-    SocketPeer, SourceRange, Table,
+    self, Address, Affinity, AffinityKey, Backend, BackendKey, Device, FlowKey, FlowRecord, Member, MemberKey, Service,
+    ServiceKey, ServiceName, SocketKey, SocketPeer, SourceRange,
 };
 
 pub use error::ReadError;
 pub use links::{PinnedLink, links};
 pub use overlay::Overlay;
+pub use policy::PinnedPolicies;
 pub use table::HashTable;
+pub use trie::TrieTable;
 
-use super::hits::rule_hits;
 use super::pins;
-use super::trie::entries;
 use crate::dataplane::Fill;
-use crate::plan::{BlockPrefix, Image, PolicyImage, RulePrefix, SourcePrefix};
+use crate::plan::{Image, SourcePrefix};
 
 /// The pinned tables of one `--bpffs` directory.
 pub struct Pinned {
@@ -58,22 +56,11 @@ pub struct Pinned {
     /// `AFFINITY`.
     pub affinity: HashTable<AffinityKey, Affinity>,
     /// `SOURCE_RANGES`.
-    pub source_ranges: LpmTrie<MapData, SourceRange, u32>,
+    pub source_ranges: TrieTable<SourceRange, u32>,
     /// `DEVICES`, by interface index.
     pub devices: HashTable<u32, Device>,
-    /// `IDENTITIES`.
-    pub identities: HashTable<Addr, Identity>,
-    /// `BLOCKS`.
-    pub blocks: LpmTrie<MapData, Addr, Block>,
-    /// `RULES`.
-    pub rules: LpmTrie<MapData, RuleKey, Rule>,
-    /// `POLICY_NAMES`, by number.
-    pub policy_names: HashTable<u32, PolicyName>,
-    /// `SET_POLICIES`: the value means nothing.
-    pub set_policies: HashTable<SetPolicy, u32>,
-    rule_hits: OwnedFd,
-    pod_network: Array<MapData, PodNetwork>,
-    generation: Array<MapData, u32>,
+    /// NetworkPolicy.
+    pub policies: PinnedPolicies,
     epoch: Array<MapData, u32>,
     drops: PerCpuArray<MapData, u64>,
 }
@@ -102,17 +89,11 @@ impl Pinned {
             sock_origin: HashTable::open(&maps, tables::SOCK_ORIGIN, MapType::LruHash)?,
             addresses: HashTable::open(&maps, tables::ADDRESSES, MapType::Hash)?,
             affinity: HashTable::open(&maps, tables::AFFINITY, MapType::LruHash)?,
-            source_ranges: trie(&maps, tables::SOURCE_RANGES)?,
+            source_ranges: TrieTable::open(&maps, tables::SOURCE_RANGES)?,
             devices: HashTable::open(&maps, tables::DEVICES, MapType::Hash)?,
-            identities: HashTable::open(&maps, tables::IDENTITIES, MapType::Hash)?,
-            blocks: trie(&maps, tables::BLOCKS)?,
-            rules: trie(&maps, tables::RULES)?,
-            policy_names: HashTable::open(&maps, tables::POLICY_NAMES, MapType::Hash)?,
-            set_policies: HashTable::open(&maps, tables::SET_POLICIES, MapType::Hash)?,
-            rule_hits: per_cpu_hash::<Rule>(&maps, tables::RULE_HITS)?,
-            pod_network: array(&maps, tables::POD_NETWORK)?,
-            generation: array(&maps, tables::POLICY_GENERATION)?,
-            epoch: array(&maps, tables::EPOCH)?,
+            policies: PinnedPolicies::open(&maps)?,
+            epoch: Array::try_from(Map::Array(table::checked::<u32, u32>(&maps, tables::EPOCH, MapType::Array)?))
+                .map_err(|source| ReadError::read(tables::EPOCH, source))?,
             drops: PerCpuArray::try_from(Map::PerCpuArray(table::checked::<u32, u64>(
                 &maps,
                 tables::DROPS,
@@ -136,38 +117,8 @@ impl Pinned {
 
     /// `SOURCE_RANGES`.
     pub fn source_ranges(&self) -> Result<BTreeSet<SourcePrefix>, ReadError> {
-        entries(&self.source_ranges, |bits, range, _| SourcePrefix { range, bits })
-            .map_err(|source| ReadError::read(tables::SOURCE_RANGES, source))
-    }
-
-    /// Policies, whom they are about and what they allow.
-    pub fn policy_image(&self) -> Result<PolicyImage, ReadError> {
-        let rules = entries(&self.rules, |bits, key, rule| (RulePrefix { key, bits }, rule));
-        let blocks = entries(&self.blocks, |bits, addr, block| (BlockPrefix { addr, bits }, block));
-        Ok(PolicyImage {
-            names: self.policy_names.entries()?,
-            set_policies: self.set_policies.keys()?,
-            rules: rules.map_err(|source| ReadError::read(tables::RULES, source))?,
-            blocks: blocks.map_err(|source| ReadError::read(tables::BLOCKS, source))?,
-            identities: self.identities.entries()?,
-            pod_network: self.pod_network()?,
-            generation: self.policy_generation()?,
-        })
-    }
-
-    /// `POD_NETWORK`.
-    pub fn pod_network(&self) -> Result<PodNetwork, ReadError> {
-        self.pod_network.get(&0, 0).map_err(|source| ReadError::read(tables::POD_NETWORK, source))
-    }
-
-    /// `POLICY_GENERATION`.
-    pub fn policy_generation(&self) -> Result<u32, ReadError> {
-        self.generation.get(&0, 0).map_err(|source| ReadError::read(tables::POLICY_GENERATION, source))
-    }
-
-    /// `RULE_HITS`: verdicts that each rule allowed, on all CPUs.
-    pub fn rule_hits(&self) -> Result<BTreeMap<Rule, u64>, ReadError> {
-        rule_hits(self.rule_hits.as_fd()).map_err(|source| ReadError::read(tables::RULE_HITS, source.into()))
+        let entries = self.source_ranges.entries()?.into_iter();
+        Ok(entries.map(|(range, bits, _)| SourcePrefix { range, bits }).collect())
     }
 
     /// `EPOCH`: how often an endpoint left a Service.
@@ -182,7 +133,7 @@ impl Pinned {
 
     /// How full each table is that can fill up. Walks the tables, which takes seconds for a million entries.
     pub fn fill(&self) -> Result<Vec<Fill>, ReadError> {
-        Ok(vec![
+        let mut fills = vec![
             self.services.fill()?,
             self.backends.fill()?,
             self.members.fill()?,
@@ -193,15 +144,11 @@ impl Pinned {
             self.sock_origin.fill()?,
             self.addresses.fill()?,
             self.affinity.fill()?,
-            trie_fill(tables::SOURCE_RANGES, &self.source_ranges)?,
-            self.devices.fill()?,
-            self.identities.fill()?,
-            trie_fill(tables::BLOCKS, &self.blocks)?,
-            trie_fill(tables::RULES, &self.rules)?,
-            self.policy_names.fill()?,
-            self.set_policies.fill()?,
-            Fill { table: tables::RULE_HITS, entries: self.rule_hits()?.len() as u64, evicts: false },
-        ])
+            self.source_ranges.fill()?,
+        ];
+        fills.extend(self.policies.fill()?);
+        fills.push(self.devices.fill()?);
+        Ok(fills)
     }
 
     /// How full those tables are that the programs write, but for flows, which the sweep counts.
@@ -214,29 +161,6 @@ impl Pinned {
 pub(super) fn drop_counts(drops: &PerCpuArray<MapData, u64>) -> Result<Vec<DropCount>, MapError> {
     let count = |reason: Reason| Ok(DropCount { reason, packets: drops.get(&reason.number(), 0)?.iter().sum() });
     Reason::ALL.into_iter().map(count).collect()
-}
-
-/// Opens a trie.
-fn trie<K: Pod, V: Pod>(maps: &Path, table: Table) -> Result<LpmTrie<MapData, K, V>, ReadError> {
-    let data = table::checked::<Key<K>, V>(maps, table, MapType::LpmTrie)?;
-    LpmTrie::try_from(Map::LpmTrie(data)).map_err(|source| ReadError::read(table, source))
-}
-
-/// Opens a table of one entry.
-fn array<V: Pod>(maps: &Path, table: Table) -> Result<Array<MapData, V>, ReadError> {
-    let data = table::checked::<u32, V>(maps, table, MapType::Array)?;
-    Array::try_from(Map::Array(data)).map_err(|source| ReadError::read(table, source))
-}
-
-/// Opens a table of counts, one of each CPU.
-fn per_cpu_hash<K>(maps: &Path, table: Table) -> Result<OwnedFd, ReadError> {
-    let data = table::checked::<K, u64>(maps, table, MapType::PerCpuHash)?;
-    data.fd().as_fd().try_clone_to_owned().map_err(|source| ReadError::read(table, source.into()))
-}
-
-fn trie_fill<K: Pod, V: Pod>(table: Table, map: &LpmTrie<MapData, K, V>) -> Result<Fill, ReadError> {
-    let entries = map.keys().try_fold(0, |count, key| key.map(|_| count + 1));
-    Ok(Fill { table, entries: entries.map_err(|source| ReadError::read(table, source))?, evicts: false })
 }
 
 /// The maps pinned below `bpffs`.

@@ -1,10 +1,12 @@
 //! Reading real maps, pinned on a bpffs of the test's own. Takes root.
 
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use aya::Pod;
+use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{HashMap, MapData, PerCpuHashMap, PerCpuValues};
 use aya::programs::links::FdLink;
 use aya::programs::{CgroupAttachMode, CgroupSockAddr, CgroupSockAddrAttachType};
@@ -15,12 +17,20 @@ use aya_obj::generated::bpf_map_type::{
 };
 use aya_obj::generated::{bpf_attr, bpf_cmd};
 use aya_obj::maps::{LegacyMap, PinningType, bpf_map_def};
-use proxy_common::addr::Port;
-use proxy_common::tables::Policing;
+use ipnetwork::IpNetwork;
+use proxy_common::addr::{Port, protocol};
+use proxy_common::policy::{PolicyTables as _, Question, Ruling};
+use proxy_common::tables::{
+    Block, Identity, PodNetwork, Policing, PolicyName, Rule, RuleKey, SetPolicy, Table, identity_flags,
+};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::*;
+use crate::plan::{BlockPrefix, PolicyImage, RulePrefix};
 use crate::preflight::load_for;
+
+/// What [`PinnedTables::put_policies`] has each rule hit.
+pub(crate) const HITS: u64 = 3;
 
 /// A bpffs with pinned tables, as an agent leaves them; gone when dropped.
 pub(crate) struct PinnedTables {
@@ -50,15 +60,15 @@ impl PinnedTables {
         pinned.create::<Addr, Address>(tables::ADDRESSES, BPF_MAP_TYPE_HASH);
         pinned.create::<AffinityKey, Affinity>(tables::AFFINITY, BPF_MAP_TYPE_LRU_HASH);
         pinned.create::<Key<SourceRange>, u32>(tables::SOURCE_RANGES, BPF_MAP_TYPE_LPM_TRIE);
-        pinned.create::<u32, Device>(tables::DEVICES, BPF_MAP_TYPE_HASH);
         pinned.create::<Addr, Identity>(tables::IDENTITIES, BPF_MAP_TYPE_HASH);
         pinned.create::<Key<Addr>, Block>(tables::BLOCKS, BPF_MAP_TYPE_LPM_TRIE);
         pinned.create::<Key<RuleKey>, Rule>(tables::RULES, BPF_MAP_TYPE_LPM_TRIE);
         pinned.create::<u32, PolicyName>(tables::POLICY_NAMES, BPF_MAP_TYPE_HASH);
         pinned.create::<SetPolicy, u32>(tables::SET_POLICIES, BPF_MAP_TYPE_HASH);
         pinned.create::<Rule, u64>(tables::RULE_HITS, BPF_MAP_TYPE_PERCPU_HASH);
-        pinned.create::<u32, PodNetwork>(tables::POD_NETWORK, BPF_MAP_TYPE_ARRAY);
         pinned.create::<u32, u32>(tables::POLICY_GENERATION, BPF_MAP_TYPE_ARRAY);
+        pinned.create::<u32, PodNetwork>(tables::POD_NETWORK, BPF_MAP_TYPE_ARRAY);
+        pinned.create::<u32, Device>(tables::DEVICES, BPF_MAP_TYPE_HASH);
         pinned.create::<u32, u32>(tables::EPOCH, BPF_MAP_TYPE_ARRAY);
         pinned.create::<u32, u64>(tables::DROPS, BPF_MAP_TYPE_PERCPU_ARRAY);
         pinned
@@ -81,7 +91,7 @@ impl PinnedTables {
             value_size: size_of::<V>() as u32,
             max_entries: table.max_entries,
             map_flags: match map_type {
-                BPF_MAP_TYPE_HASH | BPF_MAP_TYPE_LPM_TRIE | BPF_MAP_TYPE_PERCPU_HASH => BPF_F_NO_PREALLOC,
+                BPF_MAP_TYPE_HASH | BPF_MAP_TYPE_PERCPU_HASH | BPF_MAP_TYPE_LPM_TRIE => BPF_F_NO_PREALLOC,
                 _ => 0,
             },
             id: 0,
@@ -111,54 +121,58 @@ impl PinnedTables {
 
     /// Lets the networks use frontends with source ranges.
     pub(crate) fn put_source_ranges(&self, prefixes: impl IntoIterator<Item = SourcePrefix>) {
-        let entries = prefixes.into_iter().map(|SourcePrefix { range, bits }| (Key::new(bits, range), 0));
-        self.put_prefixes::<SourceRange, u32>(tables::SOURCE_RANGES, entries);
-    }
-
-    /// Writes entries of a trie.
-    pub(crate) fn put_prefixes<K: Pod, V: Pod>(&self, table: Table, entries: impl IntoIterator<Item = (Key<K>, V)>) {
-        let data = MapData::from_pin(self.maps().join(table.name)).unwrap();
-        let mut trie = LpmTrie::<_, K, V>::try_from(Map::LpmTrie(data)).unwrap();
-        for (key, value) in entries {
-            trie.insert(&key, value, 0).unwrap();
-        }
-    }
-
-    /// Writes a table of one entry.
-    pub(crate) fn put_single<V: Pod>(&self, table: Table, value: V) {
-        let data = MapData::from_pin(self.maps().join(table.name)).unwrap();
-        Array::<_, V>::try_from(Map::Array(data)).unwrap().set(0, value, 0).unwrap();
-    }
-
-    /// Fills the tables of policy.
-    pub(crate) fn put_policies(&self, image: &PolicyImage) {
-        self.put(tables::POLICY_NAMES, image.names.iter().map(|(id, name)| (*id, *name)));
-        self.put(tables::SET_POLICIES, image.set_policies.iter().map(|key| (*key, 0_u32)));
-        let rules = image.rules.iter().map(|(prefix, rule)| (Key::new(prefix.bits, prefix.key), *rule));
-        self.put_prefixes(tables::RULES, rules);
-        let blocks = image.blocks.iter().map(|(prefix, block)| (Key::new(prefix.bits, prefix.addr), *block));
-        self.put_prefixes(tables::BLOCKS, blocks);
-        self.put(tables::IDENTITIES, image.identities.iter().map(|(addr, identity)| (*addr, *identity)));
-        self.put_single(tables::POD_NETWORK, image.pod_network);
-        self.put_single(tables::POLICY_GENERATION, image.generation);
-    }
-
-    /// Sets the count of a rule to 1 on the first CPU, 2 on the second, and so on; returns the sum.
-    pub(crate) fn put_hits(&self, rule: Rule) -> u64 {
-        let data = MapData::from_pin(self.maps().join(tables::RULE_HITS.name)).unwrap();
-        let mut hits = PerCpuHashMap::<_, Rule, u64>::try_from(Map::PerCpuHashMap(data)).unwrap();
-        let (counts, sum) = a_count_for_each_cpu();
-        hits.insert(rule, counts, 0).unwrap();
-        sum
+        let entry = |SourcePrefix { range, bits }| (range, bits, 0_u32);
+        self.put_prefixes(tables::SOURCE_RANGES, prefixes.into_iter().map(entry));
     }
 
     /// Sets the count of a reason to 1 on the first CPU, 2 on the second, and so on; returns the sum.
     pub(crate) fn put_drops(&self, reason: Reason) -> u64 {
         let data = MapData::from_pin(self.maps().join(tables::DROPS.name)).unwrap();
         let mut drops = PerCpuArray::<_, u64>::try_from(Map::PerCpuArray(data)).unwrap();
-        let (counts, sum) = a_count_for_each_cpu();
-        drops.set(reason.number(), counts, 0).unwrap();
+        let counts: Vec<u64> = (1..=nr_cpus().unwrap() as u64).collect();
+        let sum = counts.iter().sum();
+        drops.set(reason.number(), PerCpuValues::try_from(counts).unwrap(), 0).unwrap();
         sum
+    }
+
+    /// Writes the policy tables; each rule was hit [`HITS`] times, on the last CPU.
+    pub(crate) fn put_policies(&self, image: &PolicyImage) {
+        self.put(tables::POLICY_NAMES, image.names.clone());
+        self.put(tables::SET_POLICIES, image.set_policies.iter().map(|key| (*key, 0_u32)));
+        self.put(tables::IDENTITIES, image.identities.clone());
+        self.put_prefixes(
+            tables::BLOCKS,
+            image.blocks.iter().map(|(prefix, block)| (prefix.addr, prefix.bits, *block)),
+        );
+        self.put_prefixes(tables::RULES, image.rules.iter().map(|(prefix, rule)| (prefix.key, prefix.bits, *rule)));
+        self.put_word(tables::POLICY_GENERATION, image.generation);
+        self.put_word(tables::POD_NETWORK, image.pod_network);
+        let data = MapData::from_pin(self.maps().join(tables::RULE_HITS.name)).unwrap();
+        let mut hits = PerCpuHashMap::<_, Rule, u64>::try_from(Map::PerCpuHashMap(data)).unwrap();
+        for rule in image.rules.values() {
+            let mut counts = vec![0; nr_cpus().unwrap()];
+            *counts.last_mut().unwrap() = HITS;
+            let counts = PerCpuValues::try_from(counts).unwrap();
+            hits.insert(rule, counts, 0).unwrap();
+        }
+    }
+
+    fn put_prefixes<K: Pod, V: Pod>(&self, table: Table, entries: impl IntoIterator<Item = (K, u32, V)>) {
+        let data = MapData::from_pin(self.maps().join(table.name)).unwrap();
+        let mut trie = LpmTrie::<_, K, V>::try_from(Map::LpmTrie(data)).unwrap();
+        for (key, bits, value) in entries {
+            trie.insert(&Key::new(bits, key), value, 0).unwrap();
+        }
+    }
+
+    /// Sets the one entry of an array.
+    fn put_word<V: Pod>(&self, table: Table, value: V) {
+        let data = MapData::from_pin(self.maps().join(table.name)).unwrap();
+        Array::<_, V>::try_from(Map::Array(data)).unwrap().set(0, value, 0).unwrap();
+    }
+
+    fn put_epoch(&self, epoch: u32) {
+        self.put_word(tables::EPOCH, epoch);
     }
 
     fn replace<K, V>(&self, table: Table, map_type: bpf_map_type) {
@@ -195,13 +209,6 @@ impl Drop for PinnedTables {
     }
 }
 
-/// 1 of the first CPU, 2 of the second, and so on, and their sum.
-fn a_count_for_each_cpu() -> (PerCpuValues<u64>, u64) {
-    let counts: Vec<u64> = (1..=nr_cpus().unwrap() as u64).collect();
-    let sum = counts.iter().sum();
-    (PerCpuValues::try_from(counts).unwrap(), sum)
-}
-
 fn addr(text: &str) -> Addr {
     text.parse::<std::net::IpAddr>().unwrap().into()
 }
@@ -212,7 +219,7 @@ fn entries_are_read_as_they_were_written() {
     let device = Device { ipv4: addr("10.0.0.1"), ipv6: addr("fd00::1"), flags: 1, netns: 5, ..Device::default() };
     pinned.put(tables::DEVICES, [(7, device), (9, Device::default())]);
     pinned.put(tables::ADDRESSES, [(addr("10.0.0.1"), Address { flags: 1 })]);
-    pinned.put_single(tables::EPOCH, 42_u32);
+    pinned.put_epoch(42);
     let read = Pinned::open(pinned.bpffs()).unwrap();
     assert_eq!(read.devices.entries().unwrap().get(&7), Some(&device));
     assert_eq!((read.devices.get(&7).unwrap(), read.devices.get(&8).unwrap()), (Some(device), None));
@@ -224,32 +231,44 @@ fn entries_are_read_as_they_were_written() {
 }
 
 #[test]
-fn policies_are_read_as_they_were_written() {
-    let pinned = PinnedTables::empty();
-    let name = PolicyName { namespace: [b'a'; 64], name: [b'b'; 256] };
-    let rule = Rule { policy: 3, index: Rule::EGRESS | 1 };
-    let key = RuleKey { set: 9, class: 2, protocol: 6, port: Port::new(80) };
-    let network = BlockPrefix::from("192.0.2.0/24".parse::<ipnetwork::IpNetwork>().unwrap());
-    let policing = Policing { class: 2, ingress: 9, egress: 0 };
+fn policy_tables_are_read_as_they_were_written_and_judged_by() {
+    let class = |class| Policing { class, ..Policing::default() };
+    let isolated = Policing { ingress: 7, ..Policing::default() };
+    let key = RuleKey { set: 7, class: 3, protocol: protocol::TCP.into(), port: Port::new(80) };
+    let rule = Rule { policy: 1, index: 2 };
+    let block = Block { since: 0, last: 0, next: 3 };
     let image = PolicyImage {
-        names: [(3, name)].into(),
-        set_policies: [SetPolicy { set: 9, policy: 3 }].into(),
-        rules: [(RulePrefix { key, bits: RuleKey::BITS }, rule)].into(),
-        blocks: [(network, Block { since: 4, last: 1, next: 2 })].into(),
-        identities: [(addr("10.0.0.1"), Identity { flags: 1, ifindex: 7, since: 4, last: policing, next: policing })]
-            .into(),
-        pod_network: PodNetwork { flags: 1, ipv4: addr("10.0.0.0"), ..PodNetwork::default() },
-        generation: 4,
+        identities: BTreeMap::from([
+            (
+                addr("10.0.0.1"),
+                Identity { flags: identity_flags::LOCAL, since: 5, next: isolated, ..Identity::default() },
+            ),
+            (addr("10.0.1.1"), Identity { since: 6, last: class(3), next: class(4), ..Identity::default() }),
+        ]),
+        blocks: BTreeMap::from([(BlockPrefix::from("192.0.2.0/24".parse::<IpNetwork>().unwrap()), block)]),
+        rules: BTreeMap::from([(RulePrefix { key, bits: RuleKey::BITS }, rule)]),
+        generation: 5,
+        ..PolicyImage::default()
     };
+    let pinned = PinnedTables::empty();
     pinned.put_policies(&image);
-    let sum = pinned.put_hits(rule);
     let read = Pinned::open(pinned.bpffs()).unwrap();
-    assert_eq!(read.policy_image().unwrap(), image);
-    assert_eq!(read.rule_hits().unwrap(), BTreeMap::from([(rule, sum)]));
-    let fills = read.fill().unwrap();
-    let entries = |table| fills.iter().find(|fill| fill.table == table).unwrap().entries;
-    let tables = [tables::IDENTITIES, tables::BLOCKS, tables::RULES, tables::POLICY_NAMES, tables::RULE_HITS];
-    assert_eq!(tables.map(entries), [1; 5]);
+    assert_eq!(read.policies.identities.entries().unwrap(), image.identities);
+    assert_eq!(read.policies.rules.entries().unwrap(), [(key, RuleKey::BITS, rule)]);
+    assert_eq!(read.policies.rule_hits().unwrap(), BTreeMap::from([(rule, HITS)]));
+    let judged = |src, port| {
+        let (src, dst, port) = (addr(src), addr("10.0.0.1"), Port::new(port));
+        let question = Question { src, dst, protocol: protocol::TCP.into(), port, ..Question::default() };
+        let (tables, mut ruling) = (Overlay::new(&read), Ruling::default());
+        let verdict = tables.judge(&question, &mut ruling).map(|()| ruling.ingress);
+        tables.check().unwrap();
+        verdict
+    };
+    assert_eq!((judged("10.0.1.1", 80), judged("192.0.2.9", 80)), (Ok(rule), Ok(rule)));
+    assert_eq!(judged("10.0.1.1", 81), Err(Reason::PolicyIngress));
+    assert_eq!(judged("198.51.100.1", 80), Err(Reason::PolicyIngress));
+    pinned.put_policies(&PolicyImage { generation: 6, ..image });
+    assert_eq!(judged("10.0.1.1", 80), Err(Reason::PolicyIngress), "of another class from there on");
 }
 
 #[test]
