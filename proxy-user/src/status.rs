@@ -52,6 +52,9 @@ pub struct AgentStatus {
     /// Pods of this node, as the objects have them.
     #[serde(default)]
     pub pods: Vec<PodStatus>,
+    /// NetworkPolicy on this node.
+    #[serde(default)]
+    pub policy: PolicyStatus,
     /// What is wrong with objects now, each with file, document, object and field.
     pub errors: Vec<String>,
 }
@@ -73,6 +76,7 @@ impl AgentStatus {
             last_synced_at: None,
             devices: Vec::new(),
             pods: Vec::new(),
+            policy: PolicyStatus::default(),
             errors: Vec::new(),
         }
     }
@@ -111,6 +115,38 @@ pub struct PodStatus {
     pub name: String,
     /// Addresses, one of a family at most.
     pub ips: Vec<IpAddr>,
+}
+
+/// NetworkPolicy on a node.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyStatus {
+    /// NetworkPolicies there are.
+    pub policies: usize,
+    /// Pods of this node that some of them isolates.
+    pub policed_pods: usize,
+    /// The generation that packets are judged in: it grows with every change of what policies make of addresses.
+    pub generation: u32,
+    /// Addresses behind interfaces that no Pod is known to have yet, and that are held for that.
+    pub held: Vec<HeldStatus>,
+    /// Pods of this node of which an address is at no interface yet: nobody is kept from using it.
+    pub unbound: Vec<PodStatus>,
+}
+
+/// An address that is held.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldStatus {
+    /// The address.
+    pub ip: IpAddr,
+    /// Name of the interface that it is behind.
+    pub device: String,
+}
+
+impl fmt::Display for HeldStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.ip, self.device)
+    }
 }
 
 impl fmt::Display for PodStatus {

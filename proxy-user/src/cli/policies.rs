@@ -1,13 +1,13 @@
 //! NetworkPolicies by the names people gave them, from the numbers that the tables have.
 
 use std::collections::BTreeMap;
-use std::ffi::CStr;
 use std::fmt;
 
 use proxy_common::tables::{Policing, PolicyName, Rule, SetPolicy};
 use serde::Serialize;
 
 use crate::dataplane::ebpf::read::{Pinned, ReadError};
+use crate::plan::name;
 
 /// Name of a NetworkPolicy.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
@@ -25,14 +25,9 @@ impl PolicyRef {
 
 impl From<&PolicyName> for PolicyRef {
     fn from(entry: &PolicyName) -> Self {
-        text(&entry.namespace)
-            .zip(text(&entry.name))
-            .map_or_else(Self::unknown, |(namespace, name)| Self { namespace: namespace.into(), name: name.into() })
+        let named = |(namespace, name): (&str, &str)| Self { namespace: namespace.into(), name: name.into() };
+        name::of_policy(entry).map_or_else(Self::unknown, named)
     }
-}
-
-fn text(padded: &[u8]) -> Option<&str> {
-    CStr::from_bytes_until_nul(padded).ok()?.to_str().ok()
 }
 
 impl fmt::Display for PolicyRef {

@@ -19,7 +19,7 @@ use crate::cli::{Cli, Command};
 use crate::config::SocketLb;
 use crate::dataplane::ebpf::read::tests::PinnedTables;
 use crate::node::Hop;
-use crate::status::{DeviceStatus, PodStatus};
+use crate::status::{DeviceStatus, PodStatus, PolicyStatus};
 
 mod policy;
 
@@ -76,6 +76,7 @@ fn agent(socket_lb: SocketLb) -> AgentStatus {
         last_synced_at: None,
         devices: vec![DeviceStatus { name: "eth0".into(), ifindex: 2, role: "Uplink".into() }],
         pods: vec![pod("client-1", &[CLIENT_POD, "fd00:244:1::20"]), pod("web-1", &[NEAR_ENDPOINT])],
+        policy: PolicyStatus::default(),
         errors: vec![],
     }
 }

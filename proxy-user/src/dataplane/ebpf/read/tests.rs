@@ -165,6 +165,12 @@ impl PinnedTables {
         }
     }
 
+    /// Removes an entry of a hash table.
+    pub(crate) fn remove<K: Pod, V: Pod>(&self, table: Table, key: K) {
+        let data = MapData::from_pin(self.maps().join(table.name)).unwrap();
+        HashMap::<_, K, V>::try_from(Map::HashMap(data)).unwrap().remove(&key).unwrap();
+    }
+
     /// Sets the one entry of an array.
     fn put_word<V: Pod>(&self, table: Table, value: V) {
         let data = MapData::from_pin(self.maps().join(table.name)).unwrap();
