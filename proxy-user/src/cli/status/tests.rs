@@ -80,12 +80,6 @@ RULES           0         524288
 POLICY_NAMES    0         16384
 SET_POLICIES    0         131072
 RULE_HITS       0         65536
-IDENTITIES      0         262144
-BLOCKS          0         131072
-RULES           0         524288
-POLICY_NAMES    0         16384
-SET_POLICIES    0         131072
-RULE_HITS       0         65536
 DEVICES         1         8192
 
 DROPPED       PACKETS
