@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::error::{DocumentError, SyntaxError};
 use crate::model::{Kind, Object, ObjectRef};
-use crate::objects::{FieldError, FieldProblem};
+use crate::objects::{ApiNetworkPolicy, FieldError, FieldProblem};
 
 /// How a file is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -121,6 +121,9 @@ fn object(value: Value, api_version: &str, kind: &str) -> Result<Option<Object>,
         ("v1", "Endpoints") => Object::Endpoints(typed::<core::Endpoints>(value)?.try_into()?),
         ("discovery.k8s.io/v1", "EndpointSlice") => {
             Object::EndpointSlice(typed::<discovery::EndpointSlice>(value)?.try_into()?)
+        }
+        ("networking.k8s.io/v1", "NetworkPolicy") => {
+            Object::NetworkPolicy(typed::<ApiNetworkPolicy>(value)?.try_into()?)
         }
         _ => return Ok(None),
     }))

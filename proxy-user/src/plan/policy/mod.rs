@@ -1,5 +1,6 @@
 //! From policies to the tables that the programs judge by.
 
+mod plain;
 mod plan;
 mod write;
 
