@@ -3,6 +3,7 @@
 //! The directory is named after the `--bpffs` directory, so agents side by side have one each. A running agent holds a
 //! lock there: the kernel releases it however the agent ends, so a status left by a dead one isn't taken for a living.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::net::IpAddr;
@@ -51,6 +52,9 @@ pub struct AgentStatus {
     /// Pods of this node, as the objects have them.
     #[serde(default)]
     pub pods: Vec<PodStatus>,
+    /// NetworkPolicy on this node.
+    #[serde(default)]
+    pub policy: PolicyStatus,
     /// What is wrong with objects now, each with file, document, object and field.
     pub errors: Vec<String>,
 }
@@ -72,8 +76,21 @@ impl AgentStatus {
             last_synced_at: None,
             devices: Vec::new(),
             pods: Vec::new(),
+            policy: PolicyStatus::default(),
             errors: Vec::new(),
         }
+    }
+
+    /// The Pod of this node that has an address.
+    #[must_use]
+    pub fn pod_at(&self, ip: IpAddr) -> Option<&PodStatus> {
+        self.pods.iter().find(|pod| pod.ips.contains(&ip))
+    }
+
+    /// Name of an interface the agent works on.
+    #[must_use]
+    pub fn device(&self, ifindex: u32) -> Option<&str> {
+        self.devices.iter().find(|device| device.ifindex == ifindex).map(|device| device.name.as_str())
     }
 }
 
@@ -98,6 +115,44 @@ pub struct PodStatus {
     pub name: String,
     /// Addresses, one of a family at most.
     pub ips: Vec<IpAddr>,
+}
+
+/// NetworkPolicy on a node.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyStatus {
+    /// NetworkPolicies there are.
+    pub policies: usize,
+    /// Pods of this node that some of them isolates.
+    pub policed_pods: usize,
+    /// The generation that packets are judged in: it grows with every change of what policies make of addresses.
+    pub generation: u32,
+    /// Addresses behind interfaces that no Pod is known to have yet, and that are held for that.
+    pub held: Vec<HeldStatus>,
+    /// Pods of this node of which an address is at no interface yet: nobody is kept from using it.
+    pub unbound: Vec<PodStatus>,
+}
+
+/// An address that is held.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldStatus {
+    /// The address.
+    pub ip: IpAddr,
+    /// Name of the interface that it is behind.
+    pub device: String,
+}
+
+impl fmt::Display for HeldStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.ip, self.device)
+    }
+}
+
+impl fmt::Display for PodStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
 }
 
 /// Why the status can't be written or read.
@@ -191,6 +246,15 @@ impl Agent {
         };
         let status = read_status(&directory)?;
         Ok(if alive { Self::Alive(status) } else { Self::Dead(status) })
+    }
+
+    /// What it told last, whether it runs or not.
+    #[must_use]
+    pub fn status(self) -> Option<AgentStatus> {
+        match self {
+            Self::Unknown => None,
+            Self::Dead(status) | Self::Alive(status) => status,
+        }
     }
 }
 

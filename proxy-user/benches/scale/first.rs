@@ -41,7 +41,7 @@ pub(crate) fn measure(place: &Place, objects: Objects) -> anyhow::Result<(First,
     let (_, model) = timed(|| Ok(services.take(events, &metrics)))?;
     let (writes, plan) = timed(|| services.writes(&dataplane))?;
     let ((), kernel) = timed(|| services.carry_out(&mut dataplane, &writes))?;
-    let writes = dataplane.writes_by_table().into_iter().filter(|(_, writes)| *writes > 0).collect();
+    let writes = dataplane.writes_by_table().filter(|(_, writes)| *writes > 0).collect();
     let map_bytes = map_bytes(&place.bpffs(&objects.services.to_string())?)?;
     let first = First { decode, model, plan, kernel, writes, map_bytes };
     Ok((first, Ready { objects, services, dataplane, metrics, events: told }))
@@ -57,7 +57,7 @@ pub(crate) fn restart(place: &Place, ready: Ready) -> anyhow::Result<Restart> {
         services.take(events, &metrics);
         services.sync(&mut dataplane, &metrics)
     })?;
-    let written = dataplane.writes_by_table().into_iter().filter(|(table, _)| *table != tables::EPOCH.name);
+    let written = dataplane.writes_by_table().filter(|(table, _)| *table != tables::EPOCH.name);
     Ok(Restart { took, writes: written.map(|(_, writes)| writes).sum() })
 }
 

@@ -3,10 +3,13 @@
 //! Nothing here decides what a table holds; it carries what the model and the plan say to the dataplane, in the order
 //! that loses no packet: tables first, programs after.
 
+mod bindings;
 mod descriptors;
 mod health_ports;
 mod latency;
 mod node_tables;
+mod policies;
+mod policy_hits;
 mod report;
 mod services;
 mod sweep;
@@ -23,6 +26,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use self::node_tables::NodeTables;
+pub use self::policies::Policies;
 use self::report::{Failed, Report};
 pub use self::services::Services;
 use crate::config::{BpfLogLevel, Config, SocketLb};
@@ -103,6 +107,7 @@ struct Agent {
     node: watch::Receiver<NodeState>,
     dataplane: Dataplane,
     services: Services,
+    policies: Policies,
     node_tables: NodeTables,
     report: Report,
     servers: Servers,
@@ -131,14 +136,20 @@ impl Agent {
         health.waiting_for("the first full state");
         let mut node_tables = NodeTables::default();
         let state = node.borrow().clone();
-        node_tables.put(&mut dataplane, &state)?;
         let mut services = Services::new(&config.node_name).with_config(&config);
+        let mut policies = Policies::new(&config);
         metrics.queued();
+        policies.take(&events);
         services.take(events, metrics);
+        policies.adopt(&dataplane.devices()?);
+        policies.bind(services.local_pods(), &state.devices, services.hides_objects());
+        node_tables.put(&mut dataplane, &state, policies.bound())?;
         services.set_node_addresses(&state.addresses);
         services.sync(&mut dataplane, metrics)?;
+        policies.sync(&mut dataplane, services.hides_objects())?;
+        node_tables.put(&mut dataplane, &state, policies.bound())?;
         NodeTables::attach(&mut dataplane, &state)?;
-        node_tables.trim(&mut dataplane, &state)?;
+        node_tables.trim(&mut dataplane, &state, policies.bound())?;
         attach_sockets(&config, &mut dataplane)?;
         dataplane.remove_other_versions()?;
         sweep::start(dataplane.sweeper()?, Pinned::open(&config.bpffs)?, metrics.clone());
@@ -151,6 +162,7 @@ impl Agent {
             node,
             dataplane,
             services,
+            policies,
             node_tables,
             report,
             servers,
@@ -190,9 +202,10 @@ impl Agent {
     }
 
     fn objects_changed(&mut self, Batch { seen, events }: Batch) {
-        let changed = self.services.take(events, &self.servers.metrics);
+        let policies = self.policies.take(&events);
+        let services = self.services.take(events, &self.servers.metrics);
         self.follow_node_object();
-        if changed {
+        if services || policies {
             self.unapplied.push(seen);
             self.sync();
         }
@@ -212,12 +225,18 @@ impl Agent {
         self.servers.metrics.queued();
         let state = self.node.borrow_and_update().clone();
         self.services.set_node_addresses(&state.addresses);
-        // Neither waits for the other: a pod's interface is served although a table is full, and load balancers are told of
+        let hidden = self.services.hides_objects();
+        self.policies.bind(self.services.local_pods(), &state.devices, hidden);
+        // A pod is held to its addresses only while the kernel knows who it is: from after its identity comes until before it
+        // goes.
+        let before = self.node_tables.put(&mut self.dataplane, &state, self.policies.bound());
+        // None waits for another: a pod's interface is served although a table is full, and load balancers are told of
         // endpoints although an interface can't be had.
         let services = self.services.sync(&mut self.dataplane, &self.servers.metrics);
         self.tell_load_balancers();
-        let node = self.node_tables.follow(&mut self.dataplane, &state);
-        let errors = [services, node].into_iter().filter_map(Result::err);
+        let policies = self.policies.sync(&mut self.dataplane, hidden);
+        let node = self.node_tables.follow(&mut self.dataplane, &state, self.policies.bound());
+        let errors = [before, services, policies, node].into_iter().filter_map(Result::err);
         self.failures = errors.map(|error| explain(error.as_ref())).collect();
         for failure in &self.failures {
             tracing::error!("{failure}; trying again");
@@ -248,9 +267,10 @@ impl Agent {
     }
 
     fn publish(&mut self) {
-        let Self { services, node, dataplane, servers: Servers { metrics, failures: servers, .. }, .. } = self;
+        let Self { services, policies, node, dataplane, servers: Servers { metrics, failures: servers, .. }, .. } =
+            self;
         let failed = Failed { kernel: &self.failures, servers };
-        self.report.publish(services, &node.borrow(), dataplane, metrics, failed);
+        self.report.publish(services, policies, &node.borrow(), dataplane, metrics, failed);
     }
 }
 

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use proxy_common::addr::{Addr, Family};
 use proxy_common::tables::{Device, device_flags};
 
+use super::bindings::Bindings;
 use crate::dataplane::ebpf::{Attached, Dataplane, Hooks};
 use crate::node::{DeviceInfo, NodeState, Role, primary_address};
 
@@ -17,25 +18,30 @@ const NODE: u32 = 0;
 #[derive(Default)]
 pub(super) struct NodeTables {
     devices: BTreeMap<u32, Device>,
-    /// The state that tables and hooks are brought to; `None` while they are not.
-    followed: Option<NodeState>,
+    /// The state, and the pods behind interfaces, that tables and hooks are brought to; `None` while they are not.
+    followed: Option<(NodeState, Bindings)>,
 }
 
 impl NodeTables {
     /// Brings tables and hooks to what the node is now; costs nothing when they are.
-    pub(super) fn follow(&mut self, dataplane: &mut Dataplane, state: &NodeState) -> anyhow::Result<()> {
-        if self.followed.as_ref() == Some(state) {
+    pub(super) fn follow(
+        &mut self,
+        dataplane: &mut Dataplane,
+        state: &NodeState,
+        pods: &Bindings,
+    ) -> anyhow::Result<()> {
+        if self.followed.as_ref().is_some_and(|(followed, bound)| followed == state && bound == pods) {
             return Ok(());
         }
         self.followed = None;
-        self.put(dataplane, state)?;
+        self.put(dataplane, state, pods)?;
         Self::attach(dataplane, state)?;
-        self.trim(dataplane, state)
+        self.trim(dataplane, state, pods)
     }
 
     /// Tells the programs of what there is, before they run there.
-    pub(super) fn put(&mut self, dataplane: &mut Dataplane, state: &NodeState) -> anyhow::Result<()> {
-        for (ifindex, device) in devices(state) {
+    pub(super) fn put(&mut self, dataplane: &mut Dataplane, state: &NodeState, pods: &Bindings) -> anyhow::Result<()> {
+        for (ifindex, device) in devices(state, pods) {
             if self.devices.get(&ifindex) != Some(&device) {
                 dataplane.set_device(ifindex, device).context("the table of interfaces")?;
                 self.devices.insert(ifindex, device);
@@ -59,15 +65,15 @@ impl NodeTables {
     }
 
     /// Forgets what is no more, here and whatever an earlier agent left.
-    pub(super) fn trim(&mut self, dataplane: &mut Dataplane, state: &NodeState) -> anyhow::Result<()> {
+    pub(super) fn trim(&mut self, dataplane: &mut Dataplane, state: &NodeState, pods: &Bindings) -> anyhow::Result<()> {
         let with_programs = state.devices.iter().filter(|(_, device)| hooks(device).is_some());
         dataplane.retain_devices(&with_programs.map(|(ifindex, _)| *ifindex).collect())?;
-        let wanted = devices(state);
+        let wanted = devices(state, pods);
         for ifindex in dataplane.devices()?.into_keys().filter(|ifindex| !wanted.contains_key(ifindex)) {
             dataplane.remove_device(ifindex).context("the table of interfaces")?;
             self.devices.remove(&ifindex);
         }
-        self.followed = Some(state.clone());
+        self.followed = Some((state.clone(), pods.clone()));
         Ok(())
     }
 }
@@ -82,13 +88,15 @@ fn hooks(device: &DeviceInfo) -> Option<Hooks> {
     }
 }
 
-fn devices(state: &NodeState) -> BTreeMap<u32, Device> {
+fn devices(state: &NodeState, pods: &Bindings) -> BTreeMap<u32, Device> {
     let primary = |family| table_addr(primary_address(state, family));
     let node = Device { ipv4: primary(Family::V4), ipv6: primary(Family::V6), ..Device::default() };
-    state.devices.iter().map(|(ifindex, device)| (*ifindex, entry(device))).chain([(NODE, node)]).collect()
+    let entry = |(ifindex, device): (&u32, _)| (*ifindex, entry(device, pods.behind(*ifindex)));
+    state.devices.iter().map(entry).chain([(NODE, node)]).collect()
 }
 
-fn entry(device: &DeviceInfo) -> Device {
+fn entry(device: &DeviceInfo, pod_ips: impl Iterator<Item = IpAddr>) -> Device {
+    let (pod_ipv4, pod_ipv6): (Vec<_>, Vec<_>) = pod_ips.partition(IpAddr::is_ipv4);
     let is_pod = device.role == Role::Pod;
     let pod_netns = device.peer_netns.filter(|_| is_pod).and_then(|number| u32::try_from(number).ok());
     let flag = |set: bool, flag: u32| if set { flag } else { 0 };
@@ -99,8 +107,8 @@ fn entry(device: &DeviceInfo) -> Device {
             | flag(pod_netns.is_some(), device_flags::POD_NETNS)
             | flag(device.no_mac, device_flags::NO_MAC),
         netns: pod_netns.unwrap_or_default(),
-        pod_ipv4: Addr::UNSPECIFIED,
-        pod_ipv6: Addr::UNSPECIFIED,
+        pod_ipv4: table_addr(pod_ipv4.first().copied()),
+        pod_ipv6: table_addr(pod_ipv6.first().copied()),
     }
 }
 

@@ -1,11 +1,16 @@
 //! What the agent tells about itself: the status file and the metrics that are read off tables.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use proxy_common::addr::Family;
-use proxy_common::tables::{ADDRESSES, BACKENDS, DEVICES, MEMBERS, SERVICE_NAMES, SERVICES, SOURCE_RANGES};
+use proxy_common::addr::{Addr, Family};
+use proxy_common::tables::{
+    ADDRESSES, BACKENDS, BLOCKS, DEVICES, IDENTITIES, MEMBERS, POLICY_NAMES, RULES, SERVICE_NAMES, SERVICES,
+    SET_POLICIES, SOURCE_RANGES, pod_network_flags,
+};
 
+use super::policies::Policies;
 use super::services::Services;
 use crate::config::Config;
 use crate::dataplane::Fill;
@@ -13,15 +18,16 @@ use crate::dataplane::ebpf::Dataplane;
 use crate::explain::explain;
 use crate::model::Pod;
 use crate::node::{NodeState, Role};
+use crate::plan::PolicyImage;
 use crate::serve::{Failures, Metrics};
-use crate::status::{AgentStatus, DeviceStatus, PodStatus, Publisher, StatusError};
+use crate::status::{AgentStatus, DeviceStatus, HeldStatus, PodStatus, PolicyStatus, Publisher, StatusError};
 
 /// The status as it was last written.
 pub(super) struct Report {
     publisher: Publisher,
     status: AgentStatus,
-    /// As [`Services::errors`] and the failures were when `status` was made.
-    errors: (Arc<[String]>, Vec<String>),
+    /// As [`Services::errors`], [`Policies::errors`] and the failures were when `status` was made.
+    errors: ([Arc<[String]>; 2], Vec<String>),
     writes: u64,
 }
 
@@ -47,6 +53,7 @@ impl Report {
     pub(super) fn publish(
         &mut self,
         services: &mut Services,
+        policies: &mut Policies,
         node: &NodeState,
         dataplane: &Dataplane,
         metrics: &Metrics,
@@ -54,13 +61,14 @@ impl Report {
     ) {
         let wrote = dataplane.writes() != self.writes || self.status.last_synced_at.is_none();
         let synced = wrote && kernel.is_empty();
-        let errors = services.errors();
-        metrics.manifest_errors.set(errors.len().cast_signed() as i64);
+        let errors = [services.errors(), policies.errors()];
+        metrics.manifest_errors.set(errors.iter().map(|errors| errors.len()).sum::<usize>().cast_signed() as i64);
         let failures: Vec<String> = kernel.iter().cloned().chain(servers.list()).collect();
         metrics.refused_services.set(services.refused().count().cast_signed() as i64);
         let mut is_old = !self.status.ready;
-        if !Arc::ptr_eq(&errors, &self.errors.0) || failures != self.errors.1 {
-            self.status.errors = errors.iter().chain(&failures).cloned().collect();
+        let is_same = |(new, old): (&Arc<[String]>, &Arc<[String]>)| Arc::ptr_eq(new, old);
+        if !errors.iter().zip(&self.errors.0).all(is_same) || failures != self.errors.1 {
+            self.status.errors = errors.iter().flat_map(|errors| &**errors).chain(&failures).cloned().collect();
             self.errors = (errors, failures);
             is_old = true;
         }
@@ -74,6 +82,12 @@ impl Report {
             self.status.pods = pods;
             is_old = true;
         }
+        let policy = policy_status(policies, services, node);
+        metrics.set_policies(&policy);
+        if policy != self.status.policy {
+            self.status.policy = policy;
+            is_old = true;
+        }
         if synced {
             self.status.last_synced_at = Some(Timestamp::now());
             is_old = true;
@@ -84,7 +98,7 @@ impl Report {
         }
         metrics.map_writes.inc_by(dataplane.writes() - self.writes);
         self.writes = dataplane.writes();
-        let image = services.image();
+        let (image, policy) = (services.image(), policies.image());
         let held = [
             (SERVICES, image.services.len()),
             (BACKENDS, image.backends.len()),
@@ -93,6 +107,11 @@ impl Report {
             (DEVICES, node.devices.len() + 1),
             (ADDRESSES, image.addresses.len()),
             (SOURCE_RANGES, image.source_ranges.len()),
+            (IDENTITIES, policy.identities.len()),
+            (BLOCKS, policy.blocks.len()),
+            (RULES, policy.rules.len()),
+            (POLICY_NAMES, policy.names.len()),
+            (SET_POLICIES, policy.set_policies.len()),
         ];
         for (table, entries) in held {
             metrics.set_table(&Fill { table, entries: entries as u64, evicts: false });
@@ -110,6 +129,30 @@ impl Report {
 
 fn pod(pod: &Pod) -> PodStatus {
     PodStatus { namespace: pod.namespace.clone(), name: pod.name.clone(), ips: pod.ips.clone() }
+}
+
+fn policy_status(policies: &Policies, services: &Services, node: &NodeState) -> PolicyStatus {
+    let image = policies.image();
+    let is_policed =
+        |ip: &IpAddr| image.identities.get(&Addr::from(*ip)).is_some_and(|it| it.is_local() && it.next.is_policed());
+    PolicyStatus {
+        policies: policies.count(),
+        policed_pods: services.local_pods().filter(|pod| pod.ips.iter().any(is_policed)).count(),
+        generation: image.generation,
+        held: held(image, node).collect(),
+        unbound: services.local_pods().filter(|it| policies.is_unbound(it)).map(pod).collect(),
+    }
+}
+
+/// The addresses behind pods' interfaces that the programs hold.
+fn held<'a>(image: &'a PolicyImage, node: &'a NodeState) -> impl Iterator<Item = HeldStatus> + 'a {
+    let holds = image.pod_network.flags & pod_network_flags::HOLD_UNKNOWN != 0;
+    let pods = node.devices.values().filter(move |device| holds && device.role == Role::Pod);
+    let addresses = pods.flat_map(|device| device.pod_ips.union(&device.pod_routes).map(move |ip| (device, *ip)));
+    let is_held = |addr: &Addr| image.pod_network.contains(addr) && !image.identities.contains_key(addr);
+    addresses
+        .filter(move |(_, ip)| is_held(&(*ip).into()))
+        .map(|(device, ip)| HeldStatus { ip, device: device.name.clone() })
 }
 
 fn devices(node: &NodeState) -> Vec<DeviceStatus> {

@@ -229,6 +229,11 @@ impl Services {
         self.cluster.local_pods()
     }
 
+    /// Whether what some manifest asks for isn't known.
+    pub(super) fn hides_objects(&self) -> bool {
+        self.problems.hide_objects()
+    }
+
     /// What the tables hold.
     pub(super) fn image(&self) -> &Image {
         self.plan.image()

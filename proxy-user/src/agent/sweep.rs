@@ -6,6 +6,7 @@ use std::time::Duration;
 use proxy_common::flow::expired;
 use proxy_common::tables::{FLOWS, FLOWS_NEW};
 
+use super::policy_hits::PolicyHits;
 use crate::dataplane::Fill;
 use crate::dataplane::ebpf::read::Pinned;
 use crate::dataplane::ebpf::{Sweeper, Swept};
@@ -18,6 +19,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// Sweeps in the background, on a thread of its own, for as long as the process lives.
 pub(super) fn start(sweeper: Sweeper, pinned: Pinned, metrics: Arc<Metrics>) {
     tokio::task::spawn_blocking(move || {
+        let mut hits = PolicyHits::default();
         loop {
             std::thread::sleep(INTERVAL);
             match sweeper.sweep(|key, record, now| expired(record, key.protocol, now)) {
@@ -27,6 +29,9 @@ pub(super) fn start(sweeper: Sweeper, pinned: Pinned, metrics: Arc<Metrics>) {
             match pinned.fill_by_programs() {
                 Ok(fills) => fills.iter().for_each(|fill| metrics.set_table(fill)),
                 Err(error) => tracing::warn!("the tables are not counted: {}", explain(&error)),
+            }
+            if let Err(error) = hits.tell(&pinned, &metrics) {
+                tracing::warn!("what policies allow is not counted: {}", explain(&error));
             }
         }
     });

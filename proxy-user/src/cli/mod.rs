@@ -14,6 +14,7 @@ mod explain;
 mod get;
 mod names;
 mod output;
+mod policies;
 mod reason;
 mod status;
 mod version;

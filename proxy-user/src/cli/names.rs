@@ -55,7 +55,7 @@ impl From<&ServiceName> for PortName {
     }
 }
 
-/// Which Services were asked for.
+/// Which objects were asked for.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Filter<'a> {
     pub(super) namespace: Option<&'a str>,
@@ -70,8 +70,12 @@ impl Filter<'_> {
 
     /// Whether the Service port is one of those.
     pub(super) fn takes(self, port: &PortName) -> bool {
-        self.namespace.is_none_or(|namespace| namespace == port.namespace)
-            && self.name.is_none_or(|name| name == port.name)
+        self.takes_named(&port.namespace, &port.name)
+    }
+
+    /// Whether the object of this name is one of those.
+    pub(super) fn takes_named(self, namespace: &str, name: &str) -> bool {
+        self.namespace.is_none_or(|wanted| wanted == namespace) && self.name.is_none_or(|wanted| wanted == name)
     }
 
     /// The Service ports asked for, by number, in the order of their names.

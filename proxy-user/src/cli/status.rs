@@ -10,7 +10,7 @@ use super::names::non_empty;
 use super::output::{self, Format};
 use crate::dataplane::Fill;
 use crate::dataplane::ebpf::read::{self, Pinned, ReadError};
-use crate::status::{Agent, AgentStatus};
+use crate::status::{Agent, AgentStatus, PolicyStatus};
 
 /// Tell whether an agent runs, what it works on, and what is in the kernel
 ///
@@ -150,8 +150,22 @@ fn agent_lines(agent: &AgentStatus) -> Vec<Vec<String>> {
         pair("Synced:", &agent.last_synced_at.map_or_else(|| "never".into(), |at| at.to_string())),
         pair("Devices:", &non_empty(devices.collect::<Vec<_>>().join(", "))),
     ];
+    lines.extend(policy_lines(agent));
     lines.extend(list("Errors:", &agent.errors));
     lines
+}
+
+fn policy_lines(AgentStatus { policy, pods, .. }: &AgentStatus) -> Vec<Vec<String>> {
+    let PolicyStatus { policies, policed_pods, generation, held, unbound } = policy;
+    let policed = format!("{policies}, {policed_pods} of {} Pods policed, generation {generation}", pods.len());
+    let mut lines = vec![pair("Policies:", &policed)];
+    let names = [("Held:", join(held)), ("Unbound:", join(unbound))];
+    lines.extend(names.into_iter().filter(|(_, names)| !names.is_empty()).map(|(title, names)| pair(title, &names)));
+    lines
+}
+
+fn join<T: ToString>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// A line each, the first with the title.

@@ -20,7 +20,7 @@ pub use error::ConfigError;
 pub(crate) use resolve::DEFAULT_BPFFS;
 pub use settings::Settings;
 
-use crate::model::NodePortAddresses;
+use crate::model::{NodePortAddresses, PolicyMode};
 
 /// API group of the configuration.
 pub(crate) const GROUP: &str = "sluice.dev";
@@ -46,6 +46,12 @@ pub struct Config {
     pub localhost_node_ports: bool,
     /// `externalIPs` of Services are served.
     pub allow_service_external_ips: bool,
+    /// What becomes of packets of an address of this node's pods that no Pod is known to have.
+    pub unknown_pods: UnknownPods,
+    /// Whether what policies deny is denied, unless an object says so itself.
+    pub policy_mode: PolicyMode,
+    /// What becomes of a packet that policies deny.
+    pub policy_deny: PolicyDeny,
     /// Where health is served.
     pub healthz_bind_address: BindAddress,
     /// Where metrics are served.
@@ -84,6 +90,28 @@ pub enum SocketLb {
     Host,
     /// Nobody: everything is served packet by packet.
     Off,
+}
+
+/// What becomes of packets of an address of this node's pods that no Pod is known to have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownPods {
+    /// They are dropped, while the cluster has any policy.
+    #[default]
+    Hold,
+    /// They pass.
+    Allow,
+}
+
+/// What becomes of a packet that policies deny.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum PolicyDeny {
+    /// It is dropped, and nobody is told: its sender times out.
+    #[default]
+    Drop,
+    /// Its sender is told.
+    Reject,
 }
 
 /// How log lines look.

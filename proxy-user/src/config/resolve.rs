@@ -31,6 +31,9 @@ impl Settings {
             node_port_addresses: node_port_addresses(&self.node_port_addresses.unwrap_or_default())?,
             localhost_node_ports: self.localhost_node_ports.unwrap_or(true),
             allow_service_external_ips: self.allow_service_external_ips.unwrap_or(true),
+            unknown_pods: self.unknown_pods.unwrap_or_default(),
+            policy_mode: self.policy_mode.unwrap_or_default(),
+            policy_deny: self.policy_deny.unwrap_or_default(),
             healthz_bind_address: bind_address(
                 "healthzBindAddress",
                 "--healthz-bind-address",

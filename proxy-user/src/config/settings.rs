@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::{BpfLogLevel, Config, LogFormat, SocketLb};
+use super::{BpfLogLevel, Config, LogFormat, PolicyDeny, SocketLb, UnknownPods};
+use crate::model::PolicyMode;
 
 /// One source of settings, the command line or a file: what it doesn't set is `None`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Args, Serialize, Deserialize)]
@@ -56,6 +57,20 @@ pub struct Settings {
     #[arg(long = "allow-service-external-ips", value_name = "BOOL")]
     #[serde(default, rename = "allowServiceExternalIPs", skip_serializing_if = "Option::is_none")]
     pub allow_service_external_ips: Option<bool>,
+    /// What becomes of packets of an address of this node's pods that no Pod is known to have, while there is any
+    /// NetworkPolicy [default: hold]
+    #[arg(long, value_name = "WHAT")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_pods: Option<UnknownPods>,
+    /// Whether what NetworkPolicies deny is denied, or passes and is reported [default: enforce]
+    #[arg(long, value_name = "MODE")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_mode: Option<PolicyMode>,
+    /// What becomes of a packet that NetworkPolicies deny: drop, and its sender times out, or reject, and its sender is
+    /// told [default: drop]
+    #[arg(long, value_name = "HOW")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_deny: Option<PolicyDeny>,
     /// IP:port, or IP, of /healthz, /livez and /readyz; empty: off [default: 0.0.0.0:10256]
     #[arg(long, value_name = "ADDRESS")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,6 +124,9 @@ impl Settings {
             node_port_addresses: self.node_port_addresses.or(fallback.node_port_addresses),
             localhost_node_ports: self.localhost_node_ports.or(fallback.localhost_node_ports),
             allow_service_external_ips: self.allow_service_external_ips.or(fallback.allow_service_external_ips),
+            unknown_pods: self.unknown_pods.or(fallback.unknown_pods),
+            policy_mode: self.policy_mode.or(fallback.policy_mode),
+            policy_deny: self.policy_deny.or(fallback.policy_deny),
             healthz_bind_address: self.healthz_bind_address.or(fallback.healthz_bind_address),
             metrics_bind_address: self.metrics_bind_address.or(fallback.metrics_bind_address),
             bind_address_hard_fail: self.bind_address_hard_fail.or(fallback.bind_address_hard_fail),
@@ -132,6 +150,9 @@ impl From<&Config> for Settings {
             node_port_addresses: Some(config.node_port_addresses.to_list()),
             localhost_node_ports: Some(config.localhost_node_ports),
             allow_service_external_ips: Some(config.allow_service_external_ips),
+            unknown_pods: Some(config.unknown_pods),
+            policy_mode: Some(config.policy_mode),
+            policy_deny: Some(config.policy_deny),
             healthz_bind_address: Some(config.healthz_bind_address.to_string()),
             metrics_bind_address: Some(config.metrics_bind_address.to_string()),
             bind_address_hard_fail: Some(config.bind_address_hard_fail),

@@ -36,6 +36,9 @@ socketLb: host
 nodePortAddresses: [192.0.2.0/24, 'fd00::/64']
 localhostNodePorts: false
 allowServiceExternalIPs: false
+unknownPods: allow
+policyMode: audit
+policyDeny: reject
 healthzBindAddress: 10.0.0.1:1
 metricsBindAddress: ''
 bindAddressHardFail: true
@@ -59,6 +62,9 @@ fn every_key_of_a_file_is_in_force() {
         ]),
         localhost_node_ports: false,
         allow_service_external_ips: false,
+        unknown_pods: UnknownPods::Allow,
+        policy_mode: PolicyMode::Audit,
+        policy_deny: PolicyDeny::Reject,
         healthz_bind_address: BindAddress::At("10.0.0.1:1".parse().unwrap()),
         metrics_bind_address: BindAddress::Disabled,
         bind_address_hard_fail: true,
@@ -72,7 +78,7 @@ fn every_key_of_a_file_is_in_force() {
 fn every_flag_wins_over_the_file() {
     let line = "--node-name n2 --manifests /m2 --bpffs /b2 --cgroup /sys --device eth2 --device eth3 --socket-lb off \
                 --nodeport-addresses primary --localhost-nodeports true --allow-service-external-ips true \
-                --healthz-bind-address 127.0.0.1 --metrics-bind-address [::1]:9 --bind-address-hard-fail false \
+                --unknown-pods hold --policy-mode enforce --policy-deny drop --healthz-bind-address 127.0.0.1 --metrics-bind-address [::1]:9 --bind-address-hard-fail false \
                 --log-format text --bpf-log-level off";
     let from_flags = flags(&line.split_whitespace().collect::<Vec<_>>());
     let merged = from_flags.clone().or(file(EVERY_KEY).unwrap());
@@ -94,6 +100,8 @@ fn defaults_are_kube_proxys_and_this_machines() {
     assert_eq!(config.socket_lb, SocketLb::On);
     assert_eq!(config.node_port_addresses, NodePortAddresses::All);
     assert!(config.localhost_node_ports && config.allow_service_external_ips);
+    let policy = (config.unknown_pods, config.policy_mode, config.policy_deny);
+    assert_eq!(policy, (UnknownPods::Hold, PolicyMode::Enforce, PolicyDeny::Drop), "nothing is open by default");
     assert_eq!(config.node_name, std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim().to_lowercase());
     let cgroup = config.cgroup.unwrap();
     assert!(cgroup.join("cgroup.controllers").exists(), "{} is a cgroup v2 directory", cgroup.display());

@@ -22,6 +22,8 @@ pub(super) struct Link {
     pub(super) no_mac: bool,
     /// `IFLA_LINK_NETNSID`.
     pub(super) peer_netns: Option<i32>,
+    /// `IFLA_LINK`: of a pair, the index of its other end, in the namespace where that is.
+    pub(super) lower: Option<u32>,
     pub(super) up: bool,
 }
 
@@ -48,6 +50,15 @@ pub(super) struct DefaultRoute {
     pub(super) source: Option<IpAddr>,
 }
 
+/// The route of a single address that is on the link: how a pod without a subnet is attached.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct HostRoute {
+    pub(super) to: IpAddr,
+    /// Routes of an address differ in table or metric.
+    pub(super) table: u32,
+    pub(super) metric: u32,
+}
+
 /// One thing the kernel told. Interfaces go by their index.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Event {
@@ -61,6 +72,10 @@ pub(super) enum Event {
     AddressGone(u32, IpAddr, u8),
     /// A default route's ways out; in a notification, of one that came or went.
     DefaultRoutes(Vec<DefaultRoute>),
+    /// The route of a single address leads over this interface now.
+    HostRoute(HostRoute, u32),
+    /// The route of a single address went away.
+    HostRouteGone(HostRoute),
 }
 
 /// Reads a message; `None` when this node's state doesn't depend on it.
@@ -75,7 +90,8 @@ pub(super) fn decode(message: &RouteNetlinkMessage) -> Option<Event> {
             let gone = decode_address(address)?;
             Some(Event::AddressGone(address.header.index, gone.ip, gone.prefix_len))
         }
-        RouteNetlinkMessage::NewRoute(route) | RouteNetlinkMessage::DelRoute(route) => decode_route(route),
+        RouteNetlinkMessage::NewRoute(route) => decode_route(route, false),
+        RouteNetlinkMessage::DelRoute(route) => decode_route(route, true),
         _ => None,
     }
 }
@@ -134,6 +150,7 @@ fn decode_link(message: &LinkMessage) -> Option<Event> {
         master: master.filter(|_| port_kind != Some(&InfoPortKind::Vrf)),
         no_mac: !matches!(layer, LinkLayerType::Ether | LinkLayerType::Loopback),
         peer_netns,
+        lower,
         up: message.header.flags.contains(LinkFlags::Up),
     };
     Some(Event::Link(message.header.index, link))
@@ -164,31 +181,44 @@ fn decode_address(message: &AddressMessage) -> Option<Address> {
     })
 }
 
-fn decode_route(message: &RouteMessage) -> Option<Event> {
+fn decode_route(message: &RouteMessage, is_gone: bool) -> Option<Event> {
     let header = &message.header;
-    let family = match header.address_family {
-        AddressFamily::Inet => Family::V4,
-        AddressFamily::Inet6 => Family::V6,
+    let (family, bits) = match header.address_family {
+        AddressFamily::Inet => (Family::V4, 32),
+        AddressFamily::Inet6 => (Family::V6, 128),
         _ => return None,
     };
-    if header.destination_prefix_length != 0 || header.kind != RouteType::Unicast {
+    let prefix = header.destination_prefix_length;
+    if (prefix != 0 && prefix != bits) || header.kind != RouteType::Unicast {
         return None;
     }
     let (mut table, mut metric, mut source, mut devices) = (u32::from(header.table), 0, None, Vec::new());
+    let (mut destination, mut is_on_link) = (None, true);
     for attribute in &message.attributes {
         match attribute {
             RouteAttribute::Table(value) => table = *value,
             RouteAttribute::Priority(value) => metric = *value,
             RouteAttribute::PrefSource(RouteAddress::Inet(ip)) => source = Some(IpAddr::V4(*ip)),
             RouteAttribute::PrefSource(RouteAddress::Inet6(ip)) => source = Some(IpAddr::V6(*ip)),
+            RouteAttribute::Destination(RouteAddress::Inet(ip)) => destination = Some(IpAddr::V4(*ip)),
+            RouteAttribute::Destination(RouteAddress::Inet6(ip)) => destination = Some(IpAddr::V6(*ip)),
+            RouteAttribute::Gateway(_) | RouteAttribute::Via(_) => is_on_link = false,
             RouteAttribute::Oif(index) => devices.push(*index),
             RouteAttribute::MultiPath(hops) => devices.extend(hops.iter().map(|hop| hop.interface_index)),
             _ => {}
         }
     }
-    let outside_main = table != u32::from(libc::RT_TABLE_MAIN);
-    let routes = devices.into_iter().map(|device| DefaultRoute { family, outside_main, metric, device, source });
-    Some(Event::DefaultRoutes(routes.collect()))
+    if prefix == 0 {
+        let outside_main = table != u32::from(libc::RT_TABLE_MAIN);
+        let routes = devices.into_iter().map(|device| DefaultRoute { family, outside_main, metric, device, source });
+        return Some(Event::DefaultRoutes(routes.collect()));
+    }
+    let route = HostRoute { to: destination?, table, metric };
+    match devices[..] {
+        _ if is_gone => Some(Event::HostRouteGone(route)),
+        [device] if is_on_link => Some(Event::HostRoute(route, device)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

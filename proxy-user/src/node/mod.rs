@@ -1,12 +1,13 @@
 //! This node's interfaces and addresses, as the kernel has them now.
 //!
 //! `watch` holds the rtnetlink socket, `event` reads its messages, `observed` keeps what they told and derives the
-//! state, `role` decides what part an interface plays, `route` asks where packets go. All but `watch` and `route` is pure.
-//! Nothing here changes the node.
+//! state, `pod_addresses` asks what addresses pods have, `role` decides what part an interface plays, `route` asks where
+//! packets go. All but `watch`, `pod_addresses` and `route` is pure. Nothing here changes the node.
 
 mod event;
 mod netns;
 mod observed;
+mod pod_addresses;
 mod role;
 mod route;
 #[cfg(test)]
@@ -57,6 +58,10 @@ pub struct DeviceInfo {
     /// The network namespace of its other end, by the number it has in ours (`IFLA_LINK_NETNSID`); `None` where that end
     /// is here too or there is none.
     pub peer_netns: Option<i32>,
+    /// Of a pod's interface, the addresses that its other end has. The pod itself may have put them there.
+    pub pod_ips: BTreeSet<IpAddr>,
+    /// Of a pod's interface, the addresses that have a route of their own through it. Who attached the pod made them.
+    pub pod_routes: BTreeSet<IpAddr>,
     /// Set up by the administrator (`IFF_UP`), whatever its carrier.
     pub up: bool,
 }

@@ -9,7 +9,8 @@ use proxy_common::addr::Family;
 
 use super::{
     DeviceInfo, NodeState,
-    event::{Address, DefaultRoute, Event, Link},
+    event::{Address, DefaultRoute, Event, HostRoute, Link},
+    pod_addresses::PodAddresses,
     role::{Facts, Kind, Role, role},
     uplinks::Uplinks,
 };
@@ -21,13 +22,21 @@ pub(super) struct Observed {
     /// By interface, in the kernel's order: its first is IPv4's choice of source.
     addresses: BTreeMap<u32, Vec<Address>>,
     default_routes: BTreeSet<DefaultRoute>,
+    /// The interface that each route of a single address leads over.
+    host_routes: BTreeMap<HostRoute, u32>,
     stale: bool,
 }
 
 impl Observed {
     /// Nothing yet: a dump is due.
     pub(super) fn nothing() -> Self {
-        Self { links: BTreeMap::new(), addresses: BTreeMap::new(), default_routes: BTreeSet::new(), stale: true }
+        Self {
+            links: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            default_routes: BTreeSet::new(),
+            host_routes: BTreeMap::new(),
+            stale: true,
+        }
     }
 
     /// From a full dump: interfaces, addresses, routes, in this order.
@@ -61,11 +70,15 @@ impl Observed {
     fn record(&mut self, event: Event) {
         match event {
             Event::Link(index, link) => {
+                if !link.up {
+                    self.forget_host_routes(index);
+                }
                 self.links.insert(index, link);
             }
             Event::LinkGone(index) => {
                 self.links.remove(&index);
                 self.addresses.remove(&index);
+                self.forget_host_routes(index);
             }
             Event::Address(index, address) => {
                 let list = self.addresses.entry(index).or_default();
@@ -79,8 +92,15 @@ impl Observed {
                     list.retain(|a| a.ip != ip || a.prefix_len != prefix_len);
                 }
             }
+            Event::HostRoute(route, device) => drop(self.host_routes.insert(route, device)),
+            Event::HostRouteGone(route) => drop(self.host_routes.remove(&route)),
             Event::DefaultRoutes(_) => {}
         }
+    }
+
+    /// The kernel drops the routes of an interface that goes down, unsaid.
+    fn forget_host_routes(&mut self, index: u32) {
+        self.host_routes.retain(|_, device| *device != index);
     }
 
     /// Whether more changed than a notification says.
@@ -95,9 +115,11 @@ impl Observed {
             }
             Event::LinkGone(index) => self.has_default_route(*index) || self.is_peer_of_another(*index),
             Event::AddressGone(index, ip, _) => {
-                self.has_default_route(*index) || self.default_routes.iter().any(|route| route.source == Some(*ip))
+                self.has_default_route(*index)
+                    || self.default_routes.iter().any(|route| route.source == Some(*ip))
+                    || self.host_routes.values().any(|device| device == index)
             }
-            Event::Address(..) => false,
+            Event::Address(..) | Event::HostRoute(..) | Event::HostRouteGone(_) => false,
         }
     }
 
@@ -113,15 +135,21 @@ impl Observed {
         self.links.get(&peer).is_some_and(|other| other.kind == Kind::Pair { peer: None })
     }
 
-    /// The state of the node, with the operator's list of uplinks.
-    pub(super) fn snapshot(&self, uplinks: &Uplinks) -> NodeState {
+    /// The network namespaces that pods' interfaces lead to.
+    pub(super) fn pod_namespaces(&self) -> BTreeSet<i32> {
+        let pods = self.links.iter().filter(|(index, link)| self.facts(**index, link).is_pod());
+        pods.filter_map(|(_, link)| link.peer_netns).collect()
+    }
+
+    /// The state of the node, with the operator's list of uplinks and the addresses in pods' namespaces.
+    pub(super) fn snapshot(&self, uplinks: &Uplinks, pods: &PodAddresses) -> NodeState {
         let devices: BTreeMap<_, _> =
-            self.links.iter().map(|(&index, link)| (index, self.device(index, link, uplinks))).collect();
+            self.links.iter().map(|(&index, link)| (index, self.device(index, link, uplinks, pods))).collect();
         let addresses = devices
             .iter()
             .filter(|(_, device)| device.role != Role::Pod)
             .flat_map(|(&index, _)| self.addresses_of(index))
-            .filter(|address| address.usable && is_of_node(address.ip))
+            .filter(|address| address.usable && is_reachable(address.ip))
             .map(|address| address.ip)
             .collect();
         let default_devices = [Family::V4, Family::V6]
@@ -132,20 +160,25 @@ impl Observed {
         NodeState { devices, addresses, default_devices }
     }
 
-    fn device(&self, index: u32, link: &Link, uplinks: &Uplinks) -> DeviceInfo {
+    fn device(&self, index: u32, link: &Link, uplinks: &Uplinks, pods: &PodAddresses) -> DeviceInfo {
         let mut facts = self.facts(index, link);
         facts.listed = uplinks.lists(&link.name);
         facts.has_outside_port = link.kind == Kind::Bridge
             && self.links.iter().any(|(&port, other)| other.master == Some(index) && self.leads_outside(port, other));
+        let role = role(&facts);
+        let is_pod = role == Role::Pod;
+        let routes = self.host_routes.iter().filter(|(_, device)| is_pod && **device == index);
         let sources = || self.addresses_of(index).iter().filter(|address| address.source).map(|address| address.ip);
         DeviceInfo {
             name: link.name.clone(),
-            role: role(&facts),
+            role,
             ipv4: sources().find_map(|ip| if let IpAddr::V4(v4) = ip { Some(v4) } else { None }),
             // A dump has new IPv6 addresses first and notifications have them last: the lowest is one choice for both.
             ipv6: sources().filter_map(|ip| if let IpAddr::V6(v6) = ip { Some(v6) } else { None }).min(),
             no_mac: link.no_mac,
             peer_netns: link.peer_netns,
+            pod_ips: link.peer_netns.filter(|_| is_pod).map(|netns| pod_ips(pods, netns, link)).unwrap_or_default(),
+            pod_routes: routes.map(|(route, _)| route.to).collect(),
             up: link.up,
         }
     }
@@ -185,8 +218,16 @@ fn reaches_beyond_itself(address: &Address) -> bool {
     }
 }
 
-/// An address that others can reach this node by.
-fn is_of_node(ip: IpAddr) -> bool {
+/// The addresses of the pod behind an interface: those of the other end, or where that has none, all of the namespace.
+fn pod_ips(pods: &PodAddresses, netns: i32, link: &Link) -> BTreeSet<IpAddr> {
+    let all = pods.get(&netns).map_or(&[][..], Vec::as_slice);
+    let at_the_end = all.iter().filter(|(index, _)| Some(*index) == link.lower);
+    let ips: BTreeSet<_> = at_the_end.map(|(_, ip)| *ip).collect();
+    if ips.is_empty() { all.iter().map(|(_, ip)| *ip).collect() } else { ips }
+}
+
+/// An address that others can reach its owner by.
+pub(super) fn is_reachable(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => !ip.is_loopback(),
         IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
@@ -200,13 +241,13 @@ mod tests {
     const BRIDGE: u32 = 2;
 
     fn link(kind: Kind, master: Option<u32>) -> Link {
-        Link { name: "it".into(), kind, master, no_mac: false, peer_netns: None, up: true }
+        Link { name: "it".into(), kind, master, no_mac: false, peer_netns: None, lower: None, up: true }
     }
 
     fn role_of_bridge_with(port: Kind) -> Role {
         let mut observed = Observed::from_dump(vec![Event::Link(BRIDGE, link(Kind::Bridge, None))]);
         observed.apply(Event::Link(3, link(port, Some(BRIDGE))));
-        observed.snapshot(&Uplinks::parse(&[]).unwrap()).devices[&BRIDGE].role
+        observed.snapshot(&Uplinks::parse(&[]).unwrap(), &PodAddresses::new()).devices[&BRIDGE].role
     }
 
     #[test]

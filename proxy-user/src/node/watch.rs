@@ -17,6 +17,7 @@ use super::{
     Error, NodeState,
     event::{Event, decode},
     observed::Observed,
+    pod_addresses::PodNamespaces,
     uplinks::Uplinks,
 };
 
@@ -44,7 +45,7 @@ pub async fn watch(uplinks: Vec<String>) -> Result<watch::Receiver<NodeState>, E
     let uplinks = Uplinks::parse(&uplinks)?;
     let mut watcher = Watcher::open()?;
     watcher.refresh().await?;
-    let (sender, receiver) = watch::channel(watcher.observed.snapshot(&uplinks));
+    let (sender, receiver) = watch::channel(watcher.snapshot(&uplinks));
     tokio::spawn(async move {
         tokio::select! {
             () = sender.closed() => {}
@@ -60,6 +61,9 @@ struct Watcher {
     handle: Handle,
     notifications: UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>,
     observed: Observed,
+    pods: PodNamespaces,
+    /// The addresses of pods may have changed.
+    pods_stale: bool,
 }
 
 impl Watcher {
@@ -69,7 +73,8 @@ impl Watcher {
         // The end of a dump says whether it was interrupted.
         connection.set_forward_done(true);
         tokio::spawn(connection);
-        Ok(Self { handle, notifications, observed: Observed::nothing() })
+        let pods = PodNamespaces::open()?;
+        Ok(Self { handle, notifications, observed: Observed::nothing(), pods, pods_stale: true })
     }
 
     /// Sends the state whenever it changed; returns when the watch fails.
@@ -78,7 +83,7 @@ impl Watcher {
             if let Err(error) = self.refresh().await {
                 return error;
             }
-            let state = self.observed.snapshot(uplinks);
+            let state = self.snapshot(uplinks);
             sender.send_if_modified(|known| {
                 let changed = *known != state;
                 *known = state;
@@ -87,12 +92,24 @@ impl Watcher {
         }
     }
 
+    fn snapshot(&self, uplinks: &Uplinks) -> NodeState {
+        self.observed.snapshot(uplinks, self.pods.addresses())
+    }
+
     /// Waits for a notification that matters, takes in the burst it belongs to, and reads all anew where that is due.
     async fn refresh(&mut self) -> Result<(), Error> {
         while !self.observed.is_stale() {
-            let (message, _) = self.notifications.next().await.ok_or(Error::Closed)?;
-            if self.take_in(message) {
-                break;
+            tokio::select! {
+                message = self.notifications.next() => {
+                    let (message, _) = message.ok_or(Error::Closed)?;
+                    if self.take_in(message) {
+                        break;
+                    }
+                }
+                () = self.pods.changed() => {
+                    self.pods_stale = true;
+                    break;
+                }
             }
         }
         // Ends with the time: a node that is never quiet is told of all the same.
@@ -108,6 +125,10 @@ impl Watcher {
             while let Some(Some((message, _))) = self.notifications.next().now_or_never() {
                 self.take_in(message);
             }
+            self.pods_stale = true;
+        }
+        if std::mem::take(&mut self.pods_stale) {
+            self.pods.read(self.observed.pod_namespaces()).await;
         }
         Ok(())
     }
@@ -117,6 +138,7 @@ impl Watcher {
         match message.payload {
             NetlinkPayload::InnerMessage(inner) => {
                 let Some(event) = decode(&inner) else { return false };
+                self.pods_stale |= matches!(event, Event::Link(..) | Event::LinkGone(_));
                 self.observed.apply(event);
                 true
             }

@@ -1,7 +1,9 @@
-//! Names of Service ports as `SERVICE_NAMES` holds them.
+//! Names of Service ports and policies as `SERVICE_NAMES` and `POLICY_NAMES` hold them.
+
+use std::ffi::CStr;
 
 use proxy_common::addr::Family;
-use proxy_common::tables::ServiceName;
+use proxy_common::tables::{PolicyName, ServiceName};
 
 use crate::model::{Protocol, ServicePortName, ServiceRef};
 
@@ -41,9 +43,13 @@ fn padded(label: &str) -> [u8; 64] {
     bytes
 }
 
-fn text(bytes: &[u8; 64]) -> Option<&str> {
-    let end = bytes.iter().position(|byte| *byte == 0)?;
-    str::from_utf8(&bytes[..end]).ok()
+/// Namespace and name of a policy; `None` where the entry is none that the agent writes.
+pub(crate) fn of_policy(name: &PolicyName) -> Option<(&str, &str)> {
+    Some((text(&name.namespace)?, text(&name.name)?))
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    CStr::from_bytes_until_nul(bytes).ok()?.to_str().ok()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub use failures::Failures;
 pub use health::{Health, Limits};
 pub use health_check::{HealthCheckServers, HealthChecks};
 pub use listen::BindError;
-pub use metrics::Metrics;
+pub use metrics::{Metrics, PolicyLabels};
 pub use servers::start;
 
 #[cfg(test)]

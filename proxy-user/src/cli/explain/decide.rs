@@ -136,9 +136,15 @@ impl Question {
     fn past_services(&self, pinned: &Pinned, routes: &impl Routes) -> Result<Decision, ReadError> {
         let tables = Overlay::new(pinned);
         let packet = self.packet(self.source_port, Tcp::SYN);
-        let opened = nat::open(&tables, routes, &packet, self.hook(), self.now, &mut FlowRecord::default());
+        let mut record = FlowRecord::default();
+        let opened = nat::open(&tables, routes, &packet, self.hook(), self.now, &mut record);
         tables.check()?;
-        Ok(opened.map_or_else(Decision::NoFrontend, |()| Decision::Parted))
+        Ok(match opened {
+            // A policed pod's flow: noted, and left as it is.
+            Ok(()) if record.flags & flow_flags::AS_IS != 0 => Decision::NoFrontend(Stop::NotOurs),
+            Ok(()) => Decision::Parted,
+            Err(stop) => Decision::NoFrontend(stop),
+        })
     }
 
     pub(super) const fn affinity_key(&self, service: &Service) -> AffinityKey {

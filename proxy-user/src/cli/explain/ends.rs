@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use proxy_common::tables::{Service, ServiceKey};
 
 use crate::cli::names::{Filter, FrontendType, PortName};
@@ -46,7 +46,7 @@ impl<'a> Names<'a> {
         };
         let mut destinations = match to.parse::<IpAddr>() {
             Ok(ip) => vec![(ip, number(port)?)],
-            Err(_) => self.service(to, port, protocol)?,
+            Err(_) => self.destinations(to, port, protocol)?,
         };
         destinations.sort_by_key(|(ip, _)| ip.is_ipv6());
         for (to, port) in &destinations {
@@ -65,14 +65,31 @@ impl<'a> Names<'a> {
         text.split_once('/').unwrap_or((self.namespace, text))
     }
 
+    fn find_pod(&self, text: &str) -> Option<&PodStatus> {
+        let (namespace, name) = self.split(text);
+        self.pods.iter().find(|pod| pod.namespace == namespace && pod.name == name)
+    }
+
     fn pod(&self, text: &str) -> anyhow::Result<&PodStatus> {
         let (namespace, name) = self.split(text);
-        match self.pods.iter().find(|pod| pod.namespace == namespace && pod.name == name) {
-            Some(pod) => Ok(pod),
-            None => bail!(
+        self.find_pod(text).with_context(|| {
+            format!(
                 "pods \"{name}\" not found in namespace {namespace} on this node: ask on the Pod's own node, or name its \
                  address"
-            ),
+            )
+        })
+    }
+
+    /// What a name means as a destination: a Service or, where none has it, a Pod of this node.
+    fn destinations(&self, text: &str, port: &str, protocol: u8) -> anyhow::Result<Vec<(IpAddr, u16)>> {
+        let (namespace, name) = self.split(text);
+        let filter = Filter { namespace: Some(namespace), name: Some(name) };
+        if self.ports.values().any(|port| filter.takes(port)) {
+            return self.service(text, port, protocol);
+        }
+        match self.find_pod(text) {
+            Some(pod) => number(port).map(|port| pod.ips.iter().map(|ip| (*ip, port)).collect()),
+            None => bail!("services \"{name}\" not found in namespace {namespace}, nor a Pod of this node"),
         }
     }
 
@@ -81,7 +98,6 @@ impl<'a> Names<'a> {
         let (namespace, name) = self.split(text);
         let filter = Filter { namespace: Some(namespace), name: Some(name) };
         let ids: BTreeMap<_, _> = self.ports.iter().filter(|(_, port)| filter.takes(port)).collect();
-        ensure!(!ids.is_empty(), "services \"{name}\" not found in namespace {namespace}");
         let cluster_ips = || {
             let of_service = self.frontends.iter().filter(|(_, service)| ids.contains_key(&service.id));
             of_service.filter(|(_, service)| FrontendType::new(service) == FrontendType::ClusterIP)
@@ -101,17 +117,13 @@ impl<'a> Names<'a> {
         }
         Ok(named)
     }
-
-    /// The Pod of this node that has an address.
-    pub(super) fn pod_at(agent: Option<&AgentStatus>, ip: IpAddr) -> Option<String> {
-        let pod = agent?.pods.iter().find(|pod| pod.ips.contains(&ip))?;
-        Some(format!("{}/{}", pod.namespace, pod.name))
-    }
 }
 
 fn number(port: &str) -> anyhow::Result<u16> {
     match port.parse() {
         Ok(port) => Ok(port),
-        Err(_) => bail!("--port {port}: an address has ports by number; with --to SERVICE a port can be named"),
+        Err(_) => {
+            bail!("--port {port}: an address or a Pod has ports by number; with --to SERVICE a port can be named")
+        }
     }
 }

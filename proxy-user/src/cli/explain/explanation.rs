@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::cli::get::affinity::State as AffinityState;
 use crate::cli::names::{FrontendType, PortName};
+use crate::cli::policies::{PolicyRef, RuleRef};
 
 /// What becomes of a connection.
 #[derive(Serialize, PartialEq, Debug)]
@@ -28,6 +29,8 @@ pub(super) struct Explanation {
     /// The flow from the source port that was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) flow: Option<FlowNow>,
+    /// What NetworkPolicy makes of it, at each place that it may get to.
+    pub(super) policy: Vec<PolicyVerdict>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -130,4 +133,87 @@ pub(super) struct FlowNow {
     pub(super) state: &'static str,
     pub(super) idle_seconds: u32,
     pub(super) message: &'static str,
+}
+
+/// What NetworkPolicy makes of a connection that gets to `destination`.
+#[derive(Serialize, PartialEq, Eq, Debug)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PolicyVerdict {
+    /// `IP:port`.
+    pub(super) destination: String,
+    /// `namespace/name` of the Pod of this node that has the address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pod: Option<String>,
+    pub(super) verdict: PolicyDecision,
+    /// Why it doesn't pass, as `get drops` counts it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<&'static str>,
+    pub(super) message: &'static str,
+    /// What the source may send.
+    pub(super) egress: Side,
+    /// What the destination may get.
+    pub(super) ingress: Side,
+}
+
+/// A verdict of NetworkPolicy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub(super) enum PolicyDecision {
+    Allowed,
+    /// It passes, as what would deny it is audited only.
+    Audited,
+    Denied,
+}
+
+/// What one direction makes of it.
+#[derive(Serialize, PartialEq, Eq, Debug)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Side {
+    pub(super) decision: SideDecision,
+    pub(super) because: String,
+    /// Those that isolate it.
+    pub(super) policies: Vec<PolicyRef>,
+    /// All of those are audited only.
+    pub(super) audit: bool,
+    /// The one that allows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rule: Option<RuleRef>,
+    /// Where no rule allows it.
+    #[serde(flatten)]
+    pub(super) nearest: Nearest,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub(super) enum SideDecision {
+    /// By a rule.
+    Allowed,
+    /// No policy isolates the pod in this direction.
+    NotIsolated,
+    /// Whatever the policies say.
+    Exempt,
+    Denied,
+    /// Not by a rule, but what would deny it is audited only.
+    Audited,
+    /// An end is one of this node's pod addresses, and no pod is known to have it.
+    Held,
+    /// It is no pod of this node.
+    Elsewhere,
+}
+
+/// The rules that come nearest to allowing it.
+#[derive(Serialize, PartialEq, Eq, Debug, Default)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Nearest {
+    #[serde(rename = "nearest")]
+    pub(super) rules: Vec<Near>,
+    /// How many more there are.
+    #[serde(rename = "otherRules")]
+    pub(super) others: usize,
+}
+
+/// A rule, and what it allows of what is asked.
+#[derive(Serialize, PartialEq, Eq, Debug)]
+pub(super) struct Near {
+    #[serde(flatten)]
+    pub(super) rule: RuleRef,
+    pub(super) message: String,
 }

@@ -1,12 +1,15 @@
-//! `sluice explain`: what becomes of a connection, by the decision that the programs take, on the tables they take it on.
+//! `sluice explain`: what becomes of a connection, by the decisions that the programs take, on the tables they take them on.
 
 mod decide;
 mod ends;
 mod explanation;
+mod nearest;
+mod one_side;
 mod place;
 mod report;
 mod routes;
 mod told;
+mod verdict;
 mod why;
 
 use std::process::ExitCode;
@@ -25,17 +28,18 @@ use super::{Bpffs, clock};
 use crate::dataplane::ebpf::read::Pinned;
 use crate::status::{Agent, AgentStatus};
 
-/// Tell what becomes of a connection: which Service, which endpoints and why, what is rewritten
+/// Tell what becomes of a connection: which Service, which endpoints and why, what is rewritten, what policies say
 ///
-/// The decision is the kernel programs' own, on the tables they use; nothing is sent and nothing is changed. Ask on the
-/// node that translates: the client's own or, for a client outside, the one that it sends to.
+/// The decisions are the kernel programs' own, on the tables they use; nothing is sent and nothing is changed. Ask on the
+/// node that translates: the client's own or, for a client outside, the one that it sends to. Each pod's policies are
+/// decided on by its own node.
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
     /// Who connects: a Pod of this node, [NAMESPACE/]NAME, or an address
     #[arg(long, value_name = "POD|IP")]
     from: String,
-    /// To what: a Service, [NAMESPACE/]NAME, which means its ClusterIP, or an address
-    #[arg(long, value_name = "SERVICE|IP")]
+    /// To what: a Service, [NAMESPACE/]NAME, which means its ClusterIP, a Pod of this node, or an address
+    #[arg(long, value_name = "POD|SERVICE|IP")]
     to: String,
     /// To which port of it: a number or, of a Service, a port's name
     #[arg(short, long)]
@@ -77,10 +81,7 @@ impl Protocol {
 
 pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let pinned = Pinned::open(&args.bpffs.bpffs)?;
-    let agent = match Agent::read(&args.bpffs.bpffs)? {
-        Agent::Unknown => None,
-        Agent::Dead(status) | Agent::Alive(status) => status,
-    };
+    let agent = Agent::read(&args.bpffs.bpffs)?.status();
     let routes = NodeRoutes::open(&pinned)?;
     let explanation = explain(args, &pinned, agent.as_ref(), &routes)?;
     routes.check()?;

@@ -6,7 +6,6 @@ use proxy_common::addr::Addr;
 use proxy_common::service::Client;
 use proxy_common::tables::{address_flags, device_flags};
 
-use super::ends::Names;
 use super::routes::Ways;
 use crate::dataplane::ebpf::read::{Pinned, ReadError};
 use crate::status::AgentStatus;
@@ -28,7 +27,7 @@ pub(super) fn place(
     routes: &impl Ways,
     ip: IpAddr,
 ) -> Result<Place, ReadError> {
-    let pod = Names::pod_at(agent, ip);
+    let pod = agent.and_then(|agent| agent.pod_at(ip)).map(ToString::to_string);
     let addr = Addr::from(ip);
     let of_node = pinned.addresses.get(&addr)?.is_some_and(|address| address.is(address_flags::NODE));
     if of_node || addr.is_loopback() {
@@ -54,10 +53,9 @@ fn by_route(
     if hop.is_local {
         return Ok((Client::Node, "the node's routes have it as the node's own".into()));
     }
-    let devices = agent.map(|agent| agent.devices.as_slice()).unwrap_or_default();
-    let device = devices.iter().find(|device| device.ifindex == hop.ifindex);
+    let device = agent.and_then(|agent| agent.device(hop.ifindex));
     let is_pod = pinned.devices.get(&hop.ifindex)?.is_some_and(|device| device.flags & device_flags::POD != 0);
-    let name = device.map_or_else(|| format!("interface {}", hop.ifindex), |device| device.name.clone());
+    let name = device.map_or_else(|| format!("interface {}", hop.ifindex), str::to_owned);
     Ok(match device {
         _ if is_pod => (Client::Pod, format!("its route leaves by {name}, a pod's interface")),
         // Whatever reaches it by a port of this interface is met at that port, as a pod's.

@@ -13,6 +13,7 @@ use super::explanation::{
 };
 use super::place::Place;
 use super::routes::Ways;
+use super::verdict::verdicts;
 use super::why;
 use crate::cli::get::affinity::State as AffinityState;
 use crate::cli::names::{FrontendType, PortName, cidr, socket_addr};
@@ -57,6 +58,7 @@ impl<R: Ways> Facts<'_, R> {
             endpoints: frontend.map(|it| self.endpoints(question, it, translation.as_ref())).unwrap_or_default(),
             flow: frontend.and_then(|it| it.flow).map(|flow| flow_now(question, &flow)),
             translation,
+            policy: verdicts(self.pinned, self.agent, question, decision)?,
         })
     }
 

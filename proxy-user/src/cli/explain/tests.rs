@@ -19,7 +19,9 @@ use crate::cli::{Cli, Command};
 use crate::config::SocketLb;
 use crate::dataplane::ebpf::read::tests::PinnedTables;
 use crate::node::Hop;
-use crate::status::{DeviceStatus, PodStatus};
+use crate::status::{DeviceStatus, PodStatus, PolicyStatus};
+
+mod policy;
 
 /// Numbers of the Service ports: `web` has two endpoints, one here; `idle` has none, `far` none here.
 const WEB: u32 = 1;
@@ -58,6 +60,11 @@ impl Routes for Bridged {
     }
 }
 
+fn pod(name: &str, ips: &[&str]) -> PodStatus {
+    let ips = ips.iter().map(|ip| ip.parse().unwrap()).collect();
+    PodStatus { namespace: "default".into(), name: name.into(), ips }
+}
+
 fn agent(socket_lb: SocketLb) -> AgentStatus {
     AgentStatus {
         version: "0.1.0".into(),
@@ -71,11 +78,8 @@ fn agent(socket_lb: SocketLb) -> AgentStatus {
         ready: true,
         last_synced_at: None,
         devices: vec![DeviceStatus { name: "eth0".into(), ifindex: 2, role: "Uplink".into() }],
-        pods: vec![PodStatus {
-            namespace: "default".into(),
-            name: "client-1".into(),
-            ips: vec![CLIENT_POD.parse().unwrap(), "fd00:244:1::20".parse().unwrap()],
-        }],
+        pods: vec![pod("client-1", &[CLIENT_POD, "fd00:244:1::20"]), pod("web-1", &[NEAR_ENDPOINT])],
+        policy: PolicyStatus::default(),
         errors: vec![],
     }
 }
@@ -354,8 +358,14 @@ fn names_that_mean_nothing_are_told_with_what_there_is() {
     let not_found =
         "pods \"web-9\" not found in namespace default on this node: ask on the Pod's own node, or name its address";
     assert_eq!(error("--from web-9 --to web --port 80"), not_found);
-    assert_eq!(error("--from client-1 --to wob --port 80"), "services \"wob\" not found in namespace default");
-    assert_eq!(error("--from client-1 --to other/web --port 80"), "services \"web\" not found in namespace other");
+    assert_eq!(
+        error("--from client-1 --to wob --port 80"),
+        "services \"wob\" not found in namespace default, nor a Pod of this node"
+    );
+    assert_eq!(
+        error("--from client-1 --to other/web --port 80"),
+        "services \"web\" not found in namespace other, nor a Pod of this node"
+    );
     let no_port = "Service default/web has no port https of this protocol: it has http (TCP)";
     assert_eq!(error("--from client-1 --to web --port https"), no_port);
     assert!(error("--from client-1 --to 10.96.0.10 --port http").contains("with --to SERVICE a port can be named"));
@@ -374,6 +384,7 @@ Service:      default/web port http, NodePort *:30080
 Endpoints:    Cluster
               - externalTrafficPolicy is Cluster
 Translated:   in the path (from_uplink): the client's socket is not on this node
+Policy:       Allowed: no NetworkPolicy isolates an end that is a pod of this node
 
 ENDPOINT           ODDS    LOCAL   SOURCE       WHY
 10.244.1.10:8080   50.0%   true    192.0.2.7    the client's own

@@ -1,6 +1,8 @@
 //! The explanation as text.
 
-use super::explanation::{Affinity, Endpoint, Explanation, ServicePort, SourceRanges, Translation};
+use super::explanation::{
+    Affinity, Endpoint, Explanation, PolicyDecision, PolicyVerdict, ServicePort, Side, SourceRanges, Translation,
+};
 use super::why::SOCKET;
 use crate::cli::get::affinity::State;
 use crate::cli::names::non_empty;
@@ -23,13 +25,71 @@ pub(super) fn text(it: &Explanation) -> anyhow::Result<String> {
         "Flow:",
         flow.map(|it| format!("to {}, {}, idle {}s: {}", it.endpoint, it.state, it.idle_seconds, it.message)),
     );
+    let is_policed = it.policy.iter().any(is_policed);
+    if !is_policed && !it.policy.is_empty() {
+        lines.add("Policy:", "Allowed: no NetworkPolicy isolates an end that is a pod of this node".into());
+    }
     let mut text = output::table(lines.0)?;
     if !it.endpoints.is_empty() {
         let titles = ["ENDPOINT", "ODDS", "LOCAL", "SOURCE", "WHY"].map(str::to_owned).to_vec();
         let rows = std::iter::once(titles).chain(it.endpoints.iter().map(endpoint));
         text = format!("{text}\n{}", output::table(rows)?);
     }
+    for places in alike(&it.policy).into_iter().filter(|_| is_policed) {
+        text = format!("{text}\n{}", policy(&places)?);
+    }
     Ok(text)
+}
+
+/// There is more to tell than that nobody minds.
+fn is_policed(it: &PolicyVerdict) -> bool {
+    it.verdict != PolicyDecision::Allowed || !it.egress.policies.is_empty() || !it.ingress.policies.is_empty()
+}
+
+/// Places of which the same is told, together.
+fn alike(verdicts: &[PolicyVerdict]) -> Vec<Vec<&PolicyVerdict>> {
+    let mut groups = Vec::<Vec<&PolicyVerdict>>::new();
+    for it in verdicts {
+        match groups.iter_mut().find(|group| group.first().is_some_and(|first| is_judged_alike(first, it))) {
+            Some(group) => group.push(it),
+            None => groups.push(vec![it]),
+        }
+    }
+    groups
+}
+
+fn is_judged_alike(a: &PolicyVerdict, b: &PolicyVerdict) -> bool {
+    (a.verdict, a.reason, a.message, &a.egress, &a.ingress) == (b.verdict, b.reason, b.message, &b.egress, &b.ingress)
+}
+
+/// What policies make of it at places where that is the same.
+fn policy(places: &[&PolicyVerdict]) -> anyhow::Result<String> {
+    let Some(it) = places.first() else { return Ok(String::new()) };
+    let mut lines = Lines(Vec::new());
+    let place = |it: &&PolicyVerdict| match &it.pod {
+        Some(pod) => format!("{} (Pod {pod})", it.destination),
+        None => it.destination.clone(),
+    };
+    lines.add_each("Policy to:", places.iter().map(place));
+    let reason = it.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    lines.add("Verdict:", format!("{:?}{reason}: {}", it.verdict, it.message));
+    lines.add_each("Egress:", side(&it.egress));
+    lines.add_each("Ingress:", side(&it.ingress));
+    output::table(lines.0)
+}
+
+fn side(it: &Side) -> Vec<String> {
+    let names: Vec<_> = it.policies.iter().map(ToString::to_string).collect();
+    let audit = if it.audit { " (audit)" } else { "" };
+    let mut lines = vec![match names.as_slice() {
+        [] => it.because.clone(),
+        names => format!("isolated by {}{audit}: {}", names.join(", "), it.because),
+    }];
+    lines.extend(it.nearest.rules.iter().map(|near| format!("- {}", near.message)));
+    if it.nearest.others > 0 {
+        lines.push(format!("- {} other rules come no nearer", it.nearest.others));
+    }
+    lines
 }
 
 fn place(place: &str) -> &str {

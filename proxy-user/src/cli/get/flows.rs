@@ -160,6 +160,7 @@ fn sockets(
 
 fn flags(bits: u32) -> Vec<&'static str> {
     let names = [
+        (flow_flags::AS_IS, "AsIs"),
         (flow_flags::BACKEND_IS_NODE, "BackendIsNode"),
         (flow_flags::BACKEND_LOCAL, "BackendLocal"),
         (flow_flags::CLIENT_IS_NODE, "ClientIsNode"),

@@ -5,6 +5,8 @@ mod backends;
 mod drops;
 mod endpoints;
 mod flows;
+mod identities;
+mod policies;
 mod services;
 
 use std::process::ExitCode;
@@ -16,18 +18,19 @@ use super::Bpffs;
 use super::names::Filter;
 use super::output::{self, ListFormat, Row};
 use crate::dataplane::ebpf::read::Pinned;
+use crate::status::Agent;
 
 /// List what the tables in the kernel hold, whether an agent runs or not
 ///
-/// All namespaces are listed unless one is named: a node serves the Services of all of them.
+/// All namespaces are listed unless one is named: a node serves the Services and pods of all of them.
 #[derive(Debug, Args)]
 pub(super) struct GetArgs {
     /// What to list
     #[arg(value_enum, value_name = "KIND")]
     resource: Resource,
-    /// Only those of the Service of this name
+    /// Only those of the Service of this name; of policies the policy, of identities the Pod
     name: Option<String>,
-    /// Only those of Services in this namespace [default: all namespaces]
+    /// Only those of Services, policies or Pods in this namespace [default: all namespaces]
     #[arg(short, long, value_name = "NAMESPACE")]
     namespace: Option<String>,
     /// Those of all namespaces, which is the default
@@ -56,6 +59,12 @@ enum Resource {
     Flows,
     /// Clients that session affinity has bound to an endpoint
     Affinity,
+    /// NetworkPolicies that isolate pods of this node: which pods, and what their rules allowed
+    #[value(aliases = ["policy", "networkpolicies", "networkpolicy", "netpol"])]
+    Policies,
+    /// Addresses of pods as NetworkPolicy knows them, and what isolates them
+    #[value(aliases = ["identity"])]
+    Identities,
     /// Packets that were not passed on, by reason
     #[value(aliases = ["drop"])]
     Drops,
@@ -67,22 +76,39 @@ pub(super) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
     if args.resource == Resource::Drops {
         ensure!(filter.is_everything(), "drops are counted by reason, not by Service: leave out NAME and --namespace");
     }
-    find(&pinned, filter)?;
+    if !matches!(args.resource, Resource::Policies | Resource::Identities) {
+        find(&pinned, filter)?;
+    }
+    let agent = || Agent::read(&args.bpffs.bpffs).map(Agent::status);
     match args.resource {
+        Resource::Policies => {
+            print(&found("networkpolicies", filter, policies::read(&pinned, agent()?.as_ref(), filter)?)?, args)
+        }
+        Resource::Identities => {
+            print(&found("pods", filter, identities::read(&pinned, agent()?.as_ref(), filter)?)?, args)
+        }
+        Resource::Drops => print(&drops::rows(pinned.drops()?), args),
         Resource::Services => print(&services::rows(&pinned.image()?, filter), args),
         Resource::Backends => print(&backends::rows(&pinned.image()?, filter), args),
         Resource::Endpoints => print(&endpoints::rows(&pinned.image()?, filter), args),
         Resource::Flows => print(&flows::read(&pinned, filter)?, args),
         Resource::Affinity => print(&affinity::read(&pinned, filter)?, args),
-        Resource::Drops => print(&drops::rows(pinned.drops()?), args),
     }
 }
 
 /// A Service that is asked for by name has to be in the tables, as kubectl has it.
 fn find(pinned: &Pinned, filter: Filter<'_>) -> anyhow::Result<()> {
     match filter.name {
-        Some(name) if filter.ports(&pinned.names.entries()?).is_empty() => bail!("services \"{name}\" not found"),
-        _ => Ok(()),
+        Some(_) => found("services", filter, filter.ports(&pinned.names.entries()?)).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// What is asked for by name has to be in the tables, as kubectl has it.
+fn found<T>(kind: &str, filter: Filter<'_>, things: Vec<T>) -> anyhow::Result<Vec<T>> {
+    match filter.name {
+        Some(name) if things.is_empty() => bail!("{kind} \"{name}\" not found"),
+        _ => Ok(things),
     }
 }
 

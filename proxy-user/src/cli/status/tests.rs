@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::config::SocketLb;
 use crate::dataplane::ebpf::read::tests::PinnedTables;
-use crate::status::DeviceStatus;
+use crate::status::{DeviceStatus, HeldStatus};
 
 fn agent() -> AgentStatus {
     AgentStatus {
@@ -24,6 +24,13 @@ fn agent() -> AgentStatus {
         last_synced_at: None,
         devices: vec![DeviceStatus { name: "eth0".into(), ifindex: 2, role: "Uplink".into() }],
         pods: vec![],
+        policy: PolicyStatus {
+            policies: 3,
+            policed_pods: 0,
+            generation: 17,
+            held: vec![HeldStatus { ip: "10.244.1.7".parse().unwrap(), device: "pod7".into() }],
+            unbound: vec![],
+        },
         errors: vec!["web.yaml: document 1: Service default/web: spec.ports: required".into(), "b.yaml: bad".into()],
     }
 }
@@ -49,6 +56,8 @@ Manifests:   /etc/sluice
 Ready:       yes
 Synced:      never
 Devices:     eth0 (Uplink)
+Policies:    3, 0 of 0 Pods policed, generation 17
+Held:        10.244.1.7 (pod7)
 Errors:      web.yaml: document 1: Service default/web: spec.ports: required
              b.yaml: bad
 Epoch:       0
@@ -65,6 +74,12 @@ SOCK_ORIGIN     0         65536
 ADDRESSES       0         262144
 AFFINITY        0         65536
 SOURCE_RANGES   0         131072
+IDENTITIES      0         262144
+BLOCKS          0         131072
+RULES           0         524288
+POLICY_NAMES    0         16384
+SET_POLICIES    0         131072
+RULE_HITS       0         65536
 DEVICES         1         8192
 
 DROPPED       PACKETS

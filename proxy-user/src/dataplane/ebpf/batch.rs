@@ -18,6 +18,8 @@ pub(super) struct Batches<'map, K, V> {
     map: BorrowedFd<'map>,
     keys: Vec<K>,
     values: Vec<V>,
+    /// Values of a key: one, or one of each CPU.
+    of_key: usize,
     /// Where to go on; `None` at the beginning.
     position: Option<u32>,
     finished: bool,
@@ -25,7 +27,12 @@ pub(super) struct Batches<'map, K, V> {
 
 impl<'map, K: Pod, V: Pod> Batches<'map, K, V> {
     pub(super) fn new(map: BorrowedFd<'map>) -> Self {
-        let mut batches = Self { map, keys: Vec::new(), values: Vec::new(), position: None, finished: false };
+        Self::with_values(map, 1)
+    }
+
+    /// A walk through a hash that has so many values of each key.
+    pub(super) fn with_values(map: BorrowedFd<'map>, of_key: usize) -> Self {
+        let mut batches = Self { map, keys: Vec::new(), values: Vec::new(), of_key, position: None, finished: false };
         batches.resize(ENTRIES);
         batches
     }
@@ -34,7 +41,7 @@ impl<'map, K: Pod, V: Pod> Batches<'map, K, V> {
         // SAFETY: a Pod holds integers only, for which zero is a value.
         self.keys.resize(entries, unsafe { zeroed() });
         // SAFETY: as above.
-        self.values.resize(entries, unsafe { zeroed() });
+        self.values.resize(entries * self.of_key, unsafe { zeroed() });
     }
 
     /// The next entries; `None` after the last.
@@ -50,7 +57,7 @@ impl<'map, K: Pod, V: Pod> Batches<'map, K, V> {
         };
         self.position = batch.next;
         self.finished = batch.next.is_none();
-        Ok(Some((&self.keys[..batch.count], &self.values[..batch.count])))
+        Ok(Some((&self.keys[..batch.count], &self.values[..batch.count * self.of_key])))
     }
 }
 

@@ -11,6 +11,7 @@ pub mod cleanup;
 mod clsact;
 mod devices;
 mod error;
+mod hits;
 mod hooks;
 mod interfaces;
 mod layout;
@@ -19,8 +20,9 @@ mod log;
 mod mount;
 mod pinned_link;
 mod pins;
-mod prefixes;
+mod policy;
 pub mod read;
+mod single;
 mod sweep;
 mod sys;
 mod sysctl;
@@ -28,6 +30,7 @@ mod table;
 mod tcx;
 #[cfg(test)]
 mod testing;
+mod trie;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,9 +51,10 @@ pub use log::ProgramLog;
 pub use sweep::{Sweeper, Swept};
 pub use write::{Unfinished, WriteError};
 
+use self::policy::PolicyTables;
 use self::read::DropCount;
 use self::write::Tables;
-use crate::plan::{Image, Write};
+use crate::plan::{Image, PolicyImage, PolicyWrite, Write};
 
 /// How to open the dataplane.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +76,7 @@ pub struct Options<'a> {
 /// The dataplane of one node: one agent's, until this is dropped. Dropping leaves it in place.
 pub struct Dataplane {
     tables: Tables,
+    policy: PolicyTables,
     flows: [table::Table<FlowKey, FlowRecord>; 2],
     drops: PerCpuArray<MapData, u64>,
     devices: devices::Devices,
@@ -87,6 +92,7 @@ impl Dataplane {
         let mut ebpf = load::load(options.object, &pins, &options.globals, options.bpf_log_level, options.socket_lb)?;
         Ok(Self {
             tables: Tables::take(&mut ebpf)?,
+            policy: PolicyTables::take(&mut ebpf)?,
             flows: [table::Table::take(&mut ebpf, tables::FLOWS)?, table::Table::take(&mut ebpf, tables::FLOWS_NEW)?],
             drops: take_drops(&mut ebpf)?,
             devices: devices::Devices::open(options.tc_mode, &pins)?,
@@ -105,16 +111,25 @@ impl Dataplane {
         self.tables.apply(writes)
     }
 
+    /// What the tables of policy hold.
+    pub fn read_policy_image(&self) -> Result<PolicyImage, Error> {
+        self.policy.image()
+    }
+
+    /// Carries out writes to the tables of policy in their order. At an error those before it have taken effect.
+    pub fn apply_policy(&mut self, writes: &[PolicyWrite]) -> Result<(), Unfinished> {
+        self.policy.apply(writes)
+    }
+
     /// Entries written and deleted so far, of every table.
     #[must_use]
     pub fn writes(&self) -> u64 {
-        self.writes_by_table().iter().map(|(_, writes)| writes).sum()
+        self.writes_by_table().map(|(_, writes)| writes).sum()
     }
 
     /// The same by the names of the tables.
-    #[must_use]
-    pub const fn writes_by_table(&self) -> [(&'static str, u64); 8] {
-        self.tables.writes()
+    pub fn writes_by_table(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.tables.writes().into_iter().chain(self.policy.writes())
     }
 
     /// The interfaces as the programs know them.

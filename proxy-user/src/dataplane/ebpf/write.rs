@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::mem::discriminant;
 
 use aya::Ebpf;
-use aya::maps::{Array, MapData, MapError};
+use aya::maps::MapError;
 use proxy_common::addr::Addr;
 use proxy_common::tables::{
-    self, Address, Backend, BackendKey, Device, Member, MemberKey, Service, ServiceKey, ServiceName,
+    self, Address, Backend, BackendKey, Device, Member, MemberKey, Service, ServiceKey, ServiceName, SourceRange,
 };
 
 use super::error::Error;
-use super::prefixes::Prefixes;
+use super::single::Single;
 use super::table::Table;
-use crate::plan::{Image, Write};
+use super::trie::Trie;
+use crate::plan::{Image, SourcePrefix, Write};
 
 /// Writes that are gathered before they go to the kernel: enough that a system call costs nothing, and no more memory than
 /// that takes.
@@ -71,34 +72,44 @@ pub struct Unfinished {
     pub source: WriteError,
 }
 
-/// The tables that user space writes.
+/// Carries out writes in their order: those of one kind that follow one another together, and with an error of theirs comes
+/// how many took effect.
+pub(super) fn in_order<W>(
+    writes: &[W],
+    mut write_alike: impl FnMut(&[W]) -> Result<(), (usize, WriteError)>,
+) -> Result<(), Unfinished> {
+    let mut done = 0;
+    let alike = writes.chunk_by(|a, b| discriminant(a) == discriminant(b));
+    for chunk in alike.flat_map(|alike| alike.chunks(TOGETHER)) {
+        write_alike(chunk).map_err(|(part, source)| Unfinished { done: done + part, total: writes.len(), source })?;
+        done += chunk.len();
+    }
+    Ok(())
+}
+
+/// The tables of Services and interfaces, which user space writes.
 pub(super) struct Tables {
     services: Table<ServiceKey, Service>,
     backends: Table<BackendKey, Backend>,
     members: Table<MemberKey, Member>,
     names: Table<u32, ServiceName>,
     addresses: Table<Addr, Address>,
-    source_ranges: Prefixes,
+    source_ranges: Trie<SourceRange, u32>,
     devices: Table<u32, Device>,
-    epoch: Array<MapData, u32>,
-    /// Steps of the epoch so far.
-    epoch_writes: u64,
+    epoch: Single<u32>,
 }
 
 impl Tables {
     pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, Error> {
-        let name = tables::EPOCH.name;
-        let epoch = ebpf.take_map(name).ok_or(Error::Missing { kind: "map", name })?;
         Ok(Self {
             services: Table::take(ebpf, tables::SERVICES)?,
             backends: Table::take(ebpf, tables::BACKENDS)?,
             members: Table::take(ebpf, tables::MEMBERS)?,
             names: Table::take(ebpf, tables::SERVICE_NAMES)?,
             addresses: Table::take(ebpf, tables::ADDRESSES)?,
-            source_ranges: Prefixes::take(ebpf, tables::SOURCE_RANGES)?,
+            source_ranges: Trie::take(ebpf, tables::SOURCE_RANGES)?,
             devices: Table::take(ebpf, tables::DEVICES)?,
-            epoch: epoch.try_into().map_err(|source| Error::Map { name, source })?,
-            epoch_writes: 0,
+            epoch: Single::take(ebpf, tables::EPOCH)?,
         })
     }
 
@@ -109,22 +120,12 @@ impl Tables {
             members: self.members.entries()?,
             names: self.names.entries()?,
             addresses: self.addresses.entries()?,
-            source_ranges: self.source_ranges.entries()?,
+            source_ranges: self.source_ranges.entries(|bits, range, _| SourcePrefix { range, bits })?,
         })
     }
 
     pub(super) fn apply(&mut self, writes: &[Write]) -> Result<(), Unfinished> {
-        let mut done = 0;
-        let alike = writes.chunk_by(|a, b| discriminant(a) == discriminant(b));
-        for chunk in alike.flat_map(|alike| alike.chunks(TOGETHER)) {
-            self.write_alike(chunk).map_err(|(part, source)| Unfinished {
-                done: done + part,
-                total: writes.len(),
-                source,
-            })?;
-            done += chunk.len();
-        }
-        Ok(())
+        in_order(writes, |alike| self.write_alike(alike))
     }
 
     /// Carries out writes of one kind. With an error comes how many took effect.
@@ -168,16 +169,10 @@ impl Tables {
             Write::DeleteService(key) => self.services.delete(key),
             Write::PutAddress(addr, address) => self.addresses.put(addr, address),
             Write::DeleteAddress(addr) => self.addresses.delete(addr),
-            Write::PutSourceRange(key) => self.source_ranges.put(key),
-            Write::DeleteSourceRange(key) => self.source_ranges.delete(key),
-            Write::AdvanceEpoch => self.advance_epoch(),
+            Write::PutSourceRange(key) => self.source_ranges.put(key.bits, key.range, 0),
+            Write::DeleteSourceRange(key) => self.source_ranges.delete(key.bits, key.range),
+            Write::AdvanceEpoch => self.epoch.update(|epoch| epoch.wrapping_add(1)),
         }
-    }
-
-    fn advance_epoch(&mut self) -> Result<(), WriteError> {
-        self.epoch_writes += 1;
-        let next = self.epoch.get(&0, 0).map(|epoch| epoch.wrapping_add(1));
-        next.and_then(|epoch| self.epoch.set(0, epoch, 0)).map_err(|source| WriteError::new(tables::EPOCH, source))
     }
 
     pub(super) fn devices(&self) -> Result<BTreeMap<u32, Device>, Error> {
@@ -202,7 +197,7 @@ impl Tables {
             self.addresses.writes(),
             self.source_ranges.writes(),
             self.devices.writes(),
-            (tables::EPOCH.name, self.epoch_writes),
+            self.epoch.writes(),
         ]
     }
 }

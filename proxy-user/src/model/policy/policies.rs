@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
+use clap::ValueEnum;
 use ipnetwork::IpNetwork;
 use proxy_common::tables::BLOCKS;
+use serde::{Deserialize, Serialize};
 
 use super::addresses::{PodAddresses, ips};
 use super::blocks::Blocks;
@@ -20,7 +22,8 @@ use super::{
 use crate::model::{Change, Kind, Namespace, Object, Pod};
 
 /// Whether what policies deny is denied.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum PolicyMode {
     /// It is.
     #[default]

@@ -1,6 +1,7 @@
 //! The watch on the running kernel, each test in network namespaces of its own.
 
 mod namespace;
+mod pods;
 
 use std::{
     collections::BTreeSet,

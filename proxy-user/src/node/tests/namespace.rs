@@ -36,9 +36,12 @@ impl Elsewhere {
 
     /// Moves an interface from there to the calling thread's namespace.
     pub(super) fn send_back(&self, name: &str) {
-        let here = rustix::thread::gettid();
-        let namespace = format!("--net=/proc/{}/ns/net", self.holder);
-        run("nsenter", &format!("{namespace} ip link set {name} netns {}", here.as_raw_nonzero()));
+        self.ip(&format!("link set {name} netns {}", rustix::thread::gettid().as_raw_nonzero()));
+    }
+
+    /// Runs `ip` with these arguments there.
+    pub(super) fn ip(&self, arguments: &str) {
+        run("nsenter", &format!("--net=/proc/{}/ns/net ip {arguments}", self.holder));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Labels of the metrics: each has a few values only.
+//! Labels of the metrics: each has a few values only, but for those that are names of NetworkPolicies.
 
 use prometheus_client::encoding::EncodeLabelSet;
 
@@ -14,6 +14,17 @@ pub(super) struct ReasonLabel {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 pub(super) struct TableLabel {
     pub(super) table: &'static str,
+}
+
+/// A direction of a NetworkPolicy.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, EncodeLabelSet)]
+pub struct PolicyLabels {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// `ingress` or `egress`.
+    pub direction: &'static str,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]

@@ -3,6 +3,7 @@
 mod buckets;
 mod labels;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -17,9 +18,11 @@ use prometheus_client::registry::{Metric, Registry};
 use proxy_common::addr;
 use proxy_common::drop::Reason;
 
+pub use self::labels::PolicyLabels;
 use self::labels::{AgentLabels, BuildLabels, Code, IpFamilyLabel, ReasonLabel, TableLabel, TrafficPolicyLabel};
 use crate::config::Config;
 use crate::dataplane::Fill;
+use crate::status::PolicyStatus;
 
 type SecondsGauge = Gauge<f64, AtomicU64>;
 type Histograms = Family<IpFamilyLabel, Histogram, fn() -> Histogram>;
@@ -46,6 +49,10 @@ pub struct Metrics {
     pub manifest_errors: Gauge,
     /// Services whose latest change a table has no room for (`sluice_refused_services`).
     pub refused_services: Gauge,
+    policies: Gauge,
+    policed_pods: Gauge,
+    held_addresses: Gauge,
+    policy_allowed: Family<PolicyLabels, Counter>,
     /// Entries of tables written or deleted (`sluice_map_writes_total`).
     pub map_writes: Counter,
     service_changes: Counter,
@@ -107,6 +114,22 @@ impl Metrics {
                 "Services whose latest change a table has no room for",
                 Gauge::default(),
             ),
+            policies: names.add("sluice_policies", "NetworkPolicies there are", Gauge::default()),
+            policed_pods: names.add(
+                "sluice_policy_pods",
+                "Pods of this node that some NetworkPolicy isolates",
+                Gauge::default(),
+            ),
+            held_addresses: names.add(
+                "sluice_policy_held_addresses",
+                "Addresses behind interfaces that are held because no Pod is known to have them",
+                Gauge::default(),
+            ),
+            policy_allowed: names.family(
+                "sluice_policy_allowed",
+                "Verdicts that the rules of a NetworkPolicy allowed, by direction: one of each flow, and one more when the \
+                 flow is judged anew",
+            ),
             map_writes: names.add("sluice_map_writes", "Table entries written or deleted", Counter::default()),
             service_changes: names.add(
                 "kubeproxy_sync_proxy_rules_service_changes",
@@ -144,6 +167,23 @@ impl Metrics {
         self.table_entries.get_or_create(&label).set(fill.entries.cast_signed());
         self.table_limit.get_or_create(&label).set(fill.table.max_entries.into());
         self.table_nearly_full.get_or_create(&label).set(fill.is_nearly_full().into());
+    }
+
+    /// What NetworkPolicies make of this node.
+    pub fn set_policies(&self, status: &PolicyStatus) {
+        self.policies.set(status.policies.cast_signed() as i64);
+        self.policed_pods.set(status.policed_pods.cast_signed() as i64);
+        self.held_addresses.set(status.held.len().cast_signed() as i64);
+    }
+
+    /// What each policy allowed, as the kernel counts it; `told` is what was told last, of which those go that are no more.
+    pub fn set_policy_allowed(&self, allowed: &BTreeMap<PolicyLabels, u64>, told: &BTreeMap<PolicyLabels, u64>) {
+        for labels in told.keys().filter(|labels| !allowed.contains_key(labels)) {
+            self.policy_allowed.remove(labels);
+        }
+        for (labels, verdicts) in allowed {
+            self.policy_allowed.get_or_create(labels).inner().store(*verdicts, Ordering::Relaxed);
+        }
     }
 
     /// The kernel has a change of objects, this long after it was seen.

@@ -17,6 +17,7 @@ use crate::plan::SourcePrefix;
 
 mod affinity;
 mod flows;
+pub(in crate::cli) mod policies;
 
 const EVERYTHING: Filter<'static> = Filter { namespace: None, name: None };
 /// Numbers of the Service ports.

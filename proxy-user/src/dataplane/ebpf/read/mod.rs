@@ -145,9 +145,9 @@ impl Pinned {
             self.addresses.fill()?,
             self.affinity.fill()?,
             self.source_ranges.fill()?,
-            self.devices.fill()?,
         ];
         fills.extend(self.policies.fill()?);
+        fills.push(self.devices.fill()?);
         Ok(fills)
     }
 

@@ -1,15 +1,17 @@
 //! The pinned tables of NetworkPolicy.
 
 use std::collections::BTreeMap;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
-use aya::maps::{Array, Map, MapData, MapError, MapType, PerCpuHashMap};
+use aya::maps::{Array, Map, MapData, MapError, MapType};
 use proxy_common::addr::Addr;
 use proxy_common::tables::{self, Block, Identity, PodNetwork, PolicyName, Rule, RuleKey, SetPolicy};
 
 use super::table::checked;
 use super::{HashTable, ReadError, TrieTable};
 use crate::dataplane::Fill;
+use crate::dataplane::ebpf::hits;
 
 /// The pinned tables of NetworkPolicy.
 pub struct PinnedPolicies {
@@ -23,7 +25,7 @@ pub struct PinnedPolicies {
     pub names: HashTable<u32, PolicyName>,
     /// `SET_POLICIES`.
     pub set_policies: HashTable<SetPolicy, u32>,
-    rule_hits: PerCpuHashMap<MapData, Rule, u64>,
+    rule_hits: OwnedFd,
     generation: Array<MapData, u32>,
     pod_network: Array<MapData, PodNetwork>,
 }
@@ -31,6 +33,7 @@ pub struct PinnedPolicies {
 impl PinnedPolicies {
     pub(super) fn open(maps: &Path) -> Result<Self, ReadError> {
         let hits = checked::<Rule, u64>(maps, tables::RULE_HITS, MapType::PerCpuHash)?;
+        let hits = hits.fd().as_fd().try_clone_to_owned();
         let generation = checked::<u32, u32>(maps, tables::POLICY_GENERATION, MapType::Array)?;
         let pod_network = checked::<u32, PodNetwork>(maps, tables::POD_NETWORK, MapType::Array)?;
         Ok(Self {
@@ -39,7 +42,7 @@ impl PinnedPolicies {
             rules: TrieTable::open(maps, tables::RULES)?,
             names: HashTable::open(maps, tables::POLICY_NAMES, MapType::Hash)?,
             set_policies: HashTable::open(maps, tables::SET_POLICIES, MapType::Hash)?,
-            rule_hits: PerCpuHashMap::try_from(Map::PerCpuHashMap(hits)).map_err(failed(tables::RULE_HITS))?,
+            rule_hits: hits.map_err(|source| ReadError::read(tables::RULE_HITS, source.into()))?,
             generation: Array::try_from(Map::Array(generation)).map_err(failed(tables::POLICY_GENERATION))?,
             pod_network: Array::try_from(Map::Array(pod_network)).map_err(failed(tables::POD_NETWORK))?,
         })
@@ -47,10 +50,7 @@ impl PinnedPolicies {
 
     /// `RULE_HITS`: what each rule allowed on all CPUs. A rule that allowed nothing yet has no entry.
     pub fn rule_hits(&self) -> Result<BTreeMap<Rule, u64>, ReadError> {
-        let entry = |entry: Result<(Rule, aya::maps::PerCpuValues<u64>), MapError>| {
-            entry.map(|(rule, hits)| (rule, hits.iter().sum()))
-        };
-        self.rule_hits.iter().map(entry).collect::<Result<_, _>>().map_err(failed(tables::RULE_HITS))
+        hits::rule_hits(self.rule_hits.as_fd()).map_err(|source| ReadError::read(tables::RULE_HITS, source.into()))
     }
 
     /// `POLICY_GENERATION`.
@@ -65,8 +65,7 @@ impl PinnedPolicies {
 
     /// How full each table is that can fill up.
     pub(super) fn fill(&self) -> Result<[Fill; 6], ReadError> {
-        let hits = self.rule_hits.keys().try_fold(0, |count, key| key.map(|_| count + 1));
-        let hits = hits.map_err(failed(tables::RULE_HITS))?;
+        let hits = self.rule_hits()?.len() as u64;
         Ok([
             self.identities.fill()?,
             self.blocks.fill()?,

@@ -29,6 +29,9 @@ use super::*;
 use crate::plan::{BlockPrefix, PolicyImage, RulePrefix};
 use crate::preflight::load_for;
 
+/// What [`PinnedTables::put_policies`] has each rule hit.
+pub(crate) const HITS: u64 = 3;
+
 /// A bpffs with pinned tables, as an agent leaves them; gone when dropped.
 pub(crate) struct PinnedTables {
     bpffs: tempfile::TempDir,
@@ -132,7 +135,7 @@ impl PinnedTables {
         sum
     }
 
-    /// Writes the policy tables; each rule was hit once on the first CPU, twice on the second, and so on.
+    /// Writes the policy tables; each rule was hit [`HITS`] times, on the last CPU.
     pub(crate) fn put_policies(&self, image: &PolicyImage) {
         self.put(tables::POLICY_NAMES, image.names.clone());
         self.put(tables::SET_POLICIES, image.set_policies.iter().map(|key| (*key, 0_u32)));
@@ -147,7 +150,9 @@ impl PinnedTables {
         let data = MapData::from_pin(self.maps().join(tables::RULE_HITS.name)).unwrap();
         let mut hits = PerCpuHashMap::<_, Rule, u64>::try_from(Map::PerCpuHashMap(data)).unwrap();
         for rule in image.rules.values() {
-            let counts = PerCpuValues::try_from((1..=nr_cpus().unwrap() as u64).collect::<Vec<_>>()).unwrap();
+            let mut counts = vec![0; nr_cpus().unwrap()];
+            *counts.last_mut().unwrap() = HITS;
+            let counts = PerCpuValues::try_from(counts).unwrap();
             hits.insert(rule, counts, 0).unwrap();
         }
     }
@@ -158,6 +163,12 @@ impl PinnedTables {
         for (key, bits, value) in entries {
             trie.insert(&Key::new(bits, key), value, 0).unwrap();
         }
+    }
+
+    /// Removes an entry of a hash table.
+    pub(crate) fn remove<K: Pod, V: Pod>(&self, table: Table, key: K) {
+        let data = MapData::from_pin(self.maps().join(table.name)).unwrap();
+        HashMap::<_, K, V>::try_from(Map::HashMap(data)).unwrap().remove(&key).unwrap();
     }
 
     /// Sets the one entry of an array.
@@ -250,8 +261,7 @@ fn policy_tables_are_read_as_they_were_written_and_judged_by() {
     let read = Pinned::open(pinned.bpffs()).unwrap();
     assert_eq!(read.policies.identities.entries().unwrap(), image.identities);
     assert_eq!(read.policies.rules.entries().unwrap(), [(key, RuleKey::BITS, rule)]);
-    let sum = (1..=nr_cpus().unwrap() as u64).sum();
-    assert_eq!(read.policies.rule_hits().unwrap(), BTreeMap::from([(rule, sum)]));
+    assert_eq!(read.policies.rule_hits().unwrap(), BTreeMap::from([(rule, HITS)]));
     let judged = |src, port| {
         let (src, dst, port) = (addr(src), addr("10.0.0.1"), Port::new(port));
         let question = Question { src, dst, protocol: protocol::TCP.into(), port, ..Question::default() };
