@@ -187,6 +187,9 @@ Ingress:     its own node decides, and sees 172.18.0.2 as the client
 ";
     let arguments = format!("--from {OUTSIDE} --to {NODE} --port 30080");
     assert_eq!(text_by(&image(0, WEB_INGRESS), &arguments), expected);
+    let udp = judged_by(&image(0, WEB_INGRESS), &format!("--from {OUTSIDE} --to web-1 --port 1 --protocol udp"));
+    let near = &udp.policy[0].ingress.nearest.rules[0];
+    assert_eq!(near.message, "ingress[2] of default/web allows this peer on TCP, not on UDP 1");
 }
 
 #[test]
