@@ -1,4 +1,4 @@
-//! NetworkPolicies by the names people gave them, from the numbers that the tables have.
+//! Policies by the names people gave them, from the numbers that the tables have.
 
 use std::collections::BTreeMap;
 use std::fmt;

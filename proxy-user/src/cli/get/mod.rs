@@ -59,7 +59,7 @@ enum Resource {
     Flows,
     /// Clients that session affinity has bound to an endpoint
     Affinity,
-    /// NetworkPolicies that isolate pods of this node: which pods, and what their rules allowed
+    /// Policies that isolate pods of this node: which pods, and what their rules allowed
     #[value(aliases = ["policy", "networkpolicies", "networkpolicy", "netpol"])]
     Policies,
     /// Addresses of pods as NetworkPolicy knows them, and what isolates them

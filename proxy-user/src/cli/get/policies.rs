@@ -81,7 +81,7 @@ fn uses(
     generation: u32,
     agent: Option<&AgentStatus>,
 ) -> BTreeMap<u32, Use> {
-    let mut uses = BTreeMap::<u32, Use>::new();
+    let mut of_policies = BTreeMap::<u32, Use>::new();
     for (addr, identity) in identities.iter().filter(|(_, identity)| identity.is_local()) {
         let pod = agent.and_then(|agent| agent.pod_at((*addr).into()));
         let pod = pod.map_or_else(|| addr.to_string(), ToString::to_string);
@@ -89,14 +89,14 @@ fn uses(
         for direction in Direction::ALL {
             let set = direction.set(&policing);
             for policy in policies.of_set(set) {
-                let used = uses.entry(*policy).or_default();
-                used.directions.insert(direction);
-                used.enforced |= set & Policing::AUDIT == 0;
-                used.pods.insert(pod.clone());
+                let of_policy = of_policies.entry(*policy).or_default();
+                of_policy.directions.insert(direction);
+                of_policy.enforced |= set & Policing::AUDIT == 0;
+                of_policy.pods.insert(pod.clone());
             }
         }
     }
-    uses
+    of_policies
 }
 
 impl PolicyRow {
@@ -120,7 +120,7 @@ impl PolicyRow {
 
 impl Row for PolicyRow {
     const LIST_KIND: &'static str = "PolicyList";
-    const COLUMNS: &'static [&'static str] = &["NAMESPACE", "NAME", "DIRECTIONS", "PODS", "RULES", "HITS"];
+    const COLUMNS: &'static [&'static str] = &["NAMESPACE", "NAME", "DIRECTIONS", "PODS", "RULES", "ENTRIES", "HITS"];
     const WIDE_COLUMNS: &'static [&'static str] = &["MODE", "RULE-HITS", "ID"];
 
     fn cells(&self) -> Vec<String> {
@@ -132,7 +132,8 @@ impl Row for PolicyRow {
             self.policy.name.clone(),
             non_empty(directions.join(",")),
             self.pods.len().to_string(),
-            format!("{} ({entries} entries)", self.rules.len()),
+            self.rules.len().to_string(),
+            entries.to_string(),
             self.hits.to_string(),
             non_empty(self.mode.unwrap_or_default().into()),
             non_empty(hits.join(",")),

@@ -45,10 +45,11 @@ fn image(egress: u32, ingress_set: u32) -> PolicyImage {
             (DENY, DENY),
         ]),
         rules: BTreeMap::from([
-            allows(WEB_INGRESS, CLIENTS, TCP, 8080, RuleKey::BITS, ingress(0)),
-            allows(WEB_INGRESS, CLIENTS, TCP, 8000, RuleKey::BITS - 5, ingress(0)),
+            allows(WEB_INGRESS, CLIENTS, TCP, 8080, RuleKey::BITS, ingress(2)),
+            allows(WEB_INGRESS, CLIENTS, TCP, 8000, RuleKey::BITS - 5, ingress(2)),
+            allows(WEB_INGRESS, OTHERS, UDP, 9999, RuleKey::BITS, ingress(0)),
             allows(WEB_INGRESS, OTHERS, TCP, 9090, RuleKey::BITS, ingress(1)),
-            allows(WEB_INGRESS, OFFICE, TCP, 0, RuleKey::ANY_PORT, ingress(2)),
+            allows(WEB_INGRESS, OFFICE, TCP, 0, RuleKey::ANY_PORT, ingress(3)),
             allows(CLIENT_EGRESS, WEBS, TCP, 8080, RuleKey::BITS, Rule { policy: CLIENT_EGRESS, index: Rule::EGRESS }),
         ]),
         identities: BTreeMap::from([
@@ -91,7 +92,7 @@ fn what_both_ends_allow_is_told_with_policies_and_rules_and_what_is_elsewhere_is
 Policy to:   10.244.1.10:8080 (Pod default/web-1)
 Verdict:     Allowed: by both ends
 Egress:      isolated by default/client: allowed by egress[0] of default/client
-Ingress:     isolated by default/deny-all, default/web: allowed by ingress[0] of default/web
+Ingress:     isolated by default/deny-all, default/web: allowed by ingress[2] of default/web
 
 Policy to:   10.244.2.10:8080
 Verdict:     Allowed: as far as this node decides
@@ -109,15 +110,16 @@ Verdict:     Denied (PolicyEgress): no rule of the NetworkPolicies that isolate 
 Egress:      isolated by default/client: no rule allows it
              - egress[0] of default/client allows this peer on TCP 8080, not on TCP 9090
 Ingress:     isolated by default/deny-all, default/web: no rule allows it
-             - ingress[0] of default/web allows this peer on TCP 8000-8031, TCP 8080, not on TCP 9090
+             - ingress[2] of default/web allows this peer on TCP 8000-8031, TCP 8080, not on TCP 9090
              - ingress[1] of default/web allows TCP 9090, but not this peer
-             - ingress[2] of default/web allows TCP 9090, but not this peer
+             - ingress[3] of default/web allows TCP 9090, but not this peer
+             - ingress[0] of default/web allows neither this peer nor TCP 9090
 ";
     let image = image(CLIENT_EGRESS, WEB_INGRESS);
     assert_eq!(text_by(&image, "--from client-1 --to web-1 --port 9090"), expected);
     let udp = judged_by(&image, "--from client-1 --to web-1 --port 53 --protocol udp");
     let near = &udp.policy[0].ingress.nearest.rules;
-    assert_eq!(near[1].message, "ingress[1] of default/web allows neither this peer nor UDP 53");
+    assert_eq!(near[3].message, "ingress[3] of default/web allows neither this peer nor UDP 53");
 }
 
 #[test]
@@ -178,7 +180,7 @@ fn a_client_outside_is_judged_by_its_own_address_here_and_seen_as_the_node_elsew
 Policy to:   10.244.1.10:8080 (Pod default/web-1)
 Verdict:     Allowed: as far as this node decides
 Egress:      no pod of this node: if it is one, its own node decides
-Ingress:     isolated by default/deny-all, default/web: allowed by ingress[2] of default/web
+Ingress:     isolated by default/deny-all, default/web: allowed by ingress[3] of default/web
 
 Policy to:   10.244.2.10:8080
 Verdict:     Allowed: as far as this node decides
@@ -187,6 +189,9 @@ Ingress:     its own node decides, and sees 172.18.0.2 as the client
 ";
     let arguments = format!("--from {OUTSIDE} --to {NODE} --port 30080");
     assert_eq!(text_by(&image(0, WEB_INGRESS), &arguments), expected);
+    let udp = judged_by(&image(0, WEB_INGRESS), &format!("--from {OUTSIDE} --to web-1 --port 1 --protocol udp"));
+    let near = &udp.policy[0].ingress.nearest.rules[0];
+    assert_eq!(near.message, "ingress[3] of default/web allows this peer on TCP, not on UDP 1");
 }
 
 #[test]
@@ -234,9 +239,9 @@ fn the_fields_of_a_verdict_keep_their_names() {
             "otherRules": 0,
         },
         "ingress": {
-            "decision": "Allowed", "because": "allowed by ingress[0] of default/web", "audit": false,
+            "decision": "Allowed", "because": "allowed by ingress[2] of default/web", "audit": false,
             "policies": [{ "namespace": "default", "name": "deny-all" }, of_web(serde_json::json!({}))],
-            "rule": of_web(serde_json::json!({ "rule": "ingress[0]" })), "nearest": [], "otherRules": 0,
+            "rule": of_web(serde_json::json!({ "rule": "ingress[2]" })), "nearest": [], "otherRules": 0,
         },
     });
     assert_eq!(serde_json::to_value(&it.policy[0]).unwrap(), expected);

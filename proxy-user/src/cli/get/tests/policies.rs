@@ -107,11 +107,11 @@ fn read_identities(agent: Option<&AgentStatus>, filter: Filter<'_>) -> Vec<ident
 fn policies_are_listed_with_the_pods_they_isolate_and_what_their_rules_allowed() {
     let rows = read_policies(EVERYTHING);
     let expected = "\
-NAMESPACE     NAME        DIRECTIONS   PODS   RULES           HITS   MODE      RULE-HITS                   ID
-default       allow-web   Ingress      1      2 (3 entries)   6      Enforce   ingress[1]=3,ingress[2]=3   2
-default       deny-all    Ingress      1      0 (0 entries)   0      Enforce   <none>                      1
-default       old         <none>       0      0 (0 entries)   0      <none>    <none>                      4
-kube-system   dns         Egress       1      1 (1 entries)   3      Audit     egress[0]=3                 3
+NAMESPACE     NAME        DIRECTIONS   PODS   RULES   ENTRIES   HITS   MODE      RULE-HITS                   ID
+default       allow-web   Ingress      1      2       3         6      Enforce   ingress[1]=3,ingress[2]=3   2
+default       deny-all    Ingress      1      0       0         0      Enforce   <none>                      1
+default       old         <none>       0      0       0         0      <none>    <none>                      4
+kube-system   dns         Egress       1      1       1         3      Audit     egress[0]=3                 3
 ";
     assert_eq!(table(&rows, ListFormat::Wide), expected);
     let item = &json(&rows)["items"][3];
