@@ -3,9 +3,10 @@
 use aya_ebpf::Global;
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap};
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
+use proxy_common::event::Listening;
 use proxy_common::packet::Packet;
 use proxy_common::tables::{
     self, Address, Affinity, AffinityKey, Backend, BackendKey, Block, Device, FlowKey, FlowRecord, Fragment,
@@ -91,6 +92,11 @@ pub(crate) static EPOCH: Array<u32> = Array::with_max_entries(tables::EPOCH.max_
 /// one that replays a held fragment at an egress hook runs another: that has the second entry.
 #[map]
 pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
+/// What happens to packets, for whoever listens. An agent's own, as is the next: neither is pinned.
+#[map]
+pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(512 * 1024, 0);
+#[map]
+pub(crate) static LISTENING: Array<Listening> = Array::with_max_entries(1, 0);
 #[map]
 static DROPS: PerCpuArray<u64> = PerCpuArray::with_max_entries(tables::DROPS.max_entries, 0);
 

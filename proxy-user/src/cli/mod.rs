@@ -10,9 +10,9 @@ mod completion;
 mod doctor;
 mod explain;
 mod get;
+mod monitor;
 mod names;
 mod output;
-mod reason;
 mod status;
 mod version;
 
@@ -43,6 +43,7 @@ enum Command {
     Agent(agent::AgentArgs),
     Get(get::GetArgs),
     Explain(explain::ExplainArgs),
+    Monitor(monitor::MonitorArgs),
     Status(status::StatusArgs),
     Doctor(doctor::DoctorArgs),
     Cleanup(cleanup::CleanupArgs),
@@ -72,6 +73,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Agent(args) => agent::run(args),
         Command::Get(args) => get::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Monitor(args) => monitor::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Cleanup(args) => cleanup::run(&args),

@@ -17,8 +17,8 @@ use aya::maps::{Array, Map, MapData, MapError, MapType, PerCpuArray};
 use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
 use proxy_common::tables::{
-    self, Address, Affinity, AffinityKey, Backend, BackendKey, Device, FlowKey, FlowRecord, Member, MemberKey, Service,
-    ServiceKey, ServiceName, SocketKey, SocketPeer, SourceRange,
+    self, Address, Affinity, AffinityKey, Backend, BackendKey, Device, FlowKey, FlowRecord, Identity, Member,
+    MemberKey, PolicyName, Service, ServiceKey, ServiceName, SetPolicy, SocketKey, SocketPeer, SourceRange,
 };
 
 pub use error::ReadError;
@@ -57,6 +57,12 @@ pub struct Pinned {
     pub source_ranges: LpmTrie<MapData, SourceRange, u32>,
     /// `DEVICES`, by interface index.
     pub devices: HashTable<u32, Device>,
+    /// `IDENTITIES`.
+    pub identities: HashTable<Addr, Identity>,
+    /// `POLICY_NAMES`.
+    pub policy_names: HashTable<u32, PolicyName>,
+    /// `SET_POLICIES`.
+    pub set_policies: HashTable<SetPolicy, u32>,
     epoch: Array<MapData, u32>,
     drops: PerCpuArray<MapData, u64>,
 }
@@ -92,6 +98,9 @@ impl Pinned {
             )?))
             .map_err(|source| ReadError::read(tables::SOURCE_RANGES, source))?,
             devices: HashTable::open(&maps, tables::DEVICES, MapType::Hash)?,
+            identities: HashTable::open(&maps, tables::IDENTITIES, MapType::Hash)?,
+            policy_names: HashTable::open(&maps, tables::POLICY_NAMES, MapType::Hash)?,
+            set_policies: HashTable::open(&maps, tables::SET_POLICIES, MapType::Hash)?,
             epoch: Array::try_from(Map::Array(table::checked::<u32, u32>(&maps, tables::EPOCH, MapType::Array)?))
                 .map_err(|source| ReadError::read(tables::EPOCH, source))?,
             drops: PerCpuArray::try_from(Map::PerCpuArray(table::checked::<u32, u64>(

@@ -50,6 +50,9 @@ impl PinnedTables {
         pinned.create::<AffinityKey, Affinity>(tables::AFFINITY, BPF_MAP_TYPE_LRU_HASH);
         pinned.create::<Key<SourceRange>, u32>(tables::SOURCE_RANGES, BPF_MAP_TYPE_LPM_TRIE);
         pinned.create::<u32, Device>(tables::DEVICES, BPF_MAP_TYPE_HASH);
+        pinned.create::<Addr, Identity>(tables::IDENTITIES, BPF_MAP_TYPE_HASH);
+        pinned.create::<u32, PolicyName>(tables::POLICY_NAMES, BPF_MAP_TYPE_HASH);
+        pinned.create::<SetPolicy, u32>(tables::SET_POLICIES, BPF_MAP_TYPE_HASH);
         pinned.create::<u32, u32>(tables::EPOCH, BPF_MAP_TYPE_ARRAY);
         pinned.create::<u32, u64>(tables::DROPS, BPF_MAP_TYPE_PERCPU_ARRAY);
         pinned

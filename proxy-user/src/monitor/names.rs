@@ -1,0 +1,115 @@
+//! The names of this node, as its tables have them: in step with what the programs judge by, at no cost to the agent.
+
+use std::cell::{RefCell, RefMut};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use proxy_common::addr::{Addr, Port};
+use proxy_common::service::{Client, find};
+use proxy_common::tables::{Policing, PolicyName, address_flags};
+use rustix::net::netdevice::index_to_name;
+use rustix::net::{AddressFamily, SocketType, socket};
+
+use super::annotate::{Direction, Names};
+use super::{PodRef, Pods, PolicyRef, ServiceAt};
+use crate::dataplane::ebpf::read::{Overlay, Pinned, ReadError};
+use crate::plan::name;
+
+/// How old the list of what sets are made of may be: it is read as a whole.
+const SETS_AGE: Duration = Duration::from_secs(1);
+
+/// Who is who, from the pinned tables, the Pods and the kernel's interfaces. What can't be read has no name.
+pub struct NodeNames {
+    pinned: Pinned,
+    pods: Arc<Pods>,
+    interfaces: OwnedFd,
+    sets: RefCell<Sets>,
+}
+
+/// Policies by the number of the set that they are part of.
+#[derive(Default)]
+struct Sets {
+    read: Option<Instant>,
+    policies: BTreeMap<u32, Vec<u32>>,
+}
+
+impl NodeNames {
+    /// Looks names up in these tables, and among these Pods.
+    pub fn new(pinned: Pinned, pods: Arc<Pods>) -> io::Result<Self> {
+        let interfaces = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
+        Ok(Self { pinned, pods, interfaces, sets: RefCell::default() })
+    }
+
+    fn sets(&self) -> Result<RefMut<'_, Sets>, ReadError> {
+        let mut sets = self.sets.borrow_mut();
+        if sets.read.is_none_or(|read| read.elapsed() > SETS_AGE) {
+            let mut policies = BTreeMap::<u32, Vec<u32>>::new();
+            for entry in self.pinned.set_policies.keys()? {
+                policies.entry(entry.set).or_default().push(entry.policy);
+            }
+            *sets = Sets { read: Some(Instant::now()), policies };
+        }
+        Ok(sets)
+    }
+
+    fn policies_isolating(&self, addr: Addr, direction: Direction) -> Result<Vec<PolicyRef>, ReadError> {
+        let Some(identity) = self.pinned.identities.get(&addr)? else { return Ok(Vec::new()) };
+        // What the next generation has is what this one has, but for the moment of a change.
+        let set = match direction {
+            Direction::Ingress => identity.next.ingress,
+            Direction::Egress => identity.next.egress,
+        };
+        let policies = self.sets()?.policies.get(&(set & !Policing::AUDIT)).cloned().unwrap_or_default();
+        let mut names: Vec<_> = policies.into_iter().filter_map(|number| self.policy(number)).collect();
+        names.sort();
+        Ok(names)
+    }
+}
+
+impl Names for NodeNames {
+    fn pod(&self, ip: IpAddr) -> Option<PodRef> {
+        self.pods.get(ip)
+    }
+
+    fn is_node(&self, ip: IpAddr) -> bool {
+        let address = seen(self.pinned.addresses.get(&ip.into())).flatten();
+        address.is_some_and(|address| address.is(address_flags::NODE))
+    }
+
+    fn service(&self, address: IpAddr, port: u16, protocol: u8) -> Option<ServiceAt> {
+        // Whoever asks at a loopback address of the node is the node.
+        let client = if address.is_loopback() { Client::Node } else { Client::Pod };
+        let tables = Overlay::new(&self.pinned);
+        let (_, service) = find(&tables, client, address.into(), Port::new(port), protocol).ok()?;
+        let entry = seen(self.pinned.names.get(&service.id)).flatten()?;
+        let name = name::from_table(&entry)?;
+        let (namespace, port_name) = (name.service.namespace, name.port);
+        Some(ServiceAt { namespace, name: name.service.name, port_name, address, port })
+    }
+
+    fn policy(&self, number: u32) -> Option<PolicyRef> {
+        let PolicyName { namespace, name } = seen(self.pinned.policy_names.get(&number)).flatten()?;
+        Some(PolicyRef { namespace: text(&namespace), policy: text(&name) })
+    }
+
+    fn isolating(&self, ip: IpAddr, direction: Direction) -> Vec<PolicyRef> {
+        seen(self.policies_isolating(ip.into(), direction)).unwrap_or_default()
+    }
+
+    fn interface(&self, ifindex: u32) -> Option<String> {
+        index_to_name(&self.interfaces, ifindex).ok()
+    }
+}
+
+fn text(padded: &[u8]) -> String {
+    let length = padded.iter().position(|byte| *byte == 0).unwrap_or(padded.len());
+    String::from_utf8_lossy(&padded[..length]).into_owned()
+}
+
+fn seen<T>(looked_up: Result<T, ReadError>) -> Option<T> {
+    looked_up.inspect_err(|error| tracing::debug!("no names for what is monitored: {error}")).ok()
+}
