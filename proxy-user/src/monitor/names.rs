@@ -113,3 +113,82 @@ fn text(padded: &[u8]) -> String {
 fn seen<T>(looked_up: Result<T, ReadError>) -> Option<T> {
     looked_up.inspect_err(|error| tracing::debug!("no names for what is monitored: {error}")).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use proxy_common::addr::protocol::TCP;
+    use proxy_common::tables::{self, Address, Identity, Service, ServiceKey, ServiceName, SetPolicy};
+
+    use super::*;
+    use crate::dataplane::ebpf::read::tests::PinnedTables;
+    use crate::model::fixtures::pod;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn padded<const N: usize>(text: &str) -> [u8; N] {
+        let mut bytes = [0; N];
+        bytes[..text.len()].copy_from_slice(text.as_bytes());
+        bytes
+    }
+
+    fn names(pinned: &PinnedTables) -> NodeNames {
+        let pods = Arc::new(Pods::default());
+        pods.fill([pod("web", "", &["10.0.0.7"])].iter());
+        NodeNames::new(Pinned::open(pinned.bpffs()).unwrap(), pods).unwrap()
+    }
+
+    #[test]
+    fn services_are_known_by_their_addresses_and_node_ports_by_the_nodes() {
+        let pinned = PinnedTables::empty();
+        let name = ServiceName {
+            namespace: padded("default"),
+            name: padded("web"),
+            port: padded("http"),
+            protocol: 6,
+            family: 4,
+        };
+        pinned.put(tables::SERVICE_NAMES, [(1_u32, name)]);
+        let service = Service { id: 1, ..Service::default() };
+        let key = |at: &str, port| ServiceKey::new(ip(at).into(), Port::new(port), TCP);
+        pinned.put(tables::SERVICES, [(key("10.96.0.10", 80), service), (key("0.0.0.0", 30080), service)]);
+        let node = Address { flags: address_flags::NODE | address_flags::NODE_PORT };
+        let frontend = Address { flags: address_flags::FRONTEND };
+        let address = |at: &str, flags| (Addr::from(ip(at)), flags);
+        pinned.put(
+            tables::ADDRESSES,
+            [address("10.96.0.10", frontend), address("192.0.2.1", node), address("127.0.0.1", node)],
+        );
+        let names = names(&pinned);
+        for (at, port) in [("10.96.0.10", 80), ("192.0.2.1", 30080), ("127.0.0.1", 30080)] {
+            let found = names.service(ip(at), port, TCP).unwrap();
+            assert_eq!((found.name.as_str(), found.port_name.as_str(), found.address), ("web", "http", ip(at)));
+        }
+        assert_eq!(names.service(ip("10.96.0.10"), 81, TCP), None);
+        assert!(names.is_node(ip("192.0.2.1")) && !names.is_node(ip("10.96.0.10")));
+        assert_eq!(names.pod(ip("10.0.0.7")).unwrap().name, "web");
+        assert_eq!((names.interface(1).as_deref(), names.interface(u32::MAX)), (Some("lo"), None));
+    }
+
+    #[test]
+    fn the_policies_that_isolate_a_pod_are_told_by_direction_audited_or_not() {
+        let pinned = PinnedTables::empty();
+        let policy = |name: &str| PolicyName { namespace: padded("default"), name: padded(name) };
+        pinned.put(tables::POLICY_NAMES, [(1_u32, policy("b")), (2, policy("a")), (3, policy("out"))]);
+        let part = |set, policy| (SetPolicy { set, policy }, 0_u32);
+        pinned.put(tables::SET_POLICIES, [part(10, 1), part(10, 2), part(11, 3)]);
+        let policing = Policing { class: 0, ingress: 10 | Policing::AUDIT, egress: 11 };
+        let identity = Identity { next: policing, ..Identity::default() };
+        pinned.put(tables::IDENTITIES, [(Addr::from(ip("10.0.0.7")), identity)]);
+        let names = names(&pinned);
+        let isolating = |at, direction| -> Vec<String> {
+            Names::isolating(&names, ip(at), direction).into_iter().map(|policy| policy.policy).collect()
+        };
+        assert_eq!(isolating("10.0.0.7", Direction::Ingress), ["a", "b"]);
+        assert_eq!(isolating("10.0.0.7", Direction::Egress), ["out"]);
+        assert!(isolating("10.0.0.8", Direction::Ingress).is_empty());
+        assert_eq!(names.policy(3).map(|policy| policy.namespace), Some("default".into()));
+        assert_eq!(names.policy(4), None);
+    }
+}

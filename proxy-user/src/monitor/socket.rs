@@ -107,3 +107,91 @@ async fn serve(stream: UnixStream, listeners: &Arc<Listeners>, pods: &Pods) -> i
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use proxy_common::event::Listening;
+
+    use super::super::line::tests::verdict;
+    use super::*;
+
+    fn nobody() -> Arc<Listeners> {
+        Arc::new(Listeners::new(1, |_: Listening| {}))
+    }
+
+    /// A socket, whose Pods are known.
+    fn open(path: &Path) -> (Socket, Arc<Listeners>) {
+        let (listeners, pods) = (nobody(), Arc::new(Pods::default()));
+        pods.fill(std::iter::empty());
+        (Socket::open(path, listeners.clone(), pods).unwrap(), listeners)
+    }
+
+    async fn ask(path: &Path, request: &str) -> tokio::io::Lines<BufReader<UnixStream>> {
+        let mut stream = UnixStream::connect(path).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        BufReader::new(stream).lines()
+    }
+
+    async fn until(occupied: bool, listeners: &Listeners) {
+        let mut now = listeners.occupied();
+        timeout(PATIENCE, now.wait_for(|it| *it == occupied)).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_listener_hears_from_its_request_until_the_agent_ends() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("monitor.sock");
+        let (_socket, listeners) = open(&path);
+        let mut heard = ask(&path, "{}\n").await;
+        until(true, &listeners).await;
+        // Its place is taken before it listens.
+        let first = loop {
+            listeners.tell(verdict());
+            if let Ok(line) = timeout(Duration::from_millis(10), heard.next_line()).await {
+                break line.unwrap().unwrap();
+            }
+        };
+        assert_eq!(serde_json::from_str::<Line>(&first).unwrap(), Line::Verdict(Box::new(verdict())));
+        listeners.close();
+        while let Some(line) = timeout(PATIENCE, heard.next_line()).await.unwrap().unwrap() {
+            assert_eq!(line, first);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_goes_leaves_its_place() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("monitor.sock");
+        let (_socket, listeners) = open(&path);
+        let heard = ask(&path, "{}\n").await;
+        until(true, &listeners).await;
+        drop(heard);
+        until(false, &listeners).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_not_understood_is_refused_and_takes_no_place() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("monitor.sock");
+        let (_socket, listeners) = open(&path);
+        let line = ask(&path, "{\"verdicts\": [\"Delay\"]}\n").await.next_line().await.unwrap().unwrap();
+        let Line::Refused { error } = serde_json::from_str(&line).unwrap() else { panic!("{line}") };
+        assert!(error.contains("Delay") && error.contains("another version"), "{error}");
+        assert!(!*listeners.occupied().borrow());
+    }
+
+    #[tokio::test]
+    async fn the_socket_is_its_owners_only_replaces_what_a_dead_agent_left_and_goes_with_the_agent() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("monitor.sock");
+        drop(StdListener::bind(&path).unwrap());
+        assert!(path.exists(), "the kernel leaves the file");
+        let (socket, _) = open(&path);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        UnixStream::connect(&path).await.unwrap();
+        drop(socket);
+        assert!(!path.exists());
+    }
+}
