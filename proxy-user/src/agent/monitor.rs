@@ -47,7 +47,7 @@ impl Monitor {
         let Some(running) = &mut self.running else { return std::future::pending().await };
         // The sender is in `listeners`, so it is there as long as this waits.
         if running.occupied.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
