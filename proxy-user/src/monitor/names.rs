@@ -176,9 +176,10 @@ mod tests {
         let pinned = PinnedTables::empty();
         let policy = |name: &str| PolicyName { namespace: padded("default"), name: padded(name) };
         pinned.put(tables::POLICY_NAMES, [(1_u32, policy("b")), (2, policy("a")), (3, policy("out"))]);
+        let (audited, enforced) = (10, 11);
         let part = |set, policy| (SetPolicy { set, policy }, 0_u32);
-        pinned.put(tables::SET_POLICIES, [part(10, 1), part(10, 2), part(11, 3)]);
-        let policing = Policing { class: 0, ingress: 10 | Policing::AUDIT, egress: 11 };
+        pinned.put(tables::SET_POLICIES, [part(audited, 1), part(audited, 2), part(enforced, 3)]);
+        let policing = Policing { class: 0, ingress: audited | Policing::AUDIT, egress: enforced };
         let identity = Identity { next: policing, ..Identity::default() };
         pinned.put(tables::IDENTITIES, [(Addr::from(ip("10.0.0.7")), identity)]);
         let names = names(&pinned);

@@ -180,3 +180,13 @@ fn without_an_agent_it_says_so_and_when_the_agent_ends_it_ends() -> Result<()> {
     assert!(stderr(&output).starts_with("error: no agent runs for "), "{}", stderr(&output));
     Ok(())
 }
+
+#[test]
+fn it_ends_with_whoever_reads_it_though_nothing_happens() -> Result<()> {
+    let cluster = cluster()?;
+    let node = cluster.lab().node("node1")?;
+    let reader_goes = ["sh", "-c", "\"$@\" | true", "sh"];
+    let output = node.sluice_under(&reader_goes, &["monitor", "--audit"])?;
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+    Ok(())
+}

@@ -5,10 +5,13 @@ mod text;
 use std::io::{self, BufRead, BufReader, IsTerminal as _, StdoutLock, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{ExitCode, exit};
+use std::thread;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 
 use super::Bpffs;
 use crate::monitor::{Kind, Line, NameFilter, Wanted, Whom};
@@ -63,6 +66,7 @@ pub(super) fn run(args: &MonitorArgs) -> anyhow::Result<ExitCode> {
     let mut agent = connect(&args.bpffs.bpffs)?;
     let wanted = serde_json::to_string(&args.wanted())? + "\n";
     agent.write_all(wanted.as_bytes()).context("the agent can't be asked")?;
+    end_with_reader();
     let mut stdout = io::stdout().lock();
     for line in BufReader::new(agent).lines() {
         let line = line.context("the agent can't be heard any more")?;
@@ -73,6 +77,21 @@ pub(super) fn run(args: &MonitorArgs) -> anyhow::Result<ExitCode> {
         }
     }
     bail!("the agent has ended; what it left goes on, but nobody tells of it before the next one runs")
+}
+
+/// Ends the process when nobody can read what it prints any more, though there may be nothing to print.
+fn end_with_reader() {
+    thread::spawn(|| {
+        let stdout = io::stdout();
+        // Errors and hang-ups are told without being asked for.
+        loop {
+            match poll(&mut [PollFd::new(&stdout, PollFlags::empty())], None) {
+                Ok(_) => exit(0),
+                Err(Errno::INTR) => {}
+                Err(_) => return,
+            }
+        }
+    });
 }
 
 fn connect(bpffs: &Path) -> anyhow::Result<UnixStream> {
