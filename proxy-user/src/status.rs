@@ -258,6 +258,12 @@ impl Agent {
     }
 }
 
+/// Where the agent of `bpffs` lets in those who listen to it.
+#[must_use]
+pub fn monitor_socket(bpffs: &Path) -> PathBuf {
+    directory(bpffs).join("monitor.sock")
+}
+
 fn read_status(directory: &Path) -> Result<Option<AgentStatus>, StatusError> {
     let path = directory.join("status.json");
     match fs::read(&path) {

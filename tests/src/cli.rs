@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::error::{Doing, Error, Result};
 use crate::host::Host;
 use crate::netns;
+use crate::process::Process;
 use crate::programs;
 
 /// How long a command may take until it is ended with exit code 124, in seconds.
@@ -30,6 +31,17 @@ impl Host {
         }
         command.output().doing(|| format!("run `sluice {}` on {self}", arguments.join(" ")))
     }
+
+    /// Starts a `sluice` command that runs until the returned handle is dropped; its output goes to a log.
+    pub fn spawn_sluice(&self, arguments: &[&str]) -> Result<Process> {
+        let mut command = self.command(programs::sluice()?)?;
+        command.args(arguments);
+        if let Some(bpffs) = self.bpffs() {
+            command.env("SLUICE_BPFFS", bpffs);
+        }
+        Process::start(self, arguments.first().unwrap_or(&"sluice"), command)
+    }
+
     /// The endpoints of a Service in one of the sets that a node's tables have, of all its ports and families; none of a
     /// Service that isn't served.
     pub fn backends(&self, service: &str, set: EndpointSet) -> Result<BTreeSet<SocketAddr>> {

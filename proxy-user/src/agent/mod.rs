@@ -7,6 +7,7 @@ mod bindings;
 mod descriptors;
 mod health_ports;
 mod latency;
+mod monitor;
 mod node_tables;
 mod policies;
 mod policy_hits;
@@ -25,6 +26,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use self::monitor::Monitor;
 use self::node_tables::NodeTables;
 pub use self::policies::Policies;
 use self::report::{Failed, Report};
@@ -112,6 +114,7 @@ struct Agent {
     report: Report,
     servers: Servers,
     health_checks: HealthCheckServers,
+    monitor: Monitor,
     /// When changes that are not in the kernel yet were seen.
     unapplied: Vec<std::time::Instant>,
     /// What failed at the last attempt.
@@ -154,6 +157,7 @@ impl Agent {
         dataplane.remove_other_versions()?;
         sweep::start(dataplane.sweeper()?, Pinned::open(&config.bpffs)?, metrics.clone());
         tracing::info!(node = config.node_name, services = services.count(), "serving");
+        let monitor = Monitor::start(&config.bpffs, &mut dataplane);
         let health_checks = HealthCheckServers::start(health.clone(), failures.clone());
         let mut agent = Self {
             node_name: config.node_name,
@@ -167,6 +171,7 @@ impl Agent {
             report,
             servers,
             health_checks,
+            monitor,
             unapplied: Vec::new(),
             failures: Vec::new(),
             retry: None,
@@ -194,6 +199,7 @@ impl Agent {
                     self.sync();
                 }
                 () = at(retry) => self.sync(),
+                () = self.monitor.changed() => self.monitor.refresh(self.services.cluster()),
                 _ = ticks.tick() => {}
             }
             self.servers.health.heartbeat();
@@ -202,6 +208,7 @@ impl Agent {
     }
 
     fn objects_changed(&mut self, Batch { seen, events }: Batch) {
+        self.monitor.note(&events);
         let policies = self.policies.take(&events);
         let services = self.services.take(events, &self.servers.metrics);
         self.follow_node_object();

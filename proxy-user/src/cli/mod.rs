@@ -12,10 +12,10 @@ mod completion;
 mod doctor;
 mod explain;
 mod get;
+mod monitor;
 mod names;
 mod output;
 mod policies;
-mod reason;
 mod status;
 mod version;
 
@@ -47,6 +47,7 @@ enum Command {
     Get(get::GetArgs),
     Explain(explain::ExplainArgs),
     Check(check::CheckArgs),
+    Monitor(monitor::MonitorArgs),
     Status(status::StatusArgs),
     Doctor(doctor::DoctorArgs),
     Cleanup(cleanup::CleanupArgs),
@@ -77,6 +78,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Get(args) => get::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Monitor(args) => monitor::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Cleanup(args) => cleanup::run(&args),

@@ -97,6 +97,11 @@ impl Cluster {
         self.local_pods.iter().filter_map(|(namespace, name)| self.pods.get(namespace, name))
     }
 
+    /// The Pods of all nodes.
+    pub fn pods(&self) -> impl Iterator<Item = &Pod> {
+        self.pods.iter()
+    }
+
     /// The ports of `service` in each of its families; none where it doesn't exist or isn't served.
     #[must_use]
     pub fn service_ports(&self, service: &ServiceRef) -> Vec<ServicePort> {

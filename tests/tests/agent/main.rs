@@ -5,6 +5,7 @@ mod cli;
 mod health;
 mod interfaces;
 mod manifests;
+mod monitor;
 mod restart;
 mod settings;
 mod start_up;

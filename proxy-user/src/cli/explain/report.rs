@@ -15,10 +15,11 @@ use super::place::Place;
 use super::routes::Ways;
 use super::verdict::verdicts;
 use super::why;
+use crate::cli::clock;
 use crate::cli::get::affinity::State as AffinityState;
 use crate::cli::names::{FrontendType, PortName, cidr, socket_addr};
-use crate::cli::{clock, reason};
 use crate::dataplane::ebpf::read::{Overlay, Pinned, ReadError};
+use crate::reason;
 use crate::status::AgentStatus;
 
 /// What is known beside the decision.

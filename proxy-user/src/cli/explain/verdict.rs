@@ -14,8 +14,8 @@ use super::nearest::nearest;
 use super::one_side::OneSide;
 use crate::cli::names::socket_addr;
 use crate::cli::policies::{Direction, Policies};
-use crate::cli::reason::meaning;
 use crate::dataplane::ebpf::read::{Overlay, Pinned, ReadError};
+use crate::reason::meaning;
 use crate::status::AgentStatus;
 
 /// Where the connection may get to.

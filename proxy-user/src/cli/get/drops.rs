@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::Row;
-use crate::cli::reason::meaning;
 use crate::dataplane::ebpf::read::DropCount;
+use crate::reason::meaning;
 
 #[derive(Serialize, PartialEq, Eq, Debug)]
 pub(super) struct DropRow {

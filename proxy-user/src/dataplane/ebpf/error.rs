@@ -122,6 +122,9 @@ pub enum Error {
     /// The programs' log has no descriptor to wait on.
     #[error("cannot wait for the log of the kernel programs")]
     LogWait(#[source] io::Error),
+    /// The ring of events has no descriptor to wait on.
+    #[error("cannot wait for the events of the kernel programs")]
+    EventWait(#[source] io::Error),
     /// A table can't be read.
     #[error("cannot read table {table}")]
     Read {

@@ -11,6 +11,7 @@ pub mod cleanup;
 mod clsact;
 mod devices;
 mod error;
+mod events;
 mod hits;
 mod hooks;
 mod interfaces;
@@ -45,6 +46,7 @@ use proxy_common::tables::{self, Device, FlowKey, FlowRecord};
 pub use aya_log::Level;
 pub use devices::{Attached, TcMode};
 pub use error::Error;
+pub use events::{EventSwitch, Events};
 pub use hooks::Hooks;
 pub use load::Globals;
 pub use log::ProgramLog;
@@ -220,6 +222,11 @@ impl Dataplane {
     /// What passes on the programs' own log; `None` when none of them logs. Once only.
     pub fn program_log(&mut self) -> Result<Option<ProgramLog>, Error> {
         ProgramLog::take(&mut self.ebpf)
+    }
+
+    /// What the programs tell of packets, and what has them tell it. Once only.
+    pub fn events(&mut self) -> Result<(Events, EventSwitch), Error> {
+        events::take(&mut self.ebpf)
     }
 }
 

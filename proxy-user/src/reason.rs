@@ -3,7 +3,7 @@
 use proxy_common::drop::Reason;
 
 /// What happened, in one line without the reason's name, and without whether it is refused or dropped.
-pub(super) const fn meaning(reason: Reason) -> &'static str {
+pub(crate) const fn meaning(reason: Reason) -> &'static str {
     match reason {
         Reason::NoEndpoints => "no endpoint of the Service is ready",
         Reason::NoLocalEndpoints => "the traffic policy is Local, and no endpoint on this node is ready",

@@ -1,0 +1,192 @@
+//! `sluice monitor` on real drops.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use lab::traffic::Ask;
+use lab::{Cluster, Family, Lab, Node, Process, SocketLb};
+use serde_json::{Value, json};
+
+use crate::support::objects::{client, file, service};
+use crate::support::{LIMIT, eventually, stderr, stdout};
+
+const AT_ONCE: Duration = Duration::from_millis(500);
+
+/// A pod, and a Service in another namespace that nobody serves.
+fn cluster() -> Result<Cluster> {
+    let lab = Lab::builder().nodes(1).build()?;
+    let mut idle =
+        service("idle", 12, &json!([{"name": "http", "port": 80}, {"name": "dns", "port": 53, "protocol": "UDP"}]));
+    idle["metadata"]["namespace"] = "quiet".into();
+    lab.manifests().write("objects.yaml", &file(&[idle, client("asker", 1, 20), client("other", 1, 21)]))?;
+    Ok(Cluster::start(lab, SocketLb::Off)?)
+}
+
+/// Somebody who listens, until this is dropped.
+struct Monitor(Process);
+
+impl Monitor {
+    fn start(node: &Node, arguments: &[&str]) -> Result<Self> {
+        Ok(Self(node.spawn_sluice(&[&["monitor"], arguments].concat())?))
+    }
+
+    /// What it has printed, of lines that are complete.
+    fn lines(&self) -> Vec<String> {
+        let log = self.0.log();
+        log.rsplit_once('\n').map_or("", |(lines, _)| lines).lines().map(ToOwned::to_owned).collect()
+    }
+
+    fn verdicts(&self) -> Result<Vec<Value>> {
+        self.lines().iter().map(|line| serde_json::from_str(line).with_context(|| line.clone())).collect()
+    }
+
+    /// Has `cause` come about until a line is printed.
+    fn wait(&self, mut cause: impl FnMut() -> Result<()>) -> Result<()> {
+        let started = std::time::Instant::now();
+        while self.lines().is_empty() {
+            ensure!(started.elapsed() < LIMIT, "nothing was printed");
+            cause()?;
+        }
+        Ok(())
+    }
+}
+
+fn refused(cluster: &Cluster, pod: &str, to: SocketAddr) -> Result<()> {
+    let error = cluster.pod(pod)?.http(&Ask::new(to).timeout(AT_ONCE)).err().context("it answered")?;
+    ensure!(error.errno() == Some("ECONNREFUSED"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn a_drop_is_shown_with_the_names_of_pod_service_and_reason() -> Result<()> {
+    let cluster = cluster()?;
+    let node = cluster.lab().node("node1")?;
+    for family in Family::BOTH {
+        let (to, from) = (cluster.cluster_ip("idle", family)?, cluster.pod("asker")?.addresses().of(family));
+        let (json, text) = (Monitor::start(node, &["-o", "json"])?, Monitor::start(node, &["--drops"])?);
+        json.wait(|| refused(&cluster, "asker", to))?;
+        text.wait(|| refused(&cluster, "asker", to))?;
+        let verdict = &json.verdicts()?[0];
+        assert_eq!((&verdict["verdict"], &verdict["reason"]), (&"Drop".into(), &"NoEndpoints".into()), "{verdict}");
+        assert_eq!(verdict["message"], "no endpoint of the Service is ready", "{verdict}");
+        let source = &verdict["source"];
+        assert_eq!(
+            (&source["pod"]["name"], &source["address"]),
+            (&"asker".into(), &from.to_string().into()),
+            "{verdict}"
+        );
+        assert_eq!(verdict["destination"], json!({"address": to.ip().to_string(), "port": 80}), "{verdict}");
+        let service = &verdict["service"];
+        assert_eq!(
+            (&service["namespace"], &service["name"], &service["portName"]),
+            (&"quiet".into(), &"idle".into(), &"http".into())
+        );
+        assert_eq!((&verdict["protocol"], &verdict["tcpFlags"]), (&"TCP".into(), &json!(["SYN"])), "{verdict}");
+        let interface = verdict["interface"].as_str().context("no interface")?;
+        assert!(node.run(&["ip", "link"])?.contains(interface), "{interface}");
+        let time: jiff::Timestamp = verdict["time"].as_str().context("no time")?.parse()?;
+        assert!(time.duration_until(jiff::Timestamp::now()).abs() < jiff::SignedDuration::from_secs(60), "{time}");
+        let line = &text.lines()[0];
+        let said = format!(
+            " DROP NoEndpoints default/asker ({}:",
+            if family == Family::V6 { format!("[{from}]") } else { from.to_string() }
+        );
+        assert!(line.contains(&said) && line.contains("(Service quiet/idle:http) TCP SYN on "), "{line}");
+    }
+    Ok(())
+}
+
+#[test]
+fn only_what_was_asked_for_is_shown() -> Result<()> {
+    let cluster = cluster()?;
+    let node = cluster.lab().node("node1")?;
+    let to = cluster.cluster_ip("idle", Family::V4)?;
+    let others = [&["--audit"][..], &["--pod", "quiet/asker"], &["--policy", "deny-all"], &["--pod", "10.96.0.13"]];
+    let others = others.map(|arguments| Monitor::start(node, arguments)).into_iter().collect::<Result<Vec<_>>>()?;
+    let wanted = Monitor::start(node, &["--drops", "--pod", "default/other", "-o", "json"])?;
+    let by_address = Monitor::start(node, &["--pod", "10.96.0.12"])?;
+    let both = || {
+        refused(&cluster, "asker", to)?;
+        refused(&cluster, "other", to)
+    };
+    by_address.wait(both)?;
+    wanted.wait(both)?;
+    both()?;
+    for verdict in wanted.verdicts()? {
+        assert_eq!(verdict["source"]["pod"], json!({"namespace": "default", "name": "other"}), "{verdict}");
+    }
+    assert!(
+        others.iter().all(|other| other.lines().is_empty()),
+        "{:?}",
+        others.iter().map(Monitor::lines).collect::<Vec<_>>()
+    );
+    Ok(())
+}
+
+#[test]
+fn a_flood_of_drops_is_shown_in_part_and_told_how_much_was_not() -> Result<()> {
+    let cluster = cluster()?;
+    let node = cluster.lab().node("node1")?;
+    let to = SocketAddr::new(cluster.cluster_ip("idle", Family::V4)?.ip(), 53);
+    let monitor = Monitor::start(node, &["-o", "json"])?;
+    let asker = cluster.pod("asker")?;
+    let flood = || -> Result<()> {
+        asker.inside(|| -> std::io::Result<()> {
+            // Unconnected, so that no refusal comes back between two datagrams.
+            let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
+            (0..20_000).try_for_each(|_| socket.send_to(b"x", to).map(drop))
+        })??;
+        Ok(())
+    };
+    let not_shown =
+        || -> Result<u64> { Ok(monitor.verdicts()?.iter().filter_map(|line| line["notShown"].as_u64()).sum()) };
+    monitor.wait(flood)?;
+    eventually("part of a flood isn't shown, and that is told", &true, || {
+        flood()?;
+        Ok(not_shown()? > 1_000)
+    })?;
+    // After it, all is as before.
+    let http = cluster.cluster_ip("idle", Family::V4)?;
+    eventually("a single drop is shown again", &true, || {
+        refused(&cluster, "asker", http)?;
+        Ok(monitor.verdicts()?.iter().any(|verdict| verdict["destination"]["port"] == 80))
+    })?;
+    Ok(())
+}
+
+#[test]
+fn without_an_agent_it_says_so_and_when_the_agent_ends_it_ends() -> Result<()> {
+    let mut cluster = cluster()?;
+    let to = cluster.cluster_ip("idle", Family::V4)?;
+    let mut monitors = Vec::new();
+    for restarted in [false, true] {
+        let monitor = Monitor::start(cluster.lab().node("node1")?, &[])?;
+        monitor.wait(|| refused(&cluster, "asker", to))?;
+        monitors.push(monitor);
+        if !restarted {
+            // What a killed agent leaves is no hindrance to the next.
+            cluster.agents()[0].kill()?;
+            cluster.agents()[0].restart()?;
+        }
+    }
+    cluster.agents()[0].terminate()?;
+    for mut monitor in monitors {
+        assert_eq!(monitor.0.wait(LIMIT)?.code(), Some(1));
+        assert!(monitor.0.log().contains("error: the agent has ended"), "{}", monitor.0.log());
+    }
+    let output = cluster.lab().node("node1")?.sluice(&["monitor"])?;
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), ""));
+    assert!(stderr(&output).starts_with("error: no agent runs for "), "{}", stderr(&output));
+    Ok(())
+}
+
+#[test]
+fn it_ends_with_whoever_reads_it_though_nothing_happens() -> Result<()> {
+    let cluster = cluster()?;
+    let node = cluster.lab().node("node1")?;
+    let reader_goes = ["sh", "-c", "\"$@\" | true", "sh"];
+    let output = node.sluice_under(&reader_goes, &["monitor", "--audit"])?;
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+    Ok(())
+}
