@@ -93,6 +93,8 @@ pub(crate) static EPOCH: Array<u32> = Array::with_max_entries(tables::EPOCH.max_
 pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
 #[map]
 static DROPS: PerCpuArray<u64> = PerCpuArray::with_max_entries(tables::DROPS.max_entries, 0);
+#[map]
+static AUDITS: PerCpuArray<u64> = PerCpuArray::with_max_entries(tables::AUDITS.max_entries, 0);
 
 /// A packet under way. Zero bytes make up a value of each.
 pub(crate) struct Scratch {
