@@ -9,7 +9,8 @@ use proxy_common::tables::{self, address_flags};
 use super::decide::{Choice, Decision, Flow, Frontend, Question};
 use super::ends::Names;
 use super::explanation::{
-    Affinity, Bound, ClientEnd, Endpoint, Explanation, FlowNow, ServicePort, SourceRanges, Translation, Verdict,
+    Affinity, Bound, ClientEnd, Endpoint, Explanation, FlowNow, PolicyDecision, PolicyVerdict, ServicePort,
+    SourceRanges, Translation, Verdict,
 };
 use super::place::Place;
 use super::routes::Ways;
@@ -30,6 +31,9 @@ pub(super) struct Facts<'a, R> {
     pub(super) routes: &'a R,
 }
 
+/// The verdict, why it isn't translated, and both for people.
+type Outcome = (Verdict, Option<&'static str>, String);
+
 impl<R: Ways> Facts<'_, R> {
     pub(super) fn tell(
         &self,
@@ -42,7 +46,8 @@ impl<R: Ways> Facts<'_, R> {
             Decision::NoFrontend(_) | Decision::Parted => None,
         };
         let translation = frontend.map(|it| self.translation(question, it));
-        let (verdict, reason, message) = self.verdict(question, decision)?;
+        let policy = verdicts(self.pinned, self.agent, question, decision)?;
+        let (verdict, reason, message) = denied(&policy).map_or_else(|| self.verdict(question, decision), Ok)?;
         Ok(Explanation {
             client: ClientEnd {
                 address: question.source.to_string(),
@@ -53,21 +58,17 @@ impl<R: Ways> Facts<'_, R> {
             destination: socket_addr(question.to, question.port),
             protocol: protocol::name(question.protocol),
             verdict,
-            reason: reason.map(Reason::name),
+            reason,
             message,
             service: frontend.map(|it| self.service(question, it)).transpose()?,
             endpoints: frontend.map(|it| self.endpoints(question, it, translation.as_ref())).unwrap_or_default(),
             flow: frontend.and_then(|it| it.flow).map(|flow| flow_now(question, &flow)),
             translation,
-            policy: verdicts(self.pinned, self.agent, question, decision)?,
+            policy,
         })
     }
 
-    fn verdict(
-        &self,
-        question: &Question,
-        decision: &Decision,
-    ) -> Result<(Verdict, Option<Reason>, String), ReadError> {
+    fn verdict(&self, question: &Question, decision: &Decision) -> Result<Outcome, ReadError> {
         let stop = match decision {
             Decision::NoFrontend(stop) => Some(*stop),
             Decision::Parted => {
@@ -82,7 +83,7 @@ impl<R: Ways> Facts<'_, R> {
             Some(Stop::NotOurs | Stop::Held) => (Verdict::NotTranslated, None, self.left_alone(question)?),
             Some(Stop::Drop(reason)) => {
                 let verdict = if reason.is_refusal() { Verdict::Refused } else { Verdict::Dropped };
-                (verdict, Some(reason), self.message(question, decision, reason)?)
+                (verdict, Some(reason.name()), self.message(question, decision, reason)?)
             }
         })
     }
@@ -223,6 +224,13 @@ impl<R: Ways> Facts<'_, R> {
             Client::Pod | Client::Outside => (Some(question.source), why::KEPT),
         }
     }
+}
+
+/// The outcome where no place that it may get to lets it in.
+fn denied(policy: &[PolicyVerdict]) -> Option<Outcome> {
+    let first = policy.first()?;
+    let all = policy.iter().all(|it| it.verdict == PolicyDecision::Denied);
+    all.then(|| (Verdict::Dropped, first.reason, format!("{}, as told below", first.message)))
 }
 
 fn flow_now(question: &Question, flow: &Flow) -> FlowNow {

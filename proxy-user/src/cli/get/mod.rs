@@ -65,7 +65,7 @@ enum Resource {
     /// Addresses of pods as NetworkPolicy knows them, and what isolates them
     #[value(aliases = ["identity"])]
     Identities,
-    /// Packets that were not passed on, by reason
+    /// Packets that were not passed on, by reason, and those that audited policies would not pass
     #[value(aliases = ["drop"])]
     Drops,
 }
@@ -87,7 +87,7 @@ pub(super) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
         Resource::Identities => {
             print(&found("pods", filter, identities::read(&pinned, agent()?.as_ref(), filter)?)?, args)
         }
-        Resource::Drops => print(&drops::rows(pinned.drops()?), args),
+        Resource::Drops => print(&drops::rows(&pinned.drops()?, &pinned.audits()?), args),
         Resource::Services => print(&services::rows(&pinned.image()?, filter), args),
         Resource::Backends => print(&backends::rows(&pinned.image()?, filter), args),
         Resource::Endpoints => print(&endpoints::rows(&pinned.image()?, filter), args),

@@ -212,6 +212,21 @@ fn places_that_are_judged_alike_are_told_together_and_more_rules_than_five_are_c
 }
 
 #[test]
+fn what_is_denied_wherever_it_may_get_to_is_dropped_and_what_is_not_goes_its_way() {
+    let outcome = |image: &PolicyImage, arguments: &str| {
+        let it = judged_by(image, arguments);
+        (it.verdict, it.reason)
+    };
+    let denied = (Verdict::Dropped, Some("PolicyEgress"));
+    assert_eq!(outcome(&image(DENY, 0), "--from client-1 --to web --port 80"), denied);
+    assert_eq!(outcome(&image(DENY, 0), "--from client-1 --to web-1 --port 80"), denied);
+    let here = image(0, DENY);
+    assert_eq!(outcome(&here, "--from client-1 --to web --port 80"), (Verdict::Translated, None), "one is elsewhere");
+    let not_translated = (Verdict::NotTranslated, None);
+    assert_eq!(outcome(&image(0, WEB_INGRESS), "--from client-1 --to web-1 --port 8080"), not_translated);
+}
+
+#[test]
 fn nothing_is_judged_of_what_gets_nowhere() {
     let image = image(DENY, WEB_INGRESS);
     assert_eq!(judged_by(&image, "--from client-1 --to idle --port 80").policy, []);

@@ -207,11 +207,20 @@ fn a_service_that_is_not_there_is_not_found() {
 fn drops_are_listed_by_reason_with_what_they_mean() {
     let pinned = PinnedTables::empty();
     let sum = pinned.put_drops(Reason::SourceRange);
-    let rows = drops::rows(Pinned::open(pinned.bpffs()).unwrap().drops().unwrap());
+    let audited = pinned.put_counts(tables::AUDITS, Reason::PolicyIngress);
+    let read = Pinned::open(pinned.bpffs()).unwrap();
+    let rows = drops::rows(&read.drops().unwrap(), &read.audits().unwrap());
     assert_eq!(rows.len(), Reason::ALL.len());
     let wide = table(&rows, ListFormat::Wide);
     let line = wide.lines().find(|line| line.starts_with("SourceRange")).unwrap();
     assert!(line.contains(&format!("   {sum}  ")) && line.contains("dropped: the client is not in"), "{wide}");
+    let counts = |reason: Reason| {
+        let item = &json(&rows)["items"][reason.number() as usize - 1];
+        assert_eq!(item["reason"], json!(reason.name()));
+        (item["packets"].clone(), item["audited"].clone())
+    };
+    assert_eq!(counts(Reason::SourceRange), (json!(sum), json!(0)));
+    assert_eq!(counts(Reason::PolicyIngress), (json!(0), json!(audited)), "it passed");
 }
 
 #[test]

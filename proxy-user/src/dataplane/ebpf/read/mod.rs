@@ -19,7 +19,7 @@ use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
 use proxy_common::tables::{
     self, Address, Affinity, AffinityKey, Backend, BackendKey, Device, FlowKey, FlowRecord, Member, MemberKey, Service,
-    ServiceKey, ServiceName, SocketKey, SocketPeer, SourceRange,
+    ServiceKey, ServiceName, SocketKey, SocketPeer, SourceRange, Table,
 };
 
 pub use error::ReadError;
@@ -63,6 +63,7 @@ pub struct Pinned {
     pub policies: PinnedPolicies,
     epoch: Array<MapData, u32>,
     drops: PerCpuArray<MapData, u64>,
+    audits: PerCpuArray<MapData, u64>,
 }
 
 /// Packets dropped for one reason.
@@ -94,12 +95,8 @@ impl Pinned {
             policies: PinnedPolicies::open(&maps)?,
             epoch: Array::try_from(Map::Array(table::checked::<u32, u32>(&maps, tables::EPOCH, MapType::Array)?))
                 .map_err(|source| ReadError::read(tables::EPOCH, source))?,
-            drops: PerCpuArray::try_from(Map::PerCpuArray(table::checked::<u32, u64>(
-                &maps,
-                tables::DROPS,
-                MapType::PerCpuArray,
-            )?))
-            .map_err(|source| ReadError::read(tables::DROPS, source))?,
+            drops: reason_counts(&maps, tables::DROPS)?,
+            audits: reason_counts(&maps, tables::AUDITS)?,
         })
     }
 
@@ -131,6 +128,11 @@ impl Pinned {
         drop_counts(&self.drops).map_err(|source| ReadError::read(tables::DROPS, source))
     }
 
+    /// `AUDITS`: the same, of packets that passed and would not have if an audited policy were enforced.
+    pub fn audits(&self) -> Result<Vec<DropCount>, ReadError> {
+        drop_counts(&self.audits).map_err(|source| ReadError::read(tables::AUDITS, source))
+    }
+
     /// How full each table is that can fill up. Walks the tables, which takes seconds for a million entries.
     pub fn fill(&self) -> Result<Vec<Fill>, ReadError> {
         let mut fills = vec![
@@ -157,7 +159,12 @@ impl Pinned {
     }
 }
 
-/// `DROPS`: every reason, in the order of the numbers.
+fn reason_counts(maps: &Path, table: Table) -> Result<PerCpuArray<MapData, u64>, ReadError> {
+    let data = table::checked::<u32, u64>(maps, table, MapType::PerCpuArray)?;
+    PerCpuArray::try_from(Map::PerCpuArray(data)).map_err(|source| ReadError::read(table, source))
+}
+
+/// The count of every reason, in the order of the numbers.
 pub(super) fn drop_counts(drops: &PerCpuArray<MapData, u64>) -> Result<Vec<DropCount>, MapError> {
     let count = |reason: Reason| Ok(DropCount { reason, packets: drops.get(&reason.number(), 0)?.iter().sum() });
     Reason::ALL.into_iter().map(count).collect()

@@ -74,6 +74,7 @@ impl PinnedTables {
         pinned.create::<SetPolicy, u32>(tables::SET_POLICIES, BPF_MAP_TYPE_HASH);
         pinned.create::<u32, u32>(tables::EPOCH, BPF_MAP_TYPE_ARRAY);
         pinned.create::<u32, u64>(tables::DROPS, BPF_MAP_TYPE_PERCPU_ARRAY);
+        pinned.create::<u32, u64>(tables::AUDITS, BPF_MAP_TYPE_PERCPU_ARRAY);
         pinned
     }
 
@@ -128,9 +129,14 @@ impl PinnedTables {
         self.put_prefixes(tables::SOURCE_RANGES, prefixes.into_iter().map(entry));
     }
 
-    /// Sets the count of a reason to 1 on the first CPU, 2 on the second, and so on; returns the sum.
+    /// As [`Self::put_counts`], of `DROPS`.
     pub(crate) fn put_drops(&self, reason: Reason) -> u64 {
-        let data = MapData::from_pin(self.maps().join(tables::DROPS.name)).unwrap();
+        self.put_counts(tables::DROPS, reason)
+    }
+
+    /// Sets the count of a reason to 1 on the first CPU, 2 on the second, and so on; returns the sum.
+    pub(crate) fn put_counts(&self, table: Table, reason: Reason) -> u64 {
+        let data = MapData::from_pin(self.maps().join(table.name)).unwrap();
         let mut drops = PerCpuArray::<_, u64>::try_from(Map::PerCpuArray(data)).unwrap();
         let counts: Vec<u64> = (1..=nr_cpus().unwrap() as u64).collect();
         let sum = counts.iter().sum();
