@@ -177,12 +177,12 @@ fn settle(pods: &mut BTreeMap<PodName, Pod>) -> bool {
     has_made_up
 }
 
-/// An address of 240.0.0.0/4 (RFC 1112).
+/// An address of the block that nobody has (class E, RFC 1112).
 fn reserved(i: u32) -> IpAddr {
     Ipv4Addr::from((240 << 24) + 1 + i).into()
 }
 
-/// An address of 100::/64 (RFC 6666).
+/// An address of the block that is only ever discarded (RFC 6666).
 fn discarded(i: u32) -> IpAddr {
     Ipv6Addr::from((0x100 << 112) + 1 + u128::from(i)).into()
 }

@@ -6,9 +6,7 @@ use crate::cli::output;
 
 pub(super) fn text(report: &Report) -> anyhow::Result<String> {
     let mut parts = Vec::new();
-    if !report.problems.is_empty() {
-        parts.push(report.problems.iter().map(|it| format!("problem: {it}\n")).collect());
-    }
+    parts.extend(lines("problem", &report.problems));
     if let Some(connections) = &report.connections {
         parts.push(connections_text(connections)?);
     }
@@ -17,10 +15,13 @@ pub(super) fn text(report: &Report) -> anyhow::Result<String> {
         Some([]) => parts.push("nothing changes\n".into()),
         Some(changes) => parts.push(changes_table(changes)?),
     }
-    if !report.notes.is_empty() {
-        parts.push(report.notes.iter().map(|it| format!("note: {it}\n")).collect());
-    }
+    parts.extend(lines("note", &report.notes));
     Ok(parts.join("\n"))
+}
+
+fn lines(what: &str, texts: &[String]) -> Option<String> {
+    let lines: Vec<String> = texts.iter().map(|it| format!("{what}: {it}\n")).collect();
+    (!lines.is_empty()).then(|| lines.concat())
 }
 
 /// What some policy is about; the rest in a line.
