@@ -85,10 +85,10 @@ fn networks_and_their_exceptions_are_told_apart() {
     assert_told(
         &[&(pods() + &policy("out", spec))],
         "
-FROM            TO                         ALLOWED         DENIED
-default/other   default/nginx-* (2)        <none>          all
-default/other   outside, 192.0.2.128/25    <none>          all
-default/other   192.0.2.0/24               1000-1999/UDP   all else
+FROM            TO                        ALLOWED         DENIED
+default/other   default/nginx-* (2)       <none>          all
+default/other   outside, 192.0.2.128/25   <none>          all
+default/other   192.0.2.0/24              1000-1999/UDP   all else
 all else is allowed: no policy isolates it
 ",
     );
@@ -129,13 +129,16 @@ all else is allowed: no policy isolates it
 #[test]
 fn what_is_audited_passes_and_is_told() {
     let audited = policy("web", WEB).replace("{name: web}", "{name: web, annotations: {sluice.io/policy-mode: audit}}");
-    assert_told(&[&(pods() + &audited)], "
-FROM              TO                ALLOWED   AUDITED                                                                  DENIED
+    assert_told(
+        &[&(pods() + &audited)],
+        "
+FROM              TO                ALLOWED   AUDITED                                              DENIED
 default/nginx-1   default/nginx-2   80/TCP    1-79/TCP, 81-65535/TCP, UDP, SCTP, other protocols   <none>
-default/other     default/nginx-2   <none>    all   <none>
-outside           default/nginx-2   <none>    all   <none>
+default/other     default/nginx-2   <none>    all                                                  <none>
+outside           default/nginx-2   <none>    all                                                  <none>
 all else is allowed: no policy isolates it
-");
+",
+    );
 }
 
 #[test]
@@ -216,7 +219,7 @@ fn what_is_wrong_with_objects_comes_first() {
 fn json_has_everything() {
     let report = serde_json::to_value(report(&[&(pods() + &policy("web", WEB))])).unwrap();
     let connections = report["connections"].as_array().unwrap();
-    assert_eq!(connections.len(), 10, "{connections:?}");
+    assert_eq!(connections.len(), 12, "{connections:?}");
     let isolated: Vec<&Value> = connections.iter().filter(|it| it["isolated"] == true).collect();
     assert_eq!(
         *isolated[0],
