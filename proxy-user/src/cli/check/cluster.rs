@@ -92,12 +92,17 @@ impl Cluster {
         };
         problems.extend(services.conflicts().map(|it| it.to_string()));
         problems.extend(services.remarks().map(|it| it.to_string()));
-        let (everywhere, defects) = tables("", &changes(&|_| Some(String::new())), &nodes);
-        problems.extend(defects);
+        let everywhere = planned("", &changes(&|_| Some(String::new())), &nodes);
+        problems.extend(everywhere.defects);
         let node_names: BTreeSet<String> = pods.values().filter_map(|pod| pod.node_name.clone()).collect();
         let real = changes(&|pod| pod.node_name.clone());
-        let tables = node_names.into_iter().map(|name| (name.clone(), tables(&name, &real, &nodes).0)).collect();
-        Self { problems, pods, policies, has_made_up_addresses, nodes, tables, everywhere }
+        let mut tables = BTreeMap::new();
+        for name in node_names {
+            let planned = planned(&name, &real, &nodes);
+            problems.extend(planned.refused.into_iter().map(|text| format!("Node {name}: {text}")));
+            tables.insert(name, planned.tables);
+        }
+        Self { problems, pods, policies, has_made_up_addresses, nodes, tables, everywhere: everywhere.tables }
     }
 
     /// What becomes of packets between two ends: each end's node decides on its own.
@@ -177,18 +182,27 @@ fn settle(pods: &mut BTreeMap<PodName, Pod>) -> bool {
     has_made_up
 }
 
-/// An address of 240.0.0.0/4 (RFC 1112).
+/// An address of the block that nobody has (class E, RFC 1112).
 fn reserved(i: u32) -> IpAddr {
     Ipv4Addr::from((240 << 24) + 1 + i).into()
 }
 
-/// An address of 100::/64 (RFC 6666).
+/// An address of the block that is only ever discarded (RFC 6666).
 fn discarded(i: u32) -> IpAddr {
     Ipv6Addr::from((0x100 << 112) + 1 + u128::from(i)).into()
 }
 
-/// The tables of a node, and what of the policies isn't in them.
-fn tables(node: &str, changes: &[Change], nodes: &[Node]) -> (PlainTables, Vec<String>) {
+/// What an agent makes of objects.
+struct Planned {
+    tables: PlainTables,
+    /// What of the objects can't be used.
+    defects: Vec<String>,
+    /// What the tables have no room for.
+    refused: Vec<String>,
+}
+
+/// What the agent of `node` makes of `changes`.
+fn planned(node: &str, changes: &[Change], nodes: &[Node]) -> Planned {
     let mut policies = Policies::new(node, PolicyMode::Enforce);
     for change in changes {
         policies.apply(change);
@@ -198,5 +212,5 @@ fn tables(node: &str, changes: &[Change], nodes: &[Node]) -> (PlainTables, Vec<S
     let mut tables = plan.image().to_plain();
     let own = nodes.iter().filter(|it| it.name == node).flat_map(|it| &it.internal_ips);
     tables.addresses.extend(own.map(|ip| (Addr::from(*ip), Address { flags: address_flags::NODE })));
-    (tables, policies.defects().collect())
+    Planned { tables, defects: policies.defects().collect(), refused: plan.refused().collect() }
 }

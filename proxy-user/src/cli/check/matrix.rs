@@ -39,10 +39,7 @@ fn between(cluster: &Cluster, traffic: &Traffic, from: &End, to: &End, family: F
     Some(traffic.slices().iter().map(|slice| cluster.verdict(from, to, *slice)).collect())
 }
 
-fn cells<'a, T: PartialEq>(
-    ends: &'a [End],
-    between: impl Fn(&End, &End, Family) -> Option<Vec<T>>,
-) -> Vec<Cell<'a, T>> {
+fn cells<T: PartialEq>(ends: &[End], between: impl Fn(&End, &End, Family) -> Option<Vec<T>>) -> Vec<Cell<'_, T>> {
     let mut cells = Vec::new();
     for (from, to) in ends.iter().flat_map(|from| ends.iter().map(move |to| (from, to))) {
         let families = [Family::V4, Family::V6].map(|family| between(from, to, family).map(|found| (family, found)));

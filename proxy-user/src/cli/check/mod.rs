@@ -3,6 +3,7 @@
 
 mod cluster;
 mod ends;
+mod lines;
 mod matrix;
 mod names;
 mod regions;

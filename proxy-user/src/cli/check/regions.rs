@@ -23,7 +23,8 @@ pub(super) fn regions(clusters: &[&Cluster]) -> Vec<Region> {
     let everything = everything.into_iter().filter_map(|addr| IpNetwork::new(addr, 0).ok());
     let outside = everything.filter(|it| !named.contains(it)).map(|it| (None, it));
     let regions = outside.chain(named.iter().map(|it| (Some(*it), *it))).filter_map(|(network, within)| {
-        let others = named.iter().filter(|it| **it != within).chain(&addresses).copied();
+        let smaller = named.iter().filter(|it| it.prefix() > within.prefix());
+        let others = smaller.chain(&addresses).copied();
         Some(Region { network, addr: pick(within, others.collect())? })
     });
     regions.collect()

@@ -75,6 +75,14 @@ pub(super) struct Ends {
     pub(super) family: Option<&'static str>,
 }
 
+impl Ends {
+    /// To whom, and by which family.
+    pub(super) fn to_with_family(&self) -> String {
+        let family = self.family.map(|family| format!(" ({family})")).unwrap_or_default();
+        format!("{}{family}", self.to)
+    }
+}
+
 /// What becomes of traffic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub(super) enum Change {

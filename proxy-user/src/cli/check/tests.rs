@@ -66,8 +66,7 @@ fn a_policy_shows_who_it_lets_in_and_on_which_port() {
         "
 FROM              TO                ALLOWED   DENIED
 default/nginx-1   default/nginx-2   80/TCP    443/TCP, all else
-default/other     default/nginx-2   <none>    all
-outside           default/nginx-2   <none>    all
+all others        default/nginx-2   <none>    all
 all else is allowed: no policy isolates it
 ",
     );
@@ -85,11 +84,35 @@ fn networks_and_their_exceptions_are_told_apart() {
     assert_told(
         &[&(pods() + &policy("out", spec))],
         "
-FROM            TO                         ALLOWED         DENIED
-default/other   default/nginx-* (2)        <none>          all
-default/other   outside, 192.0.2.128/25    <none>          all
-default/other   192.0.2.0/24               1000-1999/UDP   all else
+FROM            TO             ALLOWED         DENIED
+default/other   all others     <none>          all
+default/other   192.0.2.0/24   1000-1999/UDP   all else
 all else is allowed: no policy isolates it
+",
+    );
+}
+
+#[test]
+fn an_exception_is_an_end_although_it_is_as_good_as_outside() {
+    let spec = "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 192.0.2.0/24, except: [192.0.2.128/25]}}]}]}";
+    let names: Vec<_> = report(&[&(pods() + &policy("in", spec))]).ends.into_iter().map(|end| end.name).collect();
+    assert_eq!(names, ["default/* (3)", "outside, 192.0.2.128/25", "192.0.2.0/24"]);
+}
+
+#[test]
+fn under_default_deny_each_end_has_a_line() {
+    let deny = policy("deny", "{podSelector: {}, policyTypes: [Ingress, Egress]}");
+    let out = policy("out", "{podSelector: {matchLabels: {app: nginx-1}}, policyTypes: [Egress], egress: [{}]}");
+    assert_told(
+        &[&(pods() + &deny + &out + &policy("in", WEB))],
+        "
+FROM              TO                ALLOWED   DENIED
+everybody         default/nginx-1   <none>    all
+default/nginx-1   default/nginx-2   80/TCP    443/TCP, all else
+all others        default/nginx-2   <none>    all
+everybody         default/other     <none>    all
+default/nginx-1   outside           all       <none>
+all others        outside           <none>    all
 ",
     );
 }
@@ -129,13 +152,15 @@ all else is allowed: no policy isolates it
 #[test]
 fn what_is_audited_passes_and_is_told() {
     let audited = policy("web", WEB).replace("{name: web}", "{name: web, annotations: {sluice.io/policy-mode: audit}}");
-    assert_told(&[&(pods() + &audited)], "
-FROM              TO                ALLOWED   AUDITED                                                                  DENIED
+    assert_told(
+        &[&(pods() + &audited)],
+        "
+FROM              TO                ALLOWED   AUDITED                                              DENIED
 default/nginx-1   default/nginx-2   80/TCP    1-79/TCP, 81-65535/TCP, UDP, SCTP, other protocols   <none>
-default/other     default/nginx-2   <none>    all   <none>
-outside           default/nginx-2   <none>    all   <none>
+all others        default/nginx-2   <none>    all                                                  <none>
 all else is allowed: no policy isolates it
-");
+",
+    );
 }
 
 #[test]
@@ -172,13 +197,12 @@ fn pods_without_node_or_address_are_checked_too() {
     assert_told(
         &[&(pod("a", "node1", &["10.244.1.10"]) + waiting + &policy("in", spec))],
         "
-FROM              TO                ALLOWED   DENIED
-default/a         default/waiting   all       <none>
-default/waiting   default/a         <none>    all
-outside           default/a         <none>    all
-outside           default/waiting   <none>    all
-10.0.0.0/8        default/a         all       <none>
-10.0.0.0/8        default/waiting   all       <none>
+FROM         TO                ALLOWED   DENIED
+10.0.0.0/8   default/a         all       <none>
+all others   default/a         <none>    all
+default/a    default/waiting   all       <none>
+outside      default/waiting   <none>    all
+10.0.0.0/8   default/waiting   all       <none>
 all else is allowed: no policy isolates it
 
 note: Pods without an address are taken to be in no ipBlock but 0.0.0.0/0 and ::/0
@@ -207,7 +231,7 @@ fn what_is_wrong_with_objects_comes_first() {
     assert_eq!(policy, "NetworkPolicy default/web: spec.ingress[0].ports[0].endPort: 79 is below port 80");
     let text = told::text(&report).unwrap();
     assert!(
-        text.starts_with("problem: Namespace prod: ") && text.contains("default/nginx-2   <none>    all"),
+        text.starts_with("problem: Namespace prod: ") && text.contains("everybody   default/nginx-2   <none>    all"),
         "{text}"
     );
 }
@@ -216,7 +240,7 @@ fn what_is_wrong_with_objects_comes_first() {
 fn json_has_everything() {
     let report = serde_json::to_value(report(&[&(pods() + &policy("web", WEB))])).unwrap();
     let connections = report["connections"].as_array().unwrap();
-    assert_eq!(connections.len(), 10, "{connections:?}");
+    assert_eq!(connections.len(), 12, "{connections:?}");
     let isolated: Vec<&Value> = connections.iter().filter(|it| it["isolated"] == true).collect();
     assert_eq!(
         *isolated[0],

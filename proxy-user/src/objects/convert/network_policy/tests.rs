@@ -28,7 +28,7 @@ fn with_selector(selector: &Value) -> NetworkPolicy {
     policy(&json!({"podSelector": selector, "ingress": [{}]}))
 }
 
-fn with_requirement(key: &str, operator: &str, values: Value) -> NetworkPolicy {
+fn with_requirement(key: &str, operator: &str, values: &Value) -> NetworkPolicy {
     with_selector(&json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]}))
 }
 
@@ -125,7 +125,7 @@ fn every_operator_of_a_selector_is_a_requirement() {
         ("Exists", json!(null), Requirement::Exists("tier".into())),
         ("DoesNotExist", json!([]), Requirement::DoesNotExist("tier".into())),
     ] {
-        let policy = with_requirement("tier", operator, values);
+        let policy = with_requirement("tier", operator, &values);
         assert_eq!(
             (policy.pod_selector, policy.defects.len()),
             (selector([expected]), 0),
@@ -221,17 +221,17 @@ fn good_peers_and_ports_beside_bad_ones_count_and_rules_keep_their_places() {
 #[test]
 fn a_bad_requirement_isolates_more_pods_and_lets_nobody_through() {
     for (policy, expected) in [
-        (with_requirement("a", "In", json!([])), "values: missing; In needs at least one value"),
-        (with_requirement("a", "NotIn", json!(null)), "values: missing; NotIn needs at least one value"),
-        (with_requirement("a", "Exists", json!(["b"])), "values: Exists takes no values"),
-        (with_requirement("a", "DoesNotExist", json!(["b"])), "values: DoesNotExist takes no values"),
-        (with_requirement("a", "Gt", json!(["1"])), "operator: \"Gt\" is none of In, NotIn, Exists, DoesNotExist"),
-        (with_requirement("a", "", json!(null)), "operator: \"\" is none of"),
-        (with_requirement("", "Exists", json!(null)), "key: \"\" is not the key of a label"),
-        (with_requirement("A/b", "Exists", json!(null)), "key: \"A/b\" is not the key of a label"),
-        (with_requirement("a/", "Exists", json!(null)), "key: \"a/\" is not the key of a label"),
-        (with_requirement("a/b/c", "Exists", json!(null)), "key: \"a/b/c\" is not the key of a label"),
-        (with_requirement("a", "In", json!(["b", "-"])), "values[1]: \"-\" is not the value of a label"),
+        (with_requirement("a", "In", &json!([])), "values: missing; In needs at least one value"),
+        (with_requirement("a", "NotIn", &json!(null)), "values: missing; NotIn needs at least one value"),
+        (with_requirement("a", "Exists", &json!(["b"])), "values: Exists takes no values"),
+        (with_requirement("a", "DoesNotExist", &json!(["b"])), "values: DoesNotExist takes no values"),
+        (with_requirement("a", "Gt", &json!(["1"])), "operator: \"Gt\" is none of In, NotIn, Exists, DoesNotExist"),
+        (with_requirement("a", "", &json!(null)), "operator: \"\" is none of"),
+        (with_requirement("", "Exists", &json!(null)), "key: \"\" is not the key of a label"),
+        (with_requirement("A/b", "Exists", &json!(null)), "key: \"A/b\" is not the key of a label"),
+        (with_requirement("a/", "Exists", &json!(null)), "key: \"a/\" is not the key of a label"),
+        (with_requirement("a/b/c", "Exists", &json!(null)), "key: \"a/b/c\" is not the key of a label"),
+        (with_requirement("a", "In", &json!(["b", "-"])), "values[1]: \"-\" is not the value of a label"),
     ] {
         assert_defect(&policy, &format!("spec.podSelector.matchExpressions[0].{expected}"));
         assert_eq!(policy.pod_selector, Selector::default());
