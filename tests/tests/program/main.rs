@@ -5,6 +5,8 @@
 mod answer;
 mod bench;
 mod budget;
+mod bypass;
+mod event;
 mod fragment;
 mod icmp;
 mod model;
