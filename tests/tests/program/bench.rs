@@ -1,5 +1,7 @@
 //! A node in a network namespace of its own, with the programs loaded and none attached.
 
+mod policy;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
@@ -15,6 +17,7 @@ use proxy_common::tables::{
     ServiceKey, SourceRange, Table, address_flags, backend_flags, member_flags, service_flags,
 };
 
+pub(crate) use self::policy::HERE;
 use crate::packet::{Seen, see};
 
 /// The node's addresses.
@@ -29,6 +32,17 @@ pub(crate) enum Verdict {
     Drop,
     /// Sent out of an interface.
     Redirect,
+}
+
+impl Verdict {
+    fn of(program: &str, code: u32) -> Self {
+        match code.cast_signed() {
+            -1 => Self::Next,
+            2 => Self::Drop,
+            7 => Self::Redirect,
+            other => panic!("{program} said {other}"),
+        }
+    }
 }
 
 /// The loopback addresses of both families.
@@ -190,13 +204,7 @@ impl Bench {
     /// Runs a frame through a program.
     pub(crate) fn run(&mut self, program: &str, frame: &[u8]) -> (Verdict, Vec<u8>) {
         let (code, bytes) = self.run_raw(program, frame);
-        let verdict = match code.cast_signed() {
-            -1 => Verdict::Next,
-            2 => Verdict::Drop,
-            7 => Verdict::Redirect,
-            other => panic!("{program} said {other}"),
-        };
-        (verdict, bytes)
+        (Verdict::of(program, code), bytes)
     }
 
     /// Runs a frame through a program and reads what comes out.
@@ -207,13 +215,23 @@ impl Bench {
 
     /// Runs a frame through a program: its return value, and the frame after it.
     pub(crate) fn run_raw(&mut self, program: &str, frame: &[u8]) -> (u32, Vec<u8>) {
+        self.run_with(program, frame, None)
+    }
+
+    /// The same with the start of a `__sk_buff`.
+    fn run_with(&mut self, program: &str, frame: &[u8], ctx_in: Option<&[u8]>) -> (u32, Vec<u8>) {
         let mut out = vec![0; frame.len() + 256];
         let program: &mut SchedClassifier = self.ebpf.program_mut(program).unwrap().try_into().unwrap();
         if program.fd().is_err() {
             program.load().unwrap();
         }
         let result = program
-            .test_run(TestRunOptions { data_in: Some(frame), data_out: Some(&mut out), ..TestRunOptions::default() })
+            .test_run(TestRunOptions {
+                data_in: Some(frame),
+                data_out: Some(&mut out),
+                ctx_in,
+                ..TestRunOptions::default()
+            })
             .unwrap();
         out.truncate(result.data_size_out as usize);
         (result.return_value, out)

@@ -28,7 +28,7 @@ const VERIFIED_INSTRUCTIONS: [(&str, u32); 15] = [
 ];
 
 /// Bytes the kernel charges for all maps of a node without objects.
-const MAP_MEMORY: u64 = 80 << 20;
+const MAP_MEMORY: u64 = 88 << 20;
 
 #[test]
 fn no_program_takes_more_of_the_verifier_than_its_budget() {

@@ -11,6 +11,7 @@ mod fragment;
 mod icmp;
 mod model;
 mod packet;
+mod policy;
 mod sctp;
 mod service;
 mod sweep;
