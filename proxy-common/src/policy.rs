@@ -186,3 +186,6 @@ fn allows(tables: &impl PolicyTables, set: u32, class: u32, question: &Question,
         None => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,7 +97,7 @@ fn advance<T: ServiceTables + FlowTables>(
         return known;
     }
     let state = State::from_number(record.state);
-    let elsewhere = !as_is && place == Place::HalfOpen && began_elsewhere(record, hook);
+    let elsewhere = began_elsewhere(record, place, hook);
     if !reply && may_open(packet) && (elsewhere | begins_anew(tables, entry, record, packet, state, now)) {
         forget(tables, &packet.key, record);
         return Followed::Unknown;
@@ -128,8 +128,14 @@ fn is_counted_at(record: &FlowRecord, hook: Hook, as_is: bool) -> bool {
 
 /// The flow's first packet met another kind of hook: one of the two is forged, and which can't be told. Until the flow is
 /// established the latest is believed, so that nobody keeps a client out by what he sent in its name.
-#[inline(always)]
-fn began_elsewhere(record: &FlowRecord, hook: Hook) -> bool {
+///
+/// Not inlined: the compiler would take the place for whether the entry is null, and merge it with flags by arithmetic on
+/// the pointer, which the verifier refuses.
+#[inline(never)]
+fn began_elsewhere(record: &FlowRecord, place: Place, hook: Hook) -> bool {
+    if place == Place::Established || record.flags & flow_flags::AS_IS != 0 {
+        return false;
+    }
     let of_client = record.flags & (flow_flags::RESTORE_AT_CLIENT | flow_flags::CLIENT_IS_NODE);
     match hook {
         // A pod that reaches itself has neither flag. Nor has one in whose name somebody outside was first: that serves it, too.

@@ -8,6 +8,7 @@ mod guard;
 mod hooks;
 mod log;
 mod path;
+mod read;
 mod rewrite;
 mod route;
 mod skb;

@@ -4,11 +4,12 @@ use aya_ebpf::bindings::{TC_ACT_REDIRECT, TC_ACT_SHOT, TC_ACT_UNSPEC};
 use proxy_common::drop::{Reason, Stop};
 use proxy_common::flow::is_reply;
 use proxy_common::nat::{self, Followed, Hook, translated};
-use proxy_common::packet::{Kind, Packet, Part, parse};
+use proxy_common::packet::{Kind, Packet, Part};
 use proxy_common::policy::{PolicyTables as _, Ruling, ruling_flags};
 use proxy_common::tables::{FlowKey, FlowRecord, flow_flags};
 
 use super::answer::{Answer, answer};
+use super::read::read;
 use super::route::{self, LOOPBACK, Route};
 use super::skb::Skb;
 use super::{event, fragment, guard, log, rewrite};
@@ -127,15 +128,6 @@ fn pass(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<
     }
     done?;
     carry_out(skb, hook, link_layer, scratch)
-}
-
-// These are functions of their own so that the stack of one is free again for the next.
-
-/// Parses a packet.
-#[inline(never)]
-fn read(skb: Skb, link_layer: u32, packet: &mut Packet) -> Result<(), Stop> {
-    *packet = parse(&skb, skb.ethertype(), link_layer)?.ok_or(Stop::NotOurs)?;
-    Ok(())
 }
 
 /// How a translated packet goes on.
