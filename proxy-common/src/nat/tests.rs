@@ -29,6 +29,7 @@ fn packet(number: u8, src: (&str, u16), dst: (&str, u16), tcp_flags: u8) -> Pack
             dst_port: Port::new(dst.1),
             protocol: u32::from(number),
         },
+        from: addr(src.0),
         family,
         kind: Kind::Transport,
         tcp_flags,

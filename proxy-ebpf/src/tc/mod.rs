@@ -2,7 +2,9 @@
 
 mod abort;
 mod answer;
+mod event;
 mod fragment;
+mod guard;
 mod hooks;
 mod log;
 mod path;

@@ -286,6 +286,7 @@ fn open(config: &Config) -> anyhow::Result<Dataplane> {
         globals: Globals {
             host_netns_cookie: node::netns_cookie().context("the network namespace's cookie")?,
             socket_lb_host_only: config.socket_lb == SocketLb::Host,
+            ..Globals::default()
         },
     };
     Dataplane::open(&options).context("cannot open the dataplane")

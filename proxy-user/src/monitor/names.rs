@@ -48,7 +48,7 @@ impl NodeNames {
         let mut sets = self.sets.borrow_mut();
         if sets.read.is_none_or(|read| read.elapsed() > SETS_AGE) {
             let mut policies = BTreeMap::<u32, Vec<u32>>::new();
-            for entry in self.pinned.set_policies.keys()? {
+            for entry in self.pinned.policies.set_policies.keys()? {
                 policies.entry(entry.set).or_default().push(entry.policy);
             }
             *sets = Sets { read: Some(Instant::now()), policies };
@@ -57,11 +57,11 @@ impl NodeNames {
     }
 
     fn policies_isolating(&self, addr: Addr, direction: Direction) -> Result<Vec<PolicyRef>, ReadError> {
-        let Some(identity) = self.pinned.identities.get(&addr)? else { return Ok(Vec::new()) };
-        // What the next generation has is what this one has, but for the moment of a change.
+        let Some(identity) = self.pinned.policies.identities.get(&addr)? else { return Ok(Vec::new()) };
+        let policing = identity.at(self.pinned.policies.generation()?);
         let set = match direction {
-            Direction::Ingress => identity.next.ingress,
-            Direction::Egress => identity.next.egress,
+            Direction::Ingress => policing.ingress,
+            Direction::Egress => policing.egress,
         };
         let policies = self.sets()?.policies.get(&(set & !Policing::AUDIT)).cloned().unwrap_or_default();
         let mut names: Vec<_> = policies.into_iter().filter_map(|number| self.policy(number)).collect();
@@ -92,7 +92,7 @@ impl Names for NodeNames {
     }
 
     fn policy(&self, number: u32) -> Option<PolicyRef> {
-        let PolicyName { namespace, name } = seen(self.pinned.policy_names.get(&number)).flatten()?;
+        let PolicyName { namespace, name } = seen(self.pinned.policies.names.get(&number)).flatten()?;
         Some(PolicyRef { namespace: text(&namespace), policy: text(&name) })
     }
 
