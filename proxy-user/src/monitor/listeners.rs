@@ -11,8 +11,8 @@ use super::{Line, Verdict, Wanted};
 
 /// Most listeners at a time.
 pub const MAX_LISTENERS: usize = 16;
-/// Lines that wait for a listener; what comes when there are so many is lost to it.
-const WAITING: usize = 1024;
+/// Lines that wait for a listener, a second's of most nodes; what comes when there are so many is lost to it.
+const WAITING: usize = 4096;
 
 /// Has the programs tell of something.
 type Ask = Box<dyn FnMut(Listening) + Send>;

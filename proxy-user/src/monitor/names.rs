@@ -58,10 +58,10 @@ impl NodeNames {
 
     fn policies_isolating(&self, addr: Addr, direction: Direction) -> Result<Vec<PolicyRef>, ReadError> {
         let Some(identity) = self.pinned.policies.identities.get(&addr)? else { return Ok(Vec::new()) };
-        // What the next generation has is what this one has, but for the moment of a change.
+        let policing = identity.at(self.pinned.policies.generation()?);
         let set = match direction {
-            Direction::Ingress => identity.next.ingress,
-            Direction::Egress => identity.next.egress,
+            Direction::Ingress => policing.ingress,
+            Direction::Egress => policing.egress,
         };
         let policies = self.sets()?.policies.get(&(set & !Policing::AUDIT)).cloned().unwrap_or_default();
         let mut names: Vec<_> = policies.into_iter().filter_map(|number| self.policy(number)).collect();

@@ -69,9 +69,6 @@ impl PinnedTables {
         pinned.create::<u32, u32>(tables::POLICY_GENERATION, BPF_MAP_TYPE_ARRAY);
         pinned.create::<u32, PodNetwork>(tables::POD_NETWORK, BPF_MAP_TYPE_ARRAY);
         pinned.create::<u32, Device>(tables::DEVICES, BPF_MAP_TYPE_HASH);
-        pinned.create::<Addr, Identity>(tables::IDENTITIES, BPF_MAP_TYPE_HASH);
-        pinned.create::<u32, PolicyName>(tables::POLICY_NAMES, BPF_MAP_TYPE_HASH);
-        pinned.create::<SetPolicy, u32>(tables::SET_POLICIES, BPF_MAP_TYPE_HASH);
         pinned.create::<u32, u32>(tables::EPOCH, BPF_MAP_TYPE_ARRAY);
         pinned.create::<u32, u64>(tables::DROPS, BPF_MAP_TYPE_PERCPU_ARRAY);
         pinned.create::<u32, u64>(tables::AUDITS, BPF_MAP_TYPE_PERCPU_ARRAY);
