@@ -7,6 +7,7 @@ mod name;
 mod numbers;
 mod plan;
 mod pod_network;
+mod room;
 mod set;
 mod sharing;
 mod standing;
