@@ -5,6 +5,7 @@ mod cli;
 mod health;
 mod interfaces;
 mod manifests;
+mod policies;
 mod restart;
 mod settings;
 mod start_up;
