@@ -71,8 +71,15 @@ impl Policies {
 
     /// Takes over which pod an earlier agent knew behind which interface.
     pub(super) fn adopt(&mut self, devices: &BTreeMap<u32, Device>) {
-        self.bindings = Bindings::adopt(devices);
+        self.set_bindings(Bindings::adopt(devices));
         self.bound = self.bindings.clone();
+    }
+
+    fn set_bindings(&mut self, bindings: Bindings) {
+        if bindings != self.bindings {
+            self.policies.set_interfaces(bindings.interfaces().clone());
+            self.bindings = bindings;
+        }
     }
 
     /// Takes events in; returns whether the tables may have to change for them.
@@ -123,10 +130,7 @@ impl Policies {
     ) {
         let ips = pods.filter(|pod| !pod.host_network).flat_map(|pod| pod.ips.iter().copied()).collect();
         let bindings = self.bindings.update(&ips, devices);
-        if bindings != self.bindings {
-            self.policies.set_interfaces(bindings.interfaces().clone());
-            self.bindings = bindings;
-        }
+        self.set_bindings(bindings);
         self.bound = if hidden && self.state != State::Ours {
             // Their Pods may be there.
             self.bound.retain(|_, ifindex| devices.contains_key(&ifindex))

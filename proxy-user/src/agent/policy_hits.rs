@@ -6,7 +6,7 @@ use proxy_common::tables::{RULE_HITS, Rule};
 
 use crate::dataplane::Fill;
 use crate::dataplane::ebpf::read::{Pinned, ReadError};
-use crate::plan::name;
+use crate::plan::policy_name;
 use crate::serve::{Metrics, PolicyLabels};
 
 /// What metrics were told last.
@@ -23,9 +23,9 @@ impl PolicyHits {
         let names = pinned.policies.names.entries()?;
         let mut allowed = BTreeMap::new();
         for (rule, verdicts) in hits {
-            let Some((namespace, name)) = names.get(&rule.policy).and_then(name::of_policy) else { continue };
+            let Some(policy) = names.get(&rule.policy).and_then(policy_name) else { continue };
             let direction = if rule.index & Rule::EGRESS == 0 { "ingress" } else { "egress" };
-            let labels = PolicyLabels { namespace: namespace.into(), name: name.into(), direction };
+            let labels = PolicyLabels { namespace: policy.namespace, name: policy.name, direction };
             *allowed.entry(labels).or_default() += verdicts;
         }
         metrics.set_policy_allowed(&allowed, &self.told);
@@ -43,7 +43,7 @@ mod tests {
     use crate::dataplane::ebpf::read::tests::{HITS, PinnedTables};
     use crate::plan::{PolicyImage, RulePrefix};
 
-    fn policy_name(name: &str) -> PolicyName {
+    fn named(name: &str) -> PolicyName {
         let mut entry = PolicyName { namespace: [0; 64], name: [0; 256] };
         entry.namespace[..7].copy_from_slice(b"default");
         entry.name[..name.len()].copy_from_slice(name.as_bytes());
@@ -62,7 +62,7 @@ mod tests {
         let rules = [(1, 0), (1, 1), (1, Rule::EGRESS), (2, 0), (9, 0)].map(|(policy, index)| Rule { policy, index });
         let key = |class| RulePrefix { key: RuleKey { class, ..RuleKey::default() }, bits: RuleKey::BITS };
         let image = PolicyImage {
-            names: [(1, policy_name("web")), (2, policy_name("db"))].into(),
+            names: [(1, named("web")), (2, named("db"))].into(),
             rules: (1..).zip(rules).map(|(class, rule)| (key(class), rule)).collect(),
             ..PolicyImage::default()
         };

@@ -7,7 +7,8 @@ use proxy_common::tables::{Policing, PolicyName, Rule, SetPolicy};
 use serde::Serialize;
 
 use crate::dataplane::ebpf::read::{Pinned, ReadError};
-use crate::plan::name;
+use crate::model;
+use crate::plan::policy_name;
 
 /// Name of a NetworkPolicy.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
@@ -25,8 +26,8 @@ impl PolicyRef {
 
 impl From<&PolicyName> for PolicyRef {
     fn from(entry: &PolicyName) -> Self {
-        let named = |(namespace, name): (&str, &str)| Self { namespace: namespace.into(), name: name.into() };
-        name::of_policy(entry).map_or_else(Self::unknown, named)
+        let named = |policy: model::PolicyRef| Self { namespace: policy.namespace, name: policy.name };
+        policy_name(entry).map_or_else(Self::unknown, named)
     }
 }
 

@@ -19,6 +19,7 @@ mod write;
 
 pub use limits::{Limits, TableFull};
 pub use node::NodePorts;
+pub(crate) use policy::policy_name;
 pub use policy::{BlockPrefix, PolicyImage, PolicyPlan, PolicyWrite, RulePrefix};
 pub use service::Desired;
 pub use update::Plan;

@@ -1,9 +1,7 @@
-//! Names of Service ports and policies as `SERVICE_NAMES` and `POLICY_NAMES` hold them.
-
-use std::ffi::CStr;
+//! Names of Service ports as `SERVICE_NAMES` holds them.
 
 use proxy_common::addr::Family;
-use proxy_common::tables::{PolicyName, ServiceName};
+use proxy_common::tables::ServiceName;
 
 use crate::model::{Protocol, ServicePortName, ServiceRef};
 
@@ -43,13 +41,9 @@ fn padded(label: &str) -> [u8; 64] {
     bytes
 }
 
-/// Namespace and name of a policy; `None` where the entry is none that the agent writes.
-pub(crate) fn of_policy(name: &PolicyName) -> Option<(&str, &str)> {
-    Some((text(&name.namespace)?, text(&name.name)?))
-}
-
-fn text(bytes: &[u8]) -> Option<&str> {
-    CStr::from_bytes_until_nul(bytes).ok()?.to_str().ok()
+fn text(bytes: &[u8; 64]) -> Option<&str> {
+    let end = bytes.iter().position(|byte| *byte == 0)?;
+    str::from_utf8(&bytes[..end]).ok()
 }
 
 #[cfg(test)]

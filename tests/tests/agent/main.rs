@@ -6,6 +6,7 @@ mod health;
 mod interfaces;
 mod manifests;
 mod monitor;
+mod policies;
 mod restart;
 mod settings;
 mod start_up;

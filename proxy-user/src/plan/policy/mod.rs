@@ -15,5 +15,6 @@ mod standing;
 mod wanted;
 mod write;
 
+pub(crate) use name::from_table as policy_name;
 pub use plan::PolicyPlan;
 pub use write::{BlockPrefix, PolicyImage, PolicyWrite, RulePrefix};

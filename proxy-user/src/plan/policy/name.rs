@@ -10,7 +10,7 @@ pub(super) fn to_table(policy: &PolicyRef) -> PolicyName {
 }
 
 /// From the table; `None` where the entry is none that [`to_table`] writes.
-pub(super) fn from_table(name: &PolicyName) -> Option<PolicyRef> {
+pub(crate) fn from_table(name: &PolicyName) -> Option<PolicyRef> {
     Some(PolicyRef { namespace: text(&name.namespace)?, name: text(&name.name)? })
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod health;
 pub(crate) mod kernel;
+pub(crate) mod policies;
 pub(crate) mod status;
 
 use std::path::Path;

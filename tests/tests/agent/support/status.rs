@@ -1,6 +1,7 @@
 //! `sluice status`, which answers whether an agent runs or not.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use anyhow::{Context as _, Result};
 use lab::Node;
@@ -20,7 +21,23 @@ pub(crate) struct Agent {
     pub(crate) pid: u32,
     pub(crate) ready: bool,
     pub(crate) devices: Vec<Device>,
+    pub(crate) policy: Policy,
     pub(crate) errors: Vec<String>,
+}
+
+#[derive(Deserialize, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Policy {
+    pub(crate) policies: usize,
+    pub(crate) policed_pods: usize,
+    pub(crate) generation: u32,
+    pub(crate) held: Vec<Held>,
+}
+
+#[derive(Deserialize, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Held {
+    pub(crate) ip: IpAddr,
+    pub(crate) device: String,
 }
 
 #[derive(Deserialize, Debug, PartialEq, Eq, PartialOrd, Ord)]
