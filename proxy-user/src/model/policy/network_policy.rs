@@ -13,7 +13,7 @@ pub struct NetworkPolicy {
     /// Name: a DNS subdomain, 253 bytes at most.
     pub name: String,
     /// The Pods of its namespace that it isolates. A requirement that can't be understood is left out, so that it rather
-    /// selects too many.
+    /// isolates too many; its rules then have no peers, so that nothing is opened to those.
     pub pod_selector: Selector,
     /// What may reach them; `None` where `policyTypes` leaves ingress alone.
     pub ingress: Option<Vec<PolicyRule>>,

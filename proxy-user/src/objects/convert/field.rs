@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use ipnetwork::IpNetwork;
 
+use super::syntax;
 use crate::model::Protocol;
 
 /// A field that cannot be used.
@@ -64,6 +65,65 @@ pub enum FieldProblem {
     /// Not a DNS label.
     #[error("\"{0}\" is not a DNS label: at most 63 lower-case letters, digits and -, neither first nor last a -")]
     NotALabel(String),
+    /// Not a DNS subdomain.
+    #[error(
+        "\"{0}\" is not a DNS subdomain: at most 253 lower-case letters, digits, - and ., with a letter or digit at both \
+             ends of each part"
+    )]
+    NotASubdomain(String),
+    /// Neither a port's number nor its name.
+    #[error(
+        "\"{0}\" is not the name of a port: at most 15 lower-case letters, digits and -, at least one of them a letter, \
+             and no - at an end or beside another"
+    )]
+    NotAPortName(String),
+    /// Not the key of a label.
+    #[error(
+        "\"{0}\" is not the key of a label: [PREFIX/]NAME, the prefix a DNS subdomain, the name as a label's value is, \
+             and not empty"
+    )]
+    NotALabelKey(String),
+    /// Not the value of a label.
+    #[error(
+        "\"{0}\" is not the value of a label: at most 63 letters, digits, -, _ and ., with a letter or digit at both ends"
+    )]
+    NotALabelValue(String),
+    /// A requirement that says too little.
+    #[error("missing; {0} needs at least one value")]
+    NoValues(&'static str),
+    /// A requirement that says too much.
+    #[error("{0} takes no values")]
+    HasValues(&'static str),
+    /// Nothing where there must be one of several.
+    #[error(
+        "empty; write podSelector, namespaceSelector or ipBlock: {{podSelector: {{}}}} is every Pod of the namespace"
+    )]
+    NoPeer,
+    /// A peer that is addresses and pods.
+    #[error("stands beside a selector; make it a peer of its own")]
+    BesideSelector,
+    /// An exception that isn't one.
+    #[error("{except} is not a part of {cidr}, and smaller")]
+    NotWithin {
+        /// The exception.
+        except: IpNetwork,
+        /// What it should be an exception from.
+        cidr: IpNetwork,
+    },
+    /// The last port comes before the first.
+    #[error("{last} is below port {first}")]
+    BelowPort {
+        /// `endPort`.
+        last: u16,
+        /// `port`.
+        first: u16,
+    },
+    /// The last port of a range without a first.
+    #[error("needs a port that is a number")]
+    WithoutPort,
+    /// A list that is too long.
+    #[error("{0} entries; there can be two at most")]
+    MoreThanTwo(usize),
     /// None of the values there are.
     #[error("\"{value}\" is none of {expected}")]
     Unknown {
@@ -108,6 +168,11 @@ pub(super) fn address(text: &str, field: impl Fn() -> String) -> Result<IpAddr, 
 /// space around it is ignored.
 pub(super) fn range(text: &str, field: impl Fn() -> String) -> Result<IpNetwork, FieldError> {
     parse_range(text.trim()).ok_or_else(|| FieldProblem::NotACidr(text.to_owned()).at(field()))
+}
+
+/// The same, of a field where the API server takes no white space.
+pub(super) fn cidr(text: &str, field: impl Fn() -> String) -> Result<IpNetwork, FieldError> {
+    parse_range(text).ok_or_else(|| FieldProblem::NotACidr(text.to_owned()).at(field()))
 }
 
 fn parse_range(text: &str) -> Option<IpNetwork> {
@@ -184,8 +249,5 @@ pub(super) fn choice<T>(
 
 /// A DNS label (RFC 1123).
 pub(super) fn label(text: &str, field: impl Fn() -> String) -> Result<(), FieldError> {
-    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let is_label =
-        (1..=63).contains(&text.len()) && text.bytes().all(is_inner) && !text.starts_with('-') && !text.ends_with('-');
-    if is_label { Ok(()) } else { Err(FieldProblem::NotALabel(text.to_owned()).at(field())) }
+    if syntax::is_label(text) { Ok(()) } else { Err(FieldProblem::NotALabel(text.to_owned()).at(field())) }
 }

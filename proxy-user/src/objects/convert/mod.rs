@@ -1,13 +1,19 @@
 //! From the Kubernetes API's types to the model's: defaults filled in as the API server does, and everything we use
-//! checked as it does. An object that passes can be used as it is.
+//! checked as it does. An object that passes can be used as it is; what isn't used of a NetworkPolicy or Namespace stands
+//! in its defects.
 
+mod defects;
 mod endpoints;
 mod field;
 mod meta;
+mod network_policy;
 mod node;
+mod peer;
 mod pod;
+mod selector;
 mod service;
 mod slice;
+mod syntax;
 
 pub use field::{FieldError, FieldProblem};
 

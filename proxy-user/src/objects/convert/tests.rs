@@ -5,7 +5,9 @@ use k8s_openapi::api::discovery::v1 as discovery;
 use proxy_common::addr::Family;
 
 use super::FieldError;
-use crate::model::{EndpointSlice, Endpoints, Node, Pod, Protocol, Service, ServiceType, TargetPort, TrafficPolicy};
+use crate::model::{
+    EndpointSlice, Endpoints, Namespace, Node, Pod, Protocol, Service, ServiceType, TargetPort, TrafficPolicy,
+};
 
 fn service(spec: &Value) -> Result<Service, FieldError> {
     let object = json!({"metadata": {"name": "web"}, "spec": spec});
@@ -387,4 +389,18 @@ fn a_slice_tells_its_family_and_when_its_endpoints_changed() {
     assert_eq!((told.family, told.last_change), (Some(Family::V6), Some(at.parse().unwrap())));
     let odd = slice("FQDN", json!("yesterday"));
     assert_eq!((odd.family, odd.last_change), (None, None));
+}
+
+#[test]
+fn a_namespace_is_audited_by_its_annotation_and_by_no_other_word() {
+    let namespace = |annotations: Value| -> Namespace {
+        let object = json!({"metadata": {"name": "prod", "annotations": annotations}});
+        serde_json::from_value::<core::Namespace>(object).unwrap().try_into().unwrap()
+    };
+    assert!(!namespace(json!(null)).audit);
+    assert!(namespace(json!({"sluice.io/policy-mode": "audit"})).audit);
+    assert!(!namespace(json!({"sluice.io/policy-mode": "enforce"})).audit);
+    let odd = namespace(json!({"sluice.io/policy-mode": "Audit"}));
+    let expected = "metadata.annotations[\"sluice.io/policy-mode\"]: \"Audit\" is none of audit, enforce";
+    assert_eq!((odd.audit, odd.defects), (false, vec![expected.to_owned()]));
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use k8s_openapi::api::{core::v1 as core, discovery::v1 as discovery};
+use k8s_openapi::api::{core::v1 as core, discovery::v1 as discovery, networking::v1 as networking};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -121,6 +121,9 @@ fn object(value: Value, api_version: &str, kind: &str) -> Result<Option<Object>,
         ("v1", "Endpoints") => Object::Endpoints(typed::<core::Endpoints>(value)?.try_into()?),
         ("discovery.k8s.io/v1", "EndpointSlice") => {
             Object::EndpointSlice(typed::<discovery::EndpointSlice>(value)?.try_into()?)
+        }
+        ("networking.k8s.io/v1", "NetworkPolicy") => {
+            Object::NetworkPolicy(typed::<networking::NetworkPolicy>(value)?.try_into()?)
         }
         _ => return Ok(None),
     }))

@@ -44,6 +44,8 @@ items:
     assert_eq!(names(list), ["Namespace prod", "EndpointSlice prod/web-1"]);
     assert_eq!(names("{apiVersion: v1, kind: PodList, items: [{metadata: {name: a}}]}"), ["Pod default/a"]);
     assert_eq!(names("{apiVersion: v1, kind: PodList, items: null}"), [""; 0]);
+    let policies = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicyList, items: [{metadata: {name: a.b}}]}";
+    assert_eq!(names(policies), ["NetworkPolicy default/a.b"]);
 }
 
 #[test]
