@@ -3,6 +3,8 @@
 //! two judges still differ ([`smaller`]).
 
 pub mod case;
+#[cfg(test)]
+mod examples;
 pub mod generate;
 pub mod reference;
 mod selector;
