@@ -4,6 +4,7 @@ mod build;
 mod demo;
 mod ebpf;
 mod flood;
+mod fuzz;
 mod lab;
 mod lint;
 mod process;
@@ -29,6 +30,8 @@ enum Verb {
     Demo(demo::DemoArgs),
     /// Flood a node with a million half-open connections
     Flood,
+    /// Hold NetworkPolicy to its reference on clusters at random
+    Fuzz(fuzz::Fuzz),
     /// Look around in labs, and remove them
     Lab(lab::LabArgs),
     /// Measure what a cluster's size costs: first full state, restart, one endpoint's change
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Verb::Build(build) => build.run(),
         Verb::Demo(args) => demo::run(args),
         Verb::Flood => flood::run(),
+        Verb::Fuzz(fuzz) => fuzz.run(),
         Verb::Lab(args) => lab::run(args),
         Verb::Scale(scale) => scale.run(),
         Verb::Lint => lint::run(),

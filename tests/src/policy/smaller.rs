@@ -87,7 +87,7 @@ mod tests {
                 _ => false,
             })
         };
-        let case = (0..).map(|seed| generate::case(seed, 3)).find(is_web).unwrap();
+        let case = (0..).map(generate::case).find(is_web).unwrap();
         let smallest = smallest(case, is_web);
         let [Object::Pod(pod)] = smallest.objects.as_slice() else { panic!("{smallest:?}") };
         assert_eq!(pod.metadata.labels.as_ref().map(std::collections::BTreeMap::len), Some(1));
