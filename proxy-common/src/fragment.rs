@@ -58,8 +58,8 @@ pub fn recall(tables: &impl FragmentTables, packet: &mut Packet, now: u32) -> bo
 #[must_use]
 pub fn waits(tables: &impl ServiceTables, packet: &Packet, hook: Hook) -> bool {
     match (packet.part, hook) {
-        (Part::Whole | Part::First, _) | (_, Hook::FromNode | Hook::FromNodeToPod) => false,
-        (Part::Later, Hook::FromPod | Hook::ToPod) => true,
+        (Part::Whole | Part::First, _) | (_, Hook::FromNode | Hook::FromNodeToPod | Hook::Passing) => false,
+        (Part::Later, Hook::FromPod | Hook::ToPod | Hook::JudgedToPod) => true,
         (Part::Later, Hook::FromUplink) => tables.address(&packet.key.dst).is_some(),
     }
 }

@@ -14,7 +14,7 @@ use crate::addr::Addr;
 use crate::drop::Reason;
 use crate::flow::State;
 use crate::fragment::FragmentTables;
-use crate::nat::{Added, FlowEntry, FlowTables, Routes, Sockets, SourcePorts};
+use crate::nat::{Added, FlowEntry, FlowTables, Routes, Sockets, SourcePorts, TcpEnd};
 use crate::policy::{PolicyTables, Question, Ruling, judge};
 use crate::service::ServiceTables;
 use crate::tables::{
@@ -63,6 +63,8 @@ pub struct PlainTables {
     pub source: Option<Addr>,
     /// Packets that a socket waits for, the node's or the client's.
     pub sockets: BTreeSet<FlowKey>,
+    /// Segments that a pod's connection waits for, and which end it is.
+    pub tcp_ends: BTreeMap<FlowKey, TcpEnd>,
     /// The next random number; each draw adds a constant that visits every residue.
     pub seed: Cell<u32>,
 }
@@ -249,5 +251,8 @@ impl Routes for PlainTables {
     }
     fn has_socket(&self, packet: &FlowKey, _sockets: Sockets) -> bool {
         self.sockets.contains(packet)
+    }
+    fn tcp_end(&self, _ifindex: u32, segment: &FlowKey) -> TcpEnd {
+        self.tcp_ends.get(segment).copied().unwrap_or(TcpEnd::None)
     }
 }

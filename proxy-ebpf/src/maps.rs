@@ -7,6 +7,7 @@ use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHas
 use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
 use proxy_common::packet::Packet;
+use proxy_common::policy::{Question, Ruling};
 use proxy_common::tables::{
     self, Address, Affinity, AffinityKey, Backend, BackendKey, Block, Device, FlowKey, FlowRecord, Fragment,
     FragmentKey, Identity, Member, MemberKey, PodNetwork, PolicyName, Rule, RuleKey, Service, ServiceKey, ServiceName,
@@ -98,6 +99,9 @@ static DROPS: PerCpuArray<u64> = PerCpuArray::with_max_entries(tables::DROPS.max
 pub(crate) struct Scratch {
     pub(crate) packet: Packet,
     pub(crate) record: FlowRecord,
+    /// What the verdict is asked, and what it answers. Only [`crate::policy`] writes them.
+    pub(crate) question: Question,
+    pub(crate) ruling: Ruling,
     /// Most bytes of IP that its way takes, where it has more.
     pub(crate) mtu: u16,
     /// Not 0 while held fragments are replayed.
@@ -105,6 +109,15 @@ pub(crate) struct Scratch {
     pub(crate) held_key: HeldKey,
     /// A fragment about to be held, or a first one while those that waited for it take its place.
     pub(crate) frame: Held,
+}
+
+/// The element that the running program has for itself.
+#[inline(always)]
+pub(crate) fn scratch() -> Option<*mut Scratch> {
+    let first = SCRATCH.get_ptr_mut(0)?;
+    // SAFETY: the element is this CPU's, and a program that runs inside another only reads this field.
+    let nested = unsafe { (*first).replaying != 0 };
+    if nested { SCRATCH.get_ptr_mut(1) } else { Some(first) }
 }
 
 /// Place of a held fragment.
@@ -136,6 +149,10 @@ pub(crate) static HOST_NETNS_COOKIE: Global<u64> = Global::new(0);
 /// Not 0: only sockets of the node itself are translated, not those of pods.
 #[unsafe(no_mangle)]
 pub(crate) static SOCKET_LB_HOST_ONLY: Global<u8> = Global::new(0);
+/// Number in `tc_index` by which our programs know a packet that one of them has judged: any that nobody else knows.
+#[unsafe(no_mangle)]
+pub(crate) static JUDGED_MARK: Global<u16> = Global::new(0);
+
 /// Counts a packet that is not passed on.
 #[inline(always)]
 pub(crate) fn count_drop(reason: Reason) {

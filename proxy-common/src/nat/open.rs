@@ -1,20 +1,46 @@
 //! A packet of no flow that is known: the flow it opens, if any.
 
+use super::as_is::{admit, is_nameless};
 use super::source_port::reserve;
+use super::verdict::{judge, judges};
 use super::{FlowEntry, FlowTables, Hook, Routes, forget, is_over, translated};
 use crate::addr::{Addr, protocol};
 use crate::drop::{Reason, Stop};
 use crate::flow::{State, is_reply};
 use crate::packet::{Kind, Packet};
-use crate::service::{Client, Request, ServiceTables, admit, choose_for, find, find_no_port};
+use crate::policy::{PolicyTables, Ruling};
+use crate::service::{self, Client, Request, ServiceTables, choose_for, find, find_no_port};
 use crate::tables::{Backend, FlowKey, FlowRecord, Service, address_flags, backend_flags, flow_flags};
 
-/// Opens a flow when the packet is addressed to a Service, and writes its record to `record`.
+/// Opens a flow when the packet is addressed to a Service, and writes its record to `record`. What is no Service's is
+/// judged as it is, and may be remembered as such.
 ///
 /// # Errors
-/// Why it doesn't.
+/// Why it is not translated.
 #[inline(always)]
-pub fn open<T: ServiceTables + FlowTables>(
+pub fn open<T: ServiceTables + FlowTables + PolicyTables>(
+    tables: &T,
+    routes: &impl Routes,
+    packet: &Packet,
+    hook: Hook,
+    now: u32,
+    record: &mut FlowRecord,
+) -> Result<(), Stop> {
+    let judged = judges(tables, hook);
+    match open_through_service(tables, routes, packet, hook, now, record) {
+        Err(Stop::NotOurs) if judged => {}
+        opened => return opened,
+    }
+    // It waits for its first where it leaves to the pod, and is judged there.
+    if matches!(hook, Hook::FromUplink) && is_nameless(packet) {
+        return Err(Stop::NotOurs);
+    }
+    admit(tables, routes, packet, hook, now, record)?;
+    Err(Stop::NotOurs)
+}
+
+#[inline(always)]
+fn open_through_service<T: ServiceTables + FlowTables + PolicyTables>(
     tables: &T,
     routes: &impl Routes,
     packet: &Packet,
@@ -26,7 +52,7 @@ pub fn open<T: ServiceTables + FlowTables>(
         Hook::FromPod => Client::Pod,
         Hook::FromNode | Hook::FromNodeToPod => Client::Node,
         Hook::FromUplink => Client::Outside,
-        Hook::ToPod => return Err(Stop::NotOurs),
+        Hook::ToPod | Hook::JudgedToPod | Hook::Passing => return Err(Stop::NotOurs),
     };
     let key = &packet.key;
     match packet.kind {
@@ -49,12 +75,21 @@ pub fn open<T: ServiceTables + FlowTables>(
         }
         selected => selected?,
     }
+    if judges(tables, hook) {
+        judge_opened(tables, key, record)?;
+    }
     let source_translated = translates_source(key, record, client);
     if source_translated {
         translate_source(routes, key, record)?;
     }
     reserve(tables, routes, key, record, sockets_to_ask(key, client, source_translated))?;
     Ok(())
+}
+
+/// The pod behind the Service and the client's own address: before that is translated, too.
+#[inline(never)]
+fn judge_opened(tables: &impl PolicyTables, key: &FlowKey, record: &mut FlowRecord) -> Result<(), Reason> {
+    judge(tables, key, record, &mut Ruling::default())
 }
 
 #[inline(never)]
@@ -117,7 +152,7 @@ fn select<T: ServiceTables>(
 ) -> Result<(), Stop> {
     let key = &packet.key;
     let (frontend, service) = find(tables, client, key.dst, key.dst_port, key.protocol as u8)?;
-    admit(tables, &service, &key.src)?;
+    service::admit(tables, &service, &key.src)?;
     if !packet.opens() {
         return Err(Stop::Drop(Reason::NoConnection));
     }
@@ -149,7 +184,8 @@ fn part<T: ServiceTables + FlowTables>(
         return Err(Stop::NotOurs);
     };
     *record = standing.record();
-    if !is_reply(record) {
+    // Without a translation the packet is that flow's own client's.
+    if !is_reply(record) || record.flags & flow_flags::AS_IS != 0 {
         return Err(Stop::NotOurs);
     }
     if State::from_number(record.state).is_over() || is_over(tables, &reply_key, record, now) {

@@ -4,9 +4,9 @@ use aya_ebpf::bindings::{__sk_buff, bpf_fib_lookup as FibLookup, bpf_sock_tuple 
 use aya_ebpf::helpers::generated::{
     bpf_fib_lookup, bpf_redirect, bpf_redirect_neigh, bpf_sk_lookup_udp, bpf_sk_release, bpf_skc_lookup_tcp,
 };
-use proxy_common::addr::{Addr, Family, protocol};
+use proxy_common::addr::{Addr, Family, Port, protocol};
 use proxy_common::drop::Reason;
-use proxy_common::nat::{Routes, Sockets};
+use proxy_common::nat::{Routes, Sockets, TcpEnd};
 use proxy_common::packet::Packet;
 use proxy_common::tables::{Device, FlowKey, device_flags};
 use proxy_common::wire::{Bytes as _, Ipv4, Tcp};
@@ -168,31 +168,43 @@ impl Routes for Skb {
         let netns = match sockets {
             Sockets::Nobodys => return false,
             Sockets::Nodes => BPF_F_CURRENT_NETNS,
-            Sockets::Pods => match device(self.ifindex()) {
-                Some(pod) if pod.flags & device_flags::POD_NETNS != 0 => u64::from(pod.netns),
-                _ => return false,
+            Sockets::Pods => match pod_netns(self.ifindex()) {
+                Some(netns) => netns,
+                None => return false,
             },
         };
-        // SAFETY: integers only: all zero is a value.
-        let mut tuple: SockTuple = unsafe { core::mem::zeroed() };
-        let size = match packet.dst.family() {
-            Family::V4 => {
-                tuple.__bindgen_anon_1.ipv4.saddr = packet.src.v4_word();
-                tuple.__bindgen_anon_1.ipv4.daddr = packet.dst.v4_word();
-                tuple.__bindgen_anon_1.ipv4.sport = packet.src_port.wire();
-                tuple.__bindgen_anon_1.ipv4.dport = packet.dst_port.wire();
-                12
-            }
-            Family::V6 => {
-                tuple.__bindgen_anon_1.ipv6.saddr = packet.src.words();
-                tuple.__bindgen_anon_1.ipv6.daddr = packet.dst.words();
-                tuple.__bindgen_anon_1.ipv6.sport = packet.src_port.wire();
-                tuple.__bindgen_anon_1.ipv6.dport = packet.dst_port.wire();
-                36
-            }
-        };
-        is_found(self.0, &mut tuple, size, packet.protocol, netns)
+        look_up_socket(self.0, packet, netns) != NO_SOCKET
     }
+
+    #[inline(never)]
+    fn tcp_end(&self, ifindex: u32, segment: &FlowKey) -> TcpEnd {
+        let Some(netns) = pod_netns(ifindex) else { return TcpEnd::None };
+        if matches!(look_up_socket(self.0, segment, netns), NO_SOCKET | LISTENING) {
+            return TcpEnd::None;
+        }
+        // No connection has the port 0 at its other end: what is found for it listens.
+        let mut first = *segment;
+        first.src_port = Port::default();
+        if look_up_socket(self.0, &first, netns) == LISTENING { TcpEnd::Server } else { TcpEnd::Client }
+    }
+}
+
+/// Address of the pod behind an interface; `None` while it isn't known.
+#[inline(always)]
+pub(crate) fn pod_behind(ifindex: u32, family: Family) -> Option<Addr> {
+    let device = device(ifindex)?;
+    let addr = match family {
+        Family::V4 => device.pod_ipv4,
+        Family::V6 => device.pod_ipv6,
+    };
+    addr.is_specified().then_some(addr)
+}
+
+/// Network namespace of the pod behind an interface.
+#[inline(always)]
+fn pod_netns(ifindex: u32) -> Option<u64> {
+    let pod = device(ifindex)?;
+    (pod.flags & device_flags::POD_NETNS != 0).then_some(u64::from(pod.netns))
 }
 
 #[inline(always)]
@@ -201,21 +213,48 @@ fn device(ifindex: u32) -> Option<&'static Device> {
     unsafe { DEVICES.get(ifindex) }
 }
 
-#[inline(always)]
-fn is_found(skb: *mut __sk_buff, tuple: &mut SockTuple, size: u32, number: u32, netns: u64) -> bool {
+/// No socket: no state has this number.
+const NO_SOCKET: u32 = 0;
+/// `TCP_LISTEN`.
+const LISTENING: u32 = 10;
+
+/// State of the socket that gets packets with these addresses and ports.
+#[inline(never)]
+fn look_up_socket(skb: *mut __sk_buff, packet: &FlowKey, netns: u64) -> u32 {
+    // SAFETY: integers only: all zero is a value.
+    let mut tuple: SockTuple = unsafe { core::mem::zeroed() };
+    let size = match packet.dst.family() {
+        Family::V4 => {
+            tuple.__bindgen_anon_1.ipv4.saddr = packet.src.v4_word();
+            tuple.__bindgen_anon_1.ipv4.daddr = packet.dst.v4_word();
+            tuple.__bindgen_anon_1.ipv4.sport = packet.src_port.wire();
+            tuple.__bindgen_anon_1.ipv4.dport = packet.dst_port.wire();
+            12
+        }
+        Family::V6 => {
+            tuple.__bindgen_anon_1.ipv6.saddr = packet.src.words();
+            tuple.__bindgen_anon_1.ipv6.daddr = packet.dst.words();
+            tuple.__bindgen_anon_1.ipv6.sport = packet.src_port.wire();
+            tuple.__bindgen_anon_1.ipv6.dport = packet.dst_port.wire();
+            36
+        }
+    };
     // SAFETY: `tuple` is readable for `size` bytes.
     let socket = unsafe {
-        match number as u8 {
-            protocol::TCP => bpf_skc_lookup_tcp(skb.cast(), tuple, size, netns, 0),
-            protocol::UDP => bpf_sk_lookup_udp(skb.cast(), tuple, size, netns, 0),
+        match packet.protocol as u8 {
+            protocol::TCP => bpf_skc_lookup_tcp(skb.cast(), &raw mut tuple, size, netns, 0),
+            protocol::UDP => bpf_sk_lookup_udp(skb.cast(), &raw mut tuple, size, netns, 0),
             // The kernel finds no others.
-            _ => return false,
+            _ => return NO_SOCKET,
         }
     };
     if socket.is_null() {
-        return false;
+        return NO_SOCKET;
     }
     // SAFETY: the look-up lent us the socket; it is given back once.
-    unsafe { bpf_sk_release(socket.cast()) };
-    true
+    unsafe {
+        let state = (*socket).state;
+        bpf_sk_release(socket.cast());
+        state
+    }
 }

@@ -6,13 +6,14 @@
 mod error;
 mod links;
 mod overlay;
+mod policy;
 mod table;
+mod trie;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, Map, MapData, MapError, MapType, PerCpuArray};
 use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
@@ -24,10 +25,11 @@ use proxy_common::tables::{
 pub use error::ReadError;
 pub use links::{PinnedLink, links};
 pub use overlay::Overlay;
+pub use policy::PinnedPolicies;
 pub use table::HashTable;
+pub use trie::TrieTable;
 
 use super::pins;
-use super::prefixes::prefixes;
 use crate::dataplane::Fill;
 use crate::plan::{Image, SourcePrefix};
 
@@ -54,9 +56,11 @@ pub struct Pinned {
     /// `AFFINITY`.
     pub affinity: HashTable<AffinityKey, Affinity>,
     /// `SOURCE_RANGES`.
-    pub source_ranges: LpmTrie<MapData, SourceRange, u32>,
+    pub source_ranges: TrieTable<SourceRange, u32>,
     /// `DEVICES`, by interface index.
     pub devices: HashTable<u32, Device>,
+    /// NetworkPolicy.
+    pub policies: PinnedPolicies,
     epoch: Array<MapData, u32>,
     drops: PerCpuArray<MapData, u64>,
 }
@@ -85,13 +89,9 @@ impl Pinned {
             sock_origin: HashTable::open(&maps, tables::SOCK_ORIGIN, MapType::LruHash)?,
             addresses: HashTable::open(&maps, tables::ADDRESSES, MapType::Hash)?,
             affinity: HashTable::open(&maps, tables::AFFINITY, MapType::LruHash)?,
-            source_ranges: LpmTrie::try_from(Map::LpmTrie(table::checked::<Key<SourceRange>, u32>(
-                &maps,
-                tables::SOURCE_RANGES,
-                MapType::LpmTrie,
-            )?))
-            .map_err(|source| ReadError::read(tables::SOURCE_RANGES, source))?,
+            source_ranges: TrieTable::open(&maps, tables::SOURCE_RANGES)?,
             devices: HashTable::open(&maps, tables::DEVICES, MapType::Hash)?,
+            policies: PinnedPolicies::open(&maps)?,
             epoch: Array::try_from(Map::Array(table::checked::<u32, u32>(&maps, tables::EPOCH, MapType::Array)?))
                 .map_err(|source| ReadError::read(tables::EPOCH, source))?,
             drops: PerCpuArray::try_from(Map::PerCpuArray(table::checked::<u32, u64>(
@@ -117,7 +117,8 @@ impl Pinned {
 
     /// `SOURCE_RANGES`.
     pub fn source_ranges(&self) -> Result<BTreeSet<SourcePrefix>, ReadError> {
-        prefixes(&self.source_ranges).map_err(|source| ReadError::read(tables::SOURCE_RANGES, source))
+        let entries = self.source_ranges.entries()?.into_iter();
+        Ok(entries.map(|(range, bits, _)| SourcePrefix { range, bits }).collect())
     }
 
     /// `EPOCH`: how often an endpoint left a Service.
@@ -132,8 +133,7 @@ impl Pinned {
 
     /// How full each table is that can fill up. Walks the tables, which takes seconds for a million entries.
     pub fn fill(&self) -> Result<Vec<Fill>, ReadError> {
-        let source_ranges = self.source_ranges()?.len() as u64;
-        Ok(vec![
+        let mut fills = vec![
             self.services.fill()?,
             self.backends.fill()?,
             self.members.fill()?,
@@ -144,9 +144,11 @@ impl Pinned {
             self.sock_origin.fill()?,
             self.addresses.fill()?,
             self.affinity.fill()?,
-            Fill { table: tables::SOURCE_RANGES, entries: source_ranges, evicts: false },
+            self.source_ranges.fill()?,
             self.devices.fill()?,
-        ])
+        ];
+        fills.extend(self.policies.fill()?);
+        Ok(fills)
     }
 
     /// How full those tables are that the programs write, but for flows, which the sweep counts.

@@ -1,20 +1,20 @@
 //! The shared decisions on the pinned tables, asked "what would happen".
 
+mod policy;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use aya::Pod;
-use aya::maps::MapError;
-use aya::maps::lpm_trie::Key;
 use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
 use proxy_common::nat::{Added, FlowTables, SourcePorts};
 use proxy_common::plain::PlainEntry;
 use proxy_common::service::ServiceTables;
 use proxy_common::tables::{
-    self, Address, Affinity, AffinityKey, Backend, BackendKey, FlowKey, FlowRecord, Member, MemberKey, Service,
-    ServiceKey, SourcePortKey, SourceRange,
+    Address, Affinity, AffinityKey, Backend, BackendKey, FlowKey, FlowRecord, Member, MemberKey, Service, ServiceKey,
+    SourcePortKey, SourceRange,
 };
 
 use super::{HashTable, Pinned, ReadError};
@@ -79,12 +79,7 @@ impl ServiceTables for Overlay<'_> {
     }
     fn in_source_range(&self, service: u32, source: &Addr) -> bool {
         let source = SourceRange { service, addr: *source };
-        let found = match self.pinned.source_ranges.get(&Key::new(SourceRange::BITS, source), 0) {
-            Ok(_) => Ok(Some(())),
-            Err(MapError::KeyNotFound) => Ok(None),
-            Err(source) => Err(ReadError::read(tables::SOURCE_RANGES, source)),
-        };
-        self.seen(found).is_some()
+        self.seen(self.pinned.source_ranges.longest(&source)).is_some()
     }
     fn affinity(&self, key: &AffinityKey) -> Option<Affinity> {
         self.seen(self.affinity.get(&self.pinned.affinity, key)).map(|entry| entry.get())

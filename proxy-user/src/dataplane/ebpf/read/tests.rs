@@ -1,24 +1,32 @@
 //! Reading real maps, pinned on a bpffs of the test's own. Takes root.
 
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use aya::Pod;
-use aya::maps::{HashMap, MapData, PerCpuValues};
+use aya::maps::lpm_trie::{Key, LpmTrie};
+use aya::maps::{HashMap, MapData, PerCpuHashMap, PerCpuValues};
 use aya::programs::links::FdLink;
 use aya::programs::{CgroupAttachMode, CgroupSockAddr, CgroupSockAddrAttachType};
 use aya::util::nr_cpus;
 use aya_obj::generated::bpf_map_type::{
     self, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LPM_TRIE, BPF_MAP_TYPE_LRU_HASH,
-    BPF_MAP_TYPE_PERCPU_ARRAY,
+    BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_PERCPU_HASH,
 };
 use aya_obj::generated::{bpf_attr, bpf_cmd};
 use aya_obj::maps::{LegacyMap, PinningType, bpf_map_def};
-use proxy_common::tables::Table;
+use ipnetwork::IpNetwork;
+use proxy_common::addr::{Port, protocol};
+use proxy_common::policy::{PolicyTables as _, Question, Ruling};
+use proxy_common::tables::{
+    Block, Identity, PodNetwork, Policing, PolicyName, Rule, RuleKey, SetPolicy, Table, identity_flags,
+};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::*;
+use crate::plan::{BlockPrefix, PolicyImage, RulePrefix};
 use crate::preflight::load_for;
 
 /// A bpffs with pinned tables, as an agent leaves them; gone when dropped.
@@ -49,6 +57,14 @@ impl PinnedTables {
         pinned.create::<Addr, Address>(tables::ADDRESSES, BPF_MAP_TYPE_HASH);
         pinned.create::<AffinityKey, Affinity>(tables::AFFINITY, BPF_MAP_TYPE_LRU_HASH);
         pinned.create::<Key<SourceRange>, u32>(tables::SOURCE_RANGES, BPF_MAP_TYPE_LPM_TRIE);
+        pinned.create::<Addr, Identity>(tables::IDENTITIES, BPF_MAP_TYPE_HASH);
+        pinned.create::<Key<Addr>, Block>(tables::BLOCKS, BPF_MAP_TYPE_LPM_TRIE);
+        pinned.create::<Key<RuleKey>, Rule>(tables::RULES, BPF_MAP_TYPE_LPM_TRIE);
+        pinned.create::<u32, PolicyName>(tables::POLICY_NAMES, BPF_MAP_TYPE_HASH);
+        pinned.create::<SetPolicy, u32>(tables::SET_POLICIES, BPF_MAP_TYPE_HASH);
+        pinned.create::<Rule, u64>(tables::RULE_HITS, BPF_MAP_TYPE_PERCPU_HASH);
+        pinned.create::<u32, u32>(tables::POLICY_GENERATION, BPF_MAP_TYPE_ARRAY);
+        pinned.create::<u32, PodNetwork>(tables::POD_NETWORK, BPF_MAP_TYPE_ARRAY);
         pinned.create::<u32, Device>(tables::DEVICES, BPF_MAP_TYPE_HASH);
         pinned.create::<u32, u32>(tables::EPOCH, BPF_MAP_TYPE_ARRAY);
         pinned.create::<u32, u64>(tables::DROPS, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -72,7 +88,7 @@ impl PinnedTables {
             value_size: size_of::<V>() as u32,
             max_entries: table.max_entries,
             map_flags: match map_type {
-                BPF_MAP_TYPE_HASH | BPF_MAP_TYPE_LPM_TRIE => BPF_F_NO_PREALLOC,
+                BPF_MAP_TYPE_HASH | BPF_MAP_TYPE_PERCPU_HASH | BPF_MAP_TYPE_LPM_TRIE => BPF_F_NO_PREALLOC,
                 _ => 0,
             },
             id: 0,
@@ -102,11 +118,8 @@ impl PinnedTables {
 
     /// Lets the networks use frontends with source ranges.
     pub(crate) fn put_source_ranges(&self, prefixes: impl IntoIterator<Item = SourcePrefix>) {
-        let data = MapData::from_pin(self.maps().join(tables::SOURCE_RANGES.name)).unwrap();
-        let mut ranges = LpmTrie::<_, SourceRange, u32>::try_from(Map::LpmTrie(data)).unwrap();
-        for SourcePrefix { range, bits } in prefixes {
-            ranges.insert(&Key::new(bits, range), 0, 0).unwrap();
-        }
+        let entry = |SourcePrefix { range, bits }| (range, bits, 0_u32);
+        self.put_prefixes(tables::SOURCE_RANGES, prefixes.into_iter().map(entry));
     }
 
     /// Sets the count of a reason to 1 on the first CPU, 2 on the second, and so on; returns the sum.
@@ -119,9 +132,42 @@ impl PinnedTables {
         sum
     }
 
+    /// Writes the policy tables; each rule was hit once on the first CPU, twice on the second, and so on.
+    pub(crate) fn put_policies(&self, image: &PolicyImage) {
+        self.put(tables::POLICY_NAMES, image.names.clone());
+        self.put(tables::SET_POLICIES, image.set_policies.iter().map(|key| (*key, 0_u32)));
+        self.put(tables::IDENTITIES, image.identities.clone());
+        self.put_prefixes(
+            tables::BLOCKS,
+            image.blocks.iter().map(|(prefix, block)| (prefix.addr, prefix.bits, *block)),
+        );
+        self.put_prefixes(tables::RULES, image.rules.iter().map(|(prefix, rule)| (prefix.key, prefix.bits, *rule)));
+        self.put_word(tables::POLICY_GENERATION, image.generation);
+        self.put_word(tables::POD_NETWORK, image.pod_network);
+        let data = MapData::from_pin(self.maps().join(tables::RULE_HITS.name)).unwrap();
+        let mut hits = PerCpuHashMap::<_, Rule, u64>::try_from(Map::PerCpuHashMap(data)).unwrap();
+        for rule in image.rules.values() {
+            let counts = PerCpuValues::try_from((1..=nr_cpus().unwrap() as u64).collect::<Vec<_>>()).unwrap();
+            hits.insert(rule, counts, 0).unwrap();
+        }
+    }
+
+    fn put_prefixes<K: Pod, V: Pod>(&self, table: Table, entries: impl IntoIterator<Item = (K, u32, V)>) {
+        let data = MapData::from_pin(self.maps().join(table.name)).unwrap();
+        let mut trie = LpmTrie::<_, K, V>::try_from(Map::LpmTrie(data)).unwrap();
+        for (key, bits, value) in entries {
+            trie.insert(&Key::new(bits, key), value, 0).unwrap();
+        }
+    }
+
+    /// Sets the one entry of an array.
+    fn put_word<V: Pod>(&self, table: Table, value: V) {
+        let data = MapData::from_pin(self.maps().join(table.name)).unwrap();
+        Array::<_, V>::try_from(Map::Array(data)).unwrap().set(0, value, 0).unwrap();
+    }
+
     fn put_epoch(&self, epoch: u32) {
-        let data = MapData::from_pin(self.maps().join(tables::EPOCH.name)).unwrap();
-        Array::<_, u32>::try_from(Map::Array(data)).unwrap().set(0, epoch, 0).unwrap();
+        self.put_word(tables::EPOCH, epoch);
     }
 
     fn replace<K, V>(&self, table: Table, map_type: bpf_map_type) {
@@ -177,6 +223,48 @@ fn entries_are_read_as_they_were_written() {
     assert!(read.flows_new.entries().unwrap().is_empty());
     let fill = read.fill().unwrap().into_iter().find(|fill| fill.table == tables::DEVICES);
     assert_eq!(fill, Some(Fill { table: tables::DEVICES, entries: 2, evicts: false }));
+}
+
+#[test]
+fn policy_tables_are_read_as_they_were_written_and_judged_by() {
+    let class = |class| Policing { class, ..Policing::default() };
+    let isolated = Policing { ingress: 7, ..Policing::default() };
+    let key = RuleKey { set: 7, class: 3, protocol: protocol::TCP.into(), port: Port::new(80) };
+    let rule = Rule { policy: 1, index: 2 };
+    let block = Block { since: 0, last: 0, next: 3 };
+    let image = PolicyImage {
+        identities: BTreeMap::from([
+            (
+                addr("10.0.0.1"),
+                Identity { flags: identity_flags::LOCAL, since: 5, next: isolated, ..Identity::default() },
+            ),
+            (addr("10.0.1.1"), Identity { since: 6, last: class(3), next: class(4), ..Identity::default() }),
+        ]),
+        blocks: BTreeMap::from([(BlockPrefix::from("192.0.2.0/24".parse::<IpNetwork>().unwrap()), block)]),
+        rules: BTreeMap::from([(RulePrefix { key, bits: RuleKey::BITS }, rule)]),
+        generation: 5,
+        ..PolicyImage::default()
+    };
+    let pinned = PinnedTables::empty();
+    pinned.put_policies(&image);
+    let read = Pinned::open(pinned.bpffs()).unwrap();
+    assert_eq!(read.policies.identities.entries().unwrap(), image.identities);
+    assert_eq!(read.policies.rules.entries().unwrap(), [(key, RuleKey::BITS, rule)]);
+    let sum = (1..=nr_cpus().unwrap() as u64).sum();
+    assert_eq!(read.policies.rule_hits().unwrap(), BTreeMap::from([(rule, sum)]));
+    let judged = |src, port| {
+        let (src, dst, port) = (addr(src), addr("10.0.0.1"), Port::new(port));
+        let question = Question { src, dst, protocol: protocol::TCP.into(), port, ..Question::default() };
+        let (tables, mut ruling) = (Overlay::new(&read), Ruling::default());
+        let verdict = tables.judge(&question, &mut ruling).map(|()| ruling.ingress);
+        tables.check().unwrap();
+        verdict
+    };
+    assert_eq!((judged("10.0.1.1", 80), judged("192.0.2.9", 80)), (Ok(rule), Ok(rule)));
+    assert_eq!(judged("10.0.1.1", 81), Err(Reason::PolicyIngress));
+    assert_eq!(judged("198.51.100.1", 80), Err(Reason::PolicyIngress));
+    pinned.put_policies(&PolicyImage { generation: 6, ..image });
+    assert_eq!(judged("10.0.1.1", 80), Err(Reason::PolicyIngress), "of another class from there on");
 }
 
 #[test]
