@@ -35,7 +35,15 @@ impl Fuzz {
         let seed = self.seed.unwrap_or_else(any_seed);
         let seconds = if self.cases.is_some() { YEAR } else { self.seconds };
         let mut command = process::cargo();
-        command.args(["test", "--release", "--package", "sluice-tests", "--test", "program", "policy_model::fuzz::fuzz"]);
+        command.args([
+            "test",
+            "--release",
+            "--package",
+            "sluice-tests",
+            "--test",
+            "program",
+            "policy_model::fuzz::fuzz",
+        ]);
         command.args(["--", "--exact", "--ignored", "--nocapture"]);
         command.env("SLUICE_FUZZ_SEED", seed.to_string()).env("SLUICE_FUZZ_SECONDS", seconds.to_string());
         if let Some(cases) = self.cases {

@@ -58,11 +58,7 @@ pub fn follow<T: ServiceTables + FlowTables + PolicyTables>(
 
 /// A packet that an earlier hook translated is, reversed, what answers it: the other direction of its flow has that key.
 #[inline(never)]
-fn met_before<T: FlowTables + PolicyTables>(
-    tables: &T,
-    packet: &Packet,
-    record: &mut FlowRecord,
-) -> Result<(), Stop> {
+fn met_before<T: FlowTables + PolicyTables>(tables: &T, packet: &Packet, record: &mut FlowRecord) -> Result<(), Stop> {
     let key = packet.key.reversed();
     let (entry, _) = find(tables, &key).ok_or(Stop::NotOurs)?;
     *record = entry.record();

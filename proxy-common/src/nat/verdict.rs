@@ -43,11 +43,8 @@ pub(super) fn judge(
 /// The first packet of a flow as the pods see it: from the client's own address, to the endpoint.
 #[inline(always)]
 fn question(key: &FlowKey, record: &FlowRecord) -> Question {
-    let (src, dst, port) = if is_reply(record) {
-        (record.dst, key.src, key.src_port)
-    } else {
-        (key.src, record.dst, record.dst_port)
-    };
+    let (src, dst, port) =
+        if is_reply(record) { (record.dst, key.src, key.src_port) } else { (key.src, record.dst, record.dst_port) };
     let from_node = u16::from(record.flags & flow_flags::CLIENT_IS_NODE != 0);
     Question { src, dst, protocol: key.protocol, port, from_node }
 }
@@ -72,11 +69,7 @@ pub(super) fn review<T: FlowTables + PolicyTables>(
 
 /// Judges a flow, and lets its other direction know.
 #[inline(never)]
-fn judge_anew<T: FlowTables + PolicyTables>(
-    tables: &T,
-    key: &FlowKey,
-    record: &mut FlowRecord,
-) -> Result<(), Reason> {
+fn judge_anew<T: FlowTables + PolicyTables>(tables: &T, key: &FlowKey, record: &mut FlowRecord) -> Result<(), Reason> {
     let mut ruling = Ruling::default();
     judge(tables, key, record, &mut ruling)?;
     let other = record.reply_key(key.protocol);
@@ -89,7 +82,6 @@ fn judge_anew<T: FlowTables + PolicyTables>(
 /// Who opens a connection from the end that is to answer answers nothing.
 #[inline(never)]
 fn judge_by_itself(tables: &impl PolicyTables, key: &FlowKey) -> Result<(), Reason> {
-    let question =
-        Question { src: key.src, dst: key.dst, protocol: key.protocol, port: key.dst_port, from_node: 0 };
+    let question = Question { src: key.src, dst: key.dst, protocol: key.protocol, port: key.dst_port, from_node: 0 };
     tables.judge(&question, &mut Ruling::default())
 }

@@ -33,6 +33,10 @@ pub(crate) enum Verdict {
 /// The loopback addresses of both families.
 const LOOPBACK: [&str; 2] = ["127.0.0.1", "::1"];
 
+/// Size of the kernel's `struct __sk_buff`, and where its `ingress_ifindex` is (uapi/linux/bpf.h).
+const CONTEXT: usize = 192;
+const INGRESS_IFINDEX: usize = 36;
+
 /// A node: `eth0` with a gateway, `pod0` with the route to this node's pods, forwarding on.
 pub(crate) struct Bench {
     ebpf: Ebpf,
@@ -91,6 +95,11 @@ impl Bench {
     /// Writes a table's entry.
     pub(crate) fn put<K: Pod, V: Pod>(&mut self, table: Table, key: K, value: V) {
         self.map::<K, V>(table).insert(key, value, 0).unwrap();
+    }
+
+    /// A table of whatever type.
+    pub(crate) fn raw(&mut self, table: Table) -> &mut aya::maps::Map {
+        self.ebpf.map_mut(table.name).unwrap()
     }
 
     /// A table.
@@ -180,13 +189,7 @@ impl Bench {
     /// Runs a frame through a program.
     pub(crate) fn run(&mut self, program: &str, frame: &[u8]) -> (Verdict, Vec<u8>) {
         let (code, bytes) = self.run_raw(program, frame);
-        let verdict = match code.cast_signed() {
-            -1 => Verdict::Next,
-            2 => Verdict::Drop,
-            7 => Verdict::Redirect,
-            other => panic!("{program} said {other}"),
-        };
-        (verdict, bytes)
+        (verdict(program, code), bytes)
     }
 
     /// Runs a frame through a program and reads what comes out.
@@ -197,14 +200,29 @@ impl Bench {
 
     /// Runs a frame through a program: its return value, and the frame after it.
     pub(crate) fn run_raw(&mut self, program: &str, frame: &[u8]) -> (u32, Vec<u8>) {
+        self.run_by(program, frame, 0)
+    }
+
+    /// Runs a frame that came by an interface through a program; interface 0: a program of the node sent it.
+    pub(crate) fn run_from(&mut self, program: &str, frame: &[u8], came_by: u32) -> Verdict {
+        verdict(program, self.run_by(program, frame, came_by).0)
+    }
+
+    fn run_by(&mut self, program: &str, frame: &[u8], came_by: u32) -> (u32, Vec<u8>) {
+        let mut context = [0; CONTEXT];
+        context[INGRESS_IFINDEX..][..4].copy_from_slice(&came_by.to_ne_bytes());
         let mut out = vec![0; frame.len() + 256];
         let program: &mut SchedClassifier = self.ebpf.program_mut(program).unwrap().try_into().unwrap();
         if program.fd().is_err() {
             program.load().unwrap();
         }
-        let result = program
-            .test_run(TestRunOptions { data_in: Some(frame), data_out: Some(&mut out), ..TestRunOptions::default() })
-            .unwrap();
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            data_out: Some(&mut out),
+            ctx_in: Some(&context),
+            ..TestRunOptions::default()
+        };
+        let result = program.test_run(options).unwrap();
         out.truncate(result.data_size_out as usize);
         (result.return_value, out)
     }
@@ -252,6 +270,15 @@ pub(crate) fn load() -> Ebpf {
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     }
     ebpf
+}
+
+fn verdict(program: &str, code: u32) -> Verdict {
+    match code.cast_signed() {
+        -1 => Verdict::Next,
+        2 => Verdict::Drop,
+        7 => Verdict::Redirect,
+        other => panic!("{program} said {other}"),
+    }
 }
 
 fn backend(text: &str) -> Backend {

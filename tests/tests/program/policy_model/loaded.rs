@@ -70,9 +70,9 @@ impl Judge for Loaded {
                 // One that is new, and one that may have begun before the last change.
                 let known = KNOWN + asked.number as u16;
                 for source_port in [FRESH + self.fresh, known] {
-                    loaded.pass(program, &frame(asked.connection, source_port), way.from_node, way.passes).map_err(|what| {
-                        format!("{} at {program} from port {source_port}: {what}", node.name)
-                    })?;
+                    loaded
+                        .pass(program, &frame(asked.connection, source_port), way.from_node, way.passes)
+                        .map_err(|what| format!("{} at {program} from port {source_port}: {what}", node.name))?;
                 }
             }
         }
