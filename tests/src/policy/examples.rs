@@ -58,8 +58,11 @@ status: {podIP: 10.0.1.30, phase: Succeeded}
 fn objects(specs: &[&str]) -> Objects {
     let mut text = PODS.to_owned();
     for (number, spec) in specs.iter().enumerate() {
-        text += "\n---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n";
-        text += &format!("metadata: {{namespace: default, name: policy-{number}}}\nspec: {spec}\n");
+        text += "\n---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nspec: ";
+        text += spec;
+        text += "\nmetadata: {namespace: default, name: policy-";
+        text += &number.to_string();
+        text += "}\n";
     }
     let documents = serde_yaml_ng::Deserializer::from_str(&text);
     let all: Vec<Object> = documents.map(|document| Object::deserialize(document).unwrap()).collect();

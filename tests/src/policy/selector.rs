@@ -7,13 +7,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 /// An object's labels.
 pub(super) type Labels = BTreeMap<String, String>;
 
-/// "The result of matchLabels and matchExpressions are ANDed. An empty label selector matches all objects."
+/// "The result of matchLabels and matchExpressions are `ANDed`. An empty label selector matches all objects."
 pub(super) fn selects(selector: &LabelSelector, labels: &Labels) -> bool {
     selector.match_labels.iter().flatten().all(|(key, value)| labels.get(key) == Some(value))
         && selector.match_expressions.iter().flatten().all(|requirement| holds(requirement, labels))
 }
 
-/// "Valid operators are In, NotIn, Exists and DoesNotExist." An object without the key is not in any set of values.
+/// "Valid operators are In, `NotIn`, Exists and `DoesNotExist`." An object without the key is not in any set of values.
 fn holds(requirement: &LabelSelectorRequirement, labels: &Labels) -> bool {
     let value = labels.get(&requirement.key);
     let values = requirement.values.as_deref().unwrap_or_default();

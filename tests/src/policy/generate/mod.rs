@@ -18,13 +18,13 @@ use crate::topology;
 /// Names of namespaces.
 const NAMESPACES: [&str; 3] = ["default", "one", "two"];
 
-/// Every so manieth case has changes.
+/// One case in so many has changes.
 pub const CHANGES_EVERY: u64 = 4;
 
 /// The case of a seed.
 #[must_use]
 pub fn case(seed: u64) -> Case {
-    let changes = if seed % CHANGES_EVERY == 0 { 12 } else { 0 };
+    let changes = if seed.is_multiple_of(CHANGES_EVERY) { 12 } else { 0 };
     let mut make = Generator { rng: Rng::with_seed(seed) };
     let settings = Settings { audit: make.chance(5), hold_unknown: make.chance(70) };
     let mut objects = make.objects();

@@ -1,4 +1,4 @@
-//! NetworkPolicies.
+//! Policies.
 
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use serde_json::{Map, Value, json};

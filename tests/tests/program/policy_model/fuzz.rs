@@ -62,7 +62,7 @@ fn fuzz() {
             scope.spawn(|| fuzz.run(&plain, &mut Plain));
         }
         if rustix::process::geteuid().is_root() {
-            scope.spawn(|| fuzz.run(&loaded, &mut Loaded::new()));
+            scope.spawn(|| fuzz.run(&loaded, &mut Loaded::default()));
         }
     });
     let first = fuzz.limits.first;

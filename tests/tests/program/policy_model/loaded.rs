@@ -39,8 +39,8 @@ struct LoadedNode {
     held: PolicyImage,
 }
 
-impl Loaded {
-    pub(super) fn new() -> Self {
+impl Default for Loaded {
+    fn default() -> Self {
         let node = |_| {
             let addresses = NODE.into_iter().map(ip).collect();
             LoadedNode { bench: Bench::new(), addresses, held: PolicyImage::default() }
@@ -156,7 +156,9 @@ impl LoadedNode {
         for table in [tables::FLOWS, tables::FLOWS_NEW] {
             let mut flows = self.bench.map::<FlowKey, FlowRecord>(table);
             let keys: Vec<_> = flows.keys().map(Result::unwrap).collect();
-            keys.iter().for_each(|key| flows.remove(key).unwrap());
+            for key in &keys {
+                flows.remove(key).unwrap();
+            }
         }
     }
 

@@ -42,7 +42,9 @@ impl Node {
     /// Carries out what the plan says, and says whether that leads where it says it does.
     pub(super) fn update(&mut self) -> Result<(), String> {
         let writes = self.plan.update(&mut self.policies);
-        writes.iter().for_each(|write| self.written.apply(write));
+        for write in &writes {
+            self.written.apply(write);
+        }
         if self.written != *self.plan.image() {
             return Err(format!("{}: the writes don't lead to the image of the plan", self.name));
         }

@@ -11,6 +11,7 @@ use super::cluster::Cluster;
 use super::node::Node;
 use super::{Asked, Judge};
 
+#[derive(Default)]
 pub(super) struct Plain;
 
 /// ICMP's number: any that has no ports would do.
