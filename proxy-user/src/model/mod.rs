@@ -32,9 +32,10 @@ pub use node::Node;
 pub use node_port_addresses::{Eligible, NodePortAddresses, NotNodePortAddresses};
 pub use object::{Change, Kind, Object, ObjectRef, ServiceRef};
 pub use pod::{ContainerPort, Pod};
+pub(crate) use policy::{Atom, Changes, Class, Isolation, PeerId, PortName, Prefix, RulesInUse, SetContent, Standing};
 pub use policy::{
-    Namespaces, NetworkPolicy, Peer, Policies, PolicyMode, PolicyPort, PolicyRule, PortMatch, PortRange, Requirement,
-    Selector,
+    Direction, Namespaces, NetworkPolicy, Peer, Policies, PolicyMode, PolicyPort, PolicyRef, PolicyRule, PortMatch,
+    PortRange, Requirement, Selector,
 };
 pub use port::{Frontend, FrontendKind, Protocol, ServicePort, ServicePortName, TrafficPolicy};
 pub use remark::Remark;

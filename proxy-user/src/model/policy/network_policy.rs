@@ -1,9 +1,41 @@
 //! A NetworkPolicy (networking.k8s.io/v1).
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use ipnetwork::IpNetwork;
 
-use super::Selector;
+use super::{PortName, Selector};
 use crate::model::Protocol;
+
+/// Namespace and name of a NetworkPolicy.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PolicyRef {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl fmt::Display for PolicyRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// Which way traffic goes, seen from the Pod that a policy selects.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Direction {
+    /// To the Pod.
+    Ingress,
+    /// From the Pod.
+    Egress,
+}
+
+impl Direction {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Ingress, Self::Egress];
+}
 
 /// A NetworkPolicy, as far as it can be used.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,6 +56,23 @@ pub struct NetworkPolicy {
     /// What the API server would have refused, each as field and problem. What they say is left out of the rest, such that
     /// nothing more is allowed for it.
     pub defects: Vec<String>,
+}
+
+impl NetworkPolicy {
+    /// Its namespace and name.
+    #[must_use]
+    pub fn policy_ref(&self) -> PolicyRef {
+        PolicyRef { namespace: self.namespace.clone(), name: self.name.clone() }
+    }
+
+    /// What it allows in a direction; `None` where it leaves that alone.
+    #[must_use]
+    pub fn rules(&self, direction: Direction) -> Option<&[PolicyRule]> {
+        match direction {
+            Direction::Ingress => self.ingress.as_deref(),
+            Direction::Egress => self.egress.as_deref(),
+        }
+    }
 }
 
 /// A rule: what it allows is each of its peers on each of its ports. It keeps its place in the object's list, also where
@@ -62,6 +111,26 @@ pub enum Namespaces {
     Named(String),
     /// Those with these labels.
     Matching(Selector),
+}
+
+impl PolicyPort {
+    /// Its name, if it has one, with the protocol.
+    pub(super) fn name(&self) -> Option<PortName> {
+        match &self.port {
+            PortMatch::Name(name) => Some((name.clone(), self.protocol)),
+            _ => None,
+        }
+    }
+}
+
+impl Namespaces {
+    /// Whether the namespace of this name and these labels is one of them.
+    pub(super) fn holds(&self, name: &str, labels: &BTreeMap<String, String>) -> bool {
+        match self {
+            Self::Named(own) => own == name,
+            Self::Matching(selector) => selector.matches(labels),
+        }
+    }
 }
 
 /// A port.

@@ -28,6 +28,16 @@ impl Selector {
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.requirements.iter().all(|requirement| requirement.is_met_by(labels))
     }
+
+    /// A label that whatever it selects has, and the values of which it has one: where there are several, the one of the
+    /// fewest values.
+    pub(super) fn required_label(&self) -> Option<(&str, &BTreeSet<String>)> {
+        let required = self.requirements.iter().filter_map(|requirement| match requirement {
+            Requirement::In(key, values) => Some((key.as_str(), values)),
+            _ => None,
+        });
+        required.min_by_key(|(_, values)| values.len())
+    }
 }
 
 impl Requirement {

@@ -1,6 +1,16 @@
 //! From policies to the tables that the programs judge by.
 
+mod adopt;
+mod allowed;
+mod limits;
+mod name;
+mod numbers;
 mod plan;
+mod pod_network;
+mod set;
+mod sharing;
+mod standing;
+mod wanted;
 mod write;
 
 pub use plan::PolicyPlan;

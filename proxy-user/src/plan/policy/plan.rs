@@ -1,12 +1,38 @@
 //! From the policy tables as they are to the tables as they should be.
 
-use super::{PolicyImage, PolicyWrite};
-use crate::model::Policies;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::IpAddr;
+
+use proxy_common::addr::Addr;
+use proxy_common::tables::{Block, RuleKey, SetPolicy};
+
+use super::limits::Limits;
+use super::name::to_table;
+use super::pod_network::pod_network;
+use super::standing::{Now, Transition};
+use super::wanted::{Difference, SetEntries, Wanted};
+use super::{PolicyImage, PolicyWrite, RulePrefix};
+use crate::model::{Changes, Policies, PolicyRef, Prefix, Standing};
 
 /// What the policy tables hold, and the numbers in them.
+///
+/// A reader judges by one generation, so all it must not see before the next one begins stands beside what holds: rules and
+/// names under numbers that nobody has yet, then what addresses and networks are to be, then one word makes that true, and
+/// what nobody refers to any more goes.
 #[derive(Debug)]
 pub struct PolicyPlan {
     image: PolicyImage,
+    hold_unknown: bool,
+    limits: Limits,
+    /// `BLOCKS`, in the order of addresses.
+    blocks: BTreeMap<Prefix, Block>,
+    wanted: Wanted,
+    /// The tables were only adopted yet.
+    adopted: bool,
+    /// Addresses of pods elsewhere that there was no room for.
+    refused_addresses: BTreeSet<IpAddr>,
+    refused: Vec<String>,
+    writes: Vec<PolicyWrite>,
 }
 
 impl PolicyPlan {
@@ -14,15 +40,41 @@ impl PolicyPlan {
     /// of this node's pod ranges that no Pod has is neither served nor heard.
     #[must_use]
     pub fn adopt(image: PolicyImage, hold_unknown: bool) -> Self {
-        let _ = hold_unknown;
-        Self { image }
+        Self::with_limits(image, hold_unknown, Limits::default())
+    }
+
+    pub(super) fn with_limits(image: PolicyImage, hold_unknown: bool, limits: Limits) -> Self {
+        Self {
+            blocks: image.blocks.iter().map(|(prefix, block)| ((*prefix).into(), *block)).collect(),
+            wanted: Wanted::above_all_of(&image),
+            image,
+            hold_unknown,
+            limits,
+            adopted: true,
+            refused_addresses: BTreeSet::new(),
+            refused: Vec::new(),
+            writes: Vec::new(),
+        }
     }
 
     /// Leads the tables to what `policies` has by now. Returns the writes, which are to be carried out in this order; none
     /// where nothing changed.
     pub fn update(&mut self, policies: &mut Policies) -> Vec<PolicyWrite> {
-        let _ = policies;
-        Vec::new()
+        let mut changes = policies.take_changes();
+        if self.adopted {
+            changes = self.all_there_is(policies);
+        }
+        let rules = self.image.rules.len();
+        self.lead_to(policies, changes);
+        // What went may have made room for what was refused.
+        if !self.wanted.refused.is_empty() && self.image.rules.len() < rules {
+            self.wanted.refused.clear();
+            let addresses = policies.local_addresses().collect();
+            self.lead_to(policies, Changes { addresses, ..Changes::default() });
+        }
+        self.forget_refused(policies);
+        self.refused = self.refusals(policies);
+        std::mem::take(&mut self.writes)
     }
 
     /// What the tables hold once every write returned so far is carried out.
@@ -33,6 +85,245 @@ impl PolicyPlan {
 
     /// What there is no room for, each naming the object and what became of it.
     pub fn refused(&self) -> impl Iterator<Item = String> + '_ {
-        std::iter::empty()
+        self.refused.iter().cloned()
+    }
+
+    /// What the objects are about, and what the tables found are about.
+    fn all_there_is(&self, policies: &Policies) -> Changes {
+        let mut all = policies.everything();
+        all.addresses.extend(self.image.identities.keys().copied().map(IpAddr::from));
+        all.networks.extend(self.blocks.keys());
+        all
+    }
+
+    /// Forgets that there was no room for sets that nobody asks for.
+    fn forget_refused(&mut self, policies: &Policies) {
+        if self.wanted.refused.is_empty() {
+            return;
+        }
+        let standings = policies.local_addresses().filter_map(|ip| policies.standing(ip));
+        let asked: HashSet<_> =
+            standings.flat_map(|it| [it.ingress, it.egress]).flatten().map(|isolation| isolation.set).collect();
+        self.wanted.refused.retain(|set| asked.contains(set));
+    }
+
+    fn lead_to(&mut self, policies: &Policies, mut changes: Changes) {
+        if self.has_room_elsewhere(0) {
+            changes.addresses.append(&mut self.refused_addresses);
+        }
+        let (difference, entries) = self.want(policies, &mut changes);
+        let now = Now::of(&self.image, pod_network(policies, &self.wanted, self.hold_unknown));
+        let addresses = changes.addresses.into_iter().map(Addr::from);
+        let transitions: Vec<_> =
+            addresses.filter_map(|addr| Transition::of(addr, &now, &self.image, &self.blocks, &self.wanted)).collect();
+        let networks = self.changed_networks(&changes.networks);
+        let begins = now.begins_hold()
+            || transitions.iter().any(Transition::needs_generation)
+            || networks.iter().any(|(_, last, next)| last != next);
+        let generation = self.image.generation;
+        let since = if begins { generation.wrapping_add(1) } else { generation };
+
+        self.put_entries(entries);
+        self.push(PolicyWrite::PutPodNetwork(now.policed_early()));
+        for transition in &transitions {
+            if let Some(identity) = transition.identity(since, begins) {
+                self.push(PolicyWrite::PutIdentity(transition.addr, identity));
+            }
+        }
+        for (prefix, last, next) in networks {
+            self.push(PolicyWrite::PutBlock(prefix.into(), Block { since, last, next }));
+        }
+        self.push(PolicyWrite::PutPodNetwork(now.held_early()));
+        if begins {
+            self.push(PolicyWrite::SetGeneration(since));
+        }
+        self.push(PolicyWrite::PutPodNetwork(now.after));
+        for transition in &transitions {
+            match transition.settled(since, begins) {
+                Some(identity) => self.push(PolicyWrite::PutIdentity(transition.addr, identity)),
+                None => self.push(PolicyWrite::DeleteIdentity(transition.addr)),
+            }
+        }
+        for prefix in &changes.networks {
+            if !self.wanted.networks().contains_key(prefix) {
+                self.push(PolicyWrite::DeleteBlock((*prefix).into()));
+            }
+        }
+        self.delete_entries(&difference);
+        if std::mem::take(&mut self.adopted) {
+            self.delete_strays();
+            self.wanted.names.end_finding();
+        }
+    }
+
+    /// Takes in what addresses and networks are by now, and finds the entries that it takes. What there is no room for
+    /// allows nothing.
+    fn want(&mut self, policies: &Policies, changes: &mut Changes) -> (Difference, BTreeMap<u32, SetEntries>) {
+        let mut difference = Difference::default();
+        let mut coming = 0;
+        let standings: Vec<(Addr, Option<Standing>)> = changes
+            .addresses
+            .iter()
+            .map(|ip| (Addr::from(*ip), self.admit(*ip, policies.standing(*ip), &mut coming)))
+            .collect();
+        let networks = changes.networks.iter().copied();
+        self.wanted.take_in(policies, standings.into_iter(), networks, &mut difference);
+        loop {
+            let entries = self.wanted.entries(&difference);
+            if self.has_room(&entries) {
+                return (difference, entries);
+            }
+            let largest = entries.iter().max_by_key(|(_, entries)| entries.rules.len() + entries.policies.len());
+            let Some((set, _)) = largest else { return (difference, entries) };
+            self.wanted.refuse(*set);
+            let local = policies.local_addresses().map(|ip| (ip.into(), policies.standing(ip)));
+            changes.addresses.extend(policies.local_addresses());
+            self.wanted.take_in(policies, local, std::iter::empty(), &mut difference);
+        }
+    }
+
+    /// `standing`, unless it is a pod's elsewhere that there is no room for: of that, only blocks tell.
+    fn admit(&mut self, ip: IpAddr, standing: Option<Standing>, coming: &mut usize) -> Option<Standing> {
+        self.refused_addresses.remove(&ip);
+        let standing = standing?;
+        if self.image.identities.contains_key(&ip.into()) {
+            return Some(standing);
+        }
+        if !standing.local && !self.has_room_elsewhere(*coming) {
+            self.refused_addresses.insert(ip);
+            return None;
+        }
+        *coming += 1;
+        Some(standing)
+    }
+
+    fn has_room_elsewhere(&self, coming: usize) -> bool {
+        self.image.identities.len() + coming < self.limits.identities_elsewhere
+    }
+
+    fn has_room(&self, entries: &BTreeMap<u32, SetEntries>) -> bool {
+        let new_names: BTreeSet<u32> = entries.values().flat_map(|it| it.names.iter().map(|(name, _)| *name)).collect();
+        let names = new_names.iter().filter(|name| !self.image.names.contains_key(name)).count();
+        let rules: usize = entries.values().map(|it| it.rules.len()).sum();
+        let set_policies: usize = entries.values().map(|it| it.policies.len()).sum();
+        // Refusing brings nothing where nothing comes.
+        rules + set_policies == 0
+            || (self.image.rules.len() + rules <= self.limits.rules
+                && self.image.set_policies.len() + set_policies <= self.limits.set_policies
+                && self.image.names.len() + names <= self.limits.names)
+    }
+
+    /// Networks whose class changes or that have an entry from now on: with the class that held and the one that is to.
+    fn changed_networks(&self, networks: &BTreeSet<Prefix>) -> Vec<(Prefix, u32, u32)> {
+        let generation = self.image.generation;
+        let changed = |prefix: &Prefix| {
+            let (held, wanted) = (self.blocks.get(prefix), self.wanted.networks().get(prefix));
+            let last = prefix.longest(&self.blocks).map_or(0, |(_, block)| block.at(generation));
+            let next = prefix.longest(self.wanted.networks()).map_or(0, |(_, class)| *class);
+            let comes = held.is_none() && wanted.is_some();
+            // A writer may have ended before the generation began that it wrote of.
+            let pending = held.is_some_and(|block| block.at(generation.wrapping_add(1)) != block.at(generation));
+            let changes = held.is_some() && (last != next || pending);
+            (comes || changes).then_some((*prefix, last, next))
+        };
+        networks.iter().filter_map(changed).collect()
+    }
+
+    fn put_entries(&mut self, entries: BTreeMap<u32, SetEntries>) {
+        let (mut policies, mut rules) = (Vec::new(), Vec::new());
+        for entries in entries.into_values() {
+            for (number, name) in entries.names {
+                self.push(PolicyWrite::PutName(number, Box::new(to_table(&name))));
+            }
+            policies.extend(entries.policies);
+            rules.extend(entries.rules);
+        }
+        policies.into_iter().for_each(|policy| self.push(PolicyWrite::PutSetPolicy(policy)));
+        rules.into_iter().for_each(|(key, rule)| self.push(PolicyWrite::PutRule(key, rule)));
+    }
+
+    fn delete_entries(&mut self, difference: &Difference) {
+        let of_sets = difference.sets_went.iter().map(|set| (key(*set, 0), key(set + 1, 0)));
+        let of_pairs = difference.pairs_went.iter().map(|(set, class)| (key(*set, *class), key(*set, class + 1)));
+        let mut rules = Vec::new();
+        for (first, last) in of_sets.chain(of_pairs) {
+            let (first, last) = (RulePrefix { key: first, bits: 0 }, RulePrefix { key: last, bits: 0 });
+            rules.extend(self.image.rules.range(first..last).map(|(rule, _)| *rule));
+        }
+        let mut policies = Vec::new();
+        for set in &difference.sets_went {
+            let policy = |policy: u32| SetPolicy { set: *set, policy };
+            policies.extend(self.image.set_policies.range(policy(0)..=policy(u32::MAX)));
+        }
+        self.delete(rules, policies, difference.names_went.iter().copied().collect());
+    }
+
+    /// What an earlier agent left, and nobody asks for.
+    fn delete_strays(&mut self) {
+        let wanted = &self.wanted;
+        let is_stray = |rule: &&RulePrefix| !wanted.has_set(rule.key.set) || !wanted.has_class(rule.key.class);
+        let rules = self.image.rules.keys().filter(is_stray).copied().collect();
+        let policies = self.image.set_policies.iter().filter(|it| !wanted.has_set(it.set)).copied().collect();
+        let names = self.image.names.keys().filter(|name| wanted.names.get(**name).is_none()).copied().collect();
+        self.delete(rules, policies, names);
+    }
+
+    fn delete(&mut self, rules: Vec<RulePrefix>, policies: Vec<SetPolicy>, names: Vec<u32>) {
+        rules.into_iter().for_each(|rule| self.push(PolicyWrite::DeleteRule(rule)));
+        policies.into_iter().for_each(|policy| self.push(PolicyWrite::DeleteSetPolicy(policy)));
+        names.into_iter().for_each(|name| self.push(PolicyWrite::DeleteName(name)));
+    }
+
+    /// Carries out a write that changes something.
+    fn push(&mut self, write: PolicyWrite) {
+        if self.image.holds(&write) {
+            return;
+        }
+        self.image.apply(&write);
+        match &write {
+            PolicyWrite::PutBlock(prefix, block) => drop(self.blocks.insert((*prefix).into(), *block)),
+            PolicyWrite::DeleteBlock(prefix) => drop(self.blocks.remove(&(*prefix).into())),
+            _ => {}
+        }
+        self.writes.push(write);
+    }
+
+    fn refusals(&self, policies: &Policies) -> Vec<String> {
+        let list = |names: BTreeSet<&PolicyRef>| {
+            let names: Vec<String> = names.into_iter().map(ToString::to_string).collect();
+            names.join(", ")
+        };
+        let sets = self.wanted.refused.iter().map(|set| {
+            let names = set.rules.iter().filter_map(|id| policies.rules_of(*id)).map(|rules| &rules.policy).collect();
+            format!(
+                "NetworkPolicies {} together: no room for their {:?} rules, so the Pods that they isolate are allowed \
+                 nothing; use fewer rules, or wider ones",
+                list(names),
+                set.direction
+            )
+        });
+        let blocks = policies.refused_blocks().map(|(cidr, names)| {
+            format!(
+                "NetworkPolicies {}: no room for ipBlock {cidr}, which holds no address; use fewer CIDRs, or wider ones",
+                list(names)
+            )
+        });
+        let mut refusals: Vec<String> = sets.chain(blocks).collect();
+        if !self.refused_addresses.is_empty() {
+            refusals.push(format!(
+                "{} addresses of Pods elsewhere: no room for them in IDENTITIES, so no selector selects them; use \
+                 narrower selectors as peers",
+                self.refused_addresses.len()
+            ));
+        }
+        refusals.sort();
+        refusals
     }
 }
+
+fn key(set: u32, class: u32) -> RuleKey {
+    RuleKey { set, class, ..RuleKey::default() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,13 @@
 //! The steps from one state of the policy tables to the next.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
 use proxy_common::addr::Addr;
 use proxy_common::tables::{Block, Identity, PodNetwork, PolicyName, Rule, RuleKey, SetPolicy};
+
+use crate::model::Prefix;
 
 /// One change of one table entry. A list of writes is carried out in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,6 +63,19 @@ impl From<IpNetwork> for BlockPrefix {
     }
 }
 
+impl From<Prefix> for BlockPrefix {
+    fn from(prefix: Prefix) -> Self {
+        let (addr, bits) = prefix.parts();
+        Self { addr: IpAddr::V6(Ipv6Addr::from_bits(addr)).into(), bits: bits.into() }
+    }
+}
+
+impl From<BlockPrefix> for Prefix {
+    fn from(prefix: BlockPrefix) -> Self {
+        Self::from(IpAddr::from(prefix.addr)).truncated(prefix.bits as u8)
+    }
+}
+
 /// What the policy tables hold: read from the kernel by a starting agent, kept in step with each write after that.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PolicyImage {
@@ -80,6 +96,24 @@ pub struct PolicyImage {
 }
 
 impl PolicyImage {
+    /// Whether `write` changes nothing.
+    pub(super) fn holds(&self, write: &PolicyWrite) -> bool {
+        match write {
+            PolicyWrite::PutName(id, name) => self.names.get(id) == Some(name),
+            PolicyWrite::DeleteName(id) => !self.names.contains_key(id),
+            PolicyWrite::PutSetPolicy(key) => self.set_policies.contains(key),
+            PolicyWrite::DeleteSetPolicy(key) => !self.set_policies.contains(key),
+            PolicyWrite::PutRule(key, rule) => self.rules.get(key) == Some(rule),
+            PolicyWrite::DeleteRule(key) => !self.rules.contains_key(key),
+            PolicyWrite::PutBlock(key, block) => self.blocks.get(key) == Some(block),
+            PolicyWrite::DeleteBlock(key) => !self.blocks.contains_key(key),
+            PolicyWrite::PutIdentity(addr, identity) => self.identities.get(addr) == Some(identity),
+            PolicyWrite::DeleteIdentity(addr) => !self.identities.contains_key(addr),
+            PolicyWrite::PutPodNetwork(network) => self.pod_network == *network,
+            PolicyWrite::SetGeneration(generation) => self.generation == *generation,
+        }
+    }
+
     /// Carries `write` out, as the kernel does.
     pub fn apply(&mut self, write: &PolicyWrite) {
         match write {
