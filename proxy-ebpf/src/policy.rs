@@ -36,12 +36,12 @@ impl PolicyTables for Maps {
         unsafe { IDENTITIES.get(addr) }.copied()
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn block(&self, addr: &Addr) -> Option<Block> {
         BLOCKS.get(Key::new(ADDR_BITS, *addr)).copied()
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn rule(&self, key: &RuleKey) -> Option<Rule> {
         RULES.get(Key::new(RuleKey::BITS, *key)).copied()
     }

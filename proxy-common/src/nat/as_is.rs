@@ -3,7 +3,7 @@
 use super::verdict::judge;
 use super::{Added, FlowTables, Hook, Routes, TcpEnd, other_direction};
 use crate::addr::protocol;
-use crate::drop::Reason;
+use crate::drop::{Reason, Stop};
 use crate::flow::State;
 use crate::packet::{Kind, Packet, Part};
 use crate::policy::{PolicyTables, Ruling, ruling_flags};
@@ -16,7 +16,6 @@ use crate::tables::{FlowKey, FlowRecord, flow_flags};
 #[inline(never)]
 pub(super) fn admit<T: FlowTables + PolicyTables>(
     tables: &T,
-    routes: &impl Routes,
     packet: &Packet,
     hook: Hook,
     now: u32,
@@ -32,9 +31,7 @@ pub(super) fn admit<T: FlowTables + PolicyTables>(
     if policed && is_nameless(packet) {
         return Err(Reason::UnknownFragment);
     }
-    if let Err(denied) = judged {
-        return resume(tables, routes, packet, now, record).map_err(|_| denied);
-    }
+    judged?;
     if ruling.flags & ruling_flags::TO_POD != 0 {
         record.flags |= flow_flags::BACKEND_LOCAL;
     }
@@ -73,27 +70,30 @@ const fn as_is(key: &FlowKey, flags: u32, state: State, now: u32) -> FlowRecord 
     }
 }
 
-/// A connection may be older than the policies, so that nobody saw it begin: a segment that may not pass as its client's
-/// may be an answer. The pods' own sockets know.
+/// Judges a segment as an answer, where it may not pass as its client's: a connection may be older than the policies, so that
+/// nobody saw it begin. The pods' own sockets know.
+///
+/// # Errors
+/// [`Stop::NotOurs`] when it is none; why it may not pass.
 #[inline(never)]
-fn resume<T: FlowTables + PolicyTables>(
+pub(super) fn resume<T: FlowTables + PolicyTables>(
     tables: &T,
     routes: &impl Routes,
     packet: &Packet,
     now: u32,
     record: &mut FlowRecord,
-) -> Result<(), Reason> {
+) -> Result<(), Stop> {
     let tcp = matches!(packet.kind, Kind::Transport) && packet.key.protocol == u32::from(protocol::TCP);
     if !tcp || packet.is_syn() || !answers(tables, routes, &packet.key) {
-        return Err(Reason::PolicyIngress);
+        return Err(Stop::NotOurs);
     }
     *record = as_is(&packet.key, flow_flags::REPLY, State::Replied, now);
     judge(tables, &packet.key, record, &mut Ruling::default())?;
-    remember(tables, &packet.key, record)
+    Ok(remember(tables, &packet.key, record)?)
 }
 
 /// Whether a segment goes from the server of a connection to its client, one of which is a pod of this node.
-#[inline(always)]
+#[inline(never)]
 fn answers(tables: &impl PolicyTables, routes: &impl Routes, key: &FlowKey) -> bool {
     let interface = |addr| tables.identity(addr).filter(|pod| pod.is_local()).map(|pod| pod.ifindex);
     interface(&key.src).is_some_and(|ifindex| routes.tcp_end(ifindex, &key.reversed()) == TcpEnd::Server)

@@ -1,6 +1,6 @@
 //! A packet of no flow that is known: the flow it opens, if any.
 
-use super::as_is::{admit, is_nameless};
+use super::as_is::{admit, is_nameless, resume};
 use super::source_port::reserve;
 use super::verdict::{judge, judges};
 use super::{FlowEntry, FlowTables, Hook, Routes, forget, is_over, translated};
@@ -26,20 +26,36 @@ pub fn open<T: ServiceTables + FlowTables + PolicyTables>(
     now: u32,
     record: &mut FlowRecord,
 ) -> Result<(), Stop> {
-    let judged = judges(tables, hook);
     match open_through_service(tables, routes, packet, hook, now, record) {
-        Err(Stop::NotOurs) if judged => {}
-        opened => return opened,
+        Ok(()) => Ok(claim(tables, routes, &packet.key, hook, record)?),
+        Err(Stop::NotOurs) => Err(open_as_is(tables, routes, packet, hook, now, record)),
+        stopped => stopped,
     }
-    // It waits for its first where it leaves to the pod, and is judged there.
-    if matches!(hook, Hook::FromUplink) && is_nameless(packet) {
-        return Err(Stop::NotOurs);
-    }
-    admit(tables, routes, packet, hook, now, record)?;
-    Err(Stop::NotOurs)
 }
 
-#[inline(always)]
+// These are functions of their own so that the stack of one is free again for the next.
+
+#[inline(never)]
+fn open_as_is<T: FlowTables + PolicyTables>(
+    tables: &T,
+    routes: &impl Routes,
+    packet: &Packet,
+    hook: Hook,
+    now: u32,
+    record: &mut FlowRecord,
+) -> Stop {
+    // What comes in waits for its first where it leaves to the pod, and is judged there.
+    if !judges(tables, hook) || (matches!(hook, Hook::FromUplink) && is_nameless(packet)) {
+        return Stop::NotOurs;
+    }
+    let Err(denied) = admit(tables, packet, hook, now, record) else { return Stop::NotOurs };
+    match resume(tables, routes, packet, now, record) {
+        Ok(()) => Stop::NotOurs,
+        Err(_) => Stop::Drop(denied),
+    }
+}
+
+#[inline(never)]
 fn open_through_service<T: ServiceTables + FlowTables + PolicyTables>(
     tables: &T,
     routes: &impl Routes,
@@ -48,12 +64,7 @@ fn open_through_service<T: ServiceTables + FlowTables + PolicyTables>(
     now: u32,
     record: &mut FlowRecord,
 ) -> Result<(), Stop> {
-    let client = match hook {
-        Hook::FromPod => Client::Pod,
-        Hook::FromNode | Hook::FromNodeToPod => Client::Node,
-        Hook::FromUplink => Client::Outside,
-        Hook::ToPod | Hook::JudgedToPod | Hook::Passing => return Err(Stop::NotOurs),
-    };
+    let Some(client) = client(hook) else { return Err(Stop::NotOurs) };
     let key = &packet.key;
     match packet.kind {
         Kind::Transport | Kind::Fragment => {}
@@ -78,12 +89,35 @@ fn open_through_service<T: ServiceTables + FlowTables + PolicyTables>(
     if judges(tables, hook) {
         judge_opened(tables, key, record)?;
     }
+    Ok(())
+}
+
+/// Whom a Service serves at a hook; nobody where packets only leave.
+#[inline(always)]
+const fn client(hook: Hook) -> Option<Client> {
+    match hook {
+        Hook::FromPod => Some(Client::Pod),
+        Hook::FromNode | Hook::FromNodeToPod => Some(Client::Node),
+        Hook::FromUplink => Some(Client::Outside),
+        Hook::ToPod | Hook::JudgedToPod | Hook::Passing => None,
+    }
+}
+
+/// Gives a new flow the source by which its replies come back.
+#[inline(never)]
+fn claim<T: ServiceTables + FlowTables>(
+    tables: &T,
+    routes: &impl Routes,
+    key: &FlowKey,
+    hook: Hook,
+    record: &mut FlowRecord,
+) -> Result<(), Reason> {
+    let Some(client) = client(hook) else { return Ok(()) };
     let source_translated = translates_source(key, record, client);
     if source_translated {
         translate_source(routes, key, record)?;
     }
-    reserve(tables, routes, key, record, sockets_to_ask(key, client, source_translated))?;
-    Ok(())
+    reserve(tables, routes, key, record, sockets_to_ask(key, client, source_translated))
 }
 
 /// The pod behind the Service and the client's own address: before that is translated, too.

@@ -28,7 +28,7 @@ pub const fn ends_at_pod(record: &FlowRecord) -> bool {
 }
 
 /// Asks about a flow, of which `record` belongs to `key`, and notes in the record when it was let pass.
-#[inline(never)]
+#[inline(always)]
 pub(super) fn judge(
     tables: &impl PolicyTables,
     key: &FlowKey,

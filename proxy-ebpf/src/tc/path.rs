@@ -97,7 +97,7 @@ fn pass(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<
         Followed::Leave | Followed::Known => (Err(Stop::NotOurs), nat::ends_at_pod(&scratch.record)),
         Followed::Translate => (Ok(()), nat::ends_at_pod(&scratch.record)),
         Followed::Unknown => {
-            let begun = begin(skb, &scratch.packet, hook, now, &mut scratch.record);
+            let begun = nat::open(&Maps, &skb, &scratch.packet, hook, now, &mut scratch.record);
             (begun, scratch.ruling.flags & ruling_flags::TO_POD != 0)
         }
     };
@@ -115,12 +115,6 @@ fn pass(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<
 fn read(skb: Skb, link_layer: u32, packet: &mut Packet) -> Result<(), Stop> {
     *packet = parse(&skb, skb.ethertype(), link_layer)?.ok_or(Stop::NotOurs)?;
     Ok(())
-}
-
-/// Decides about a packet of no flow we know.
-#[inline(never)]
-fn begin(skb: Skb, packet: &Packet, hook: Hook, now: u32, record: &mut FlowRecord) -> Result<(), Stop> {
-    nat::open(&Maps, &skb, packet, hook, now, record)
 }
 
 /// How a translated packet goes on.

@@ -1,6 +1,9 @@
 //! Where packets go: the node's routes and interfaces.
 
-use aya_ebpf::bindings::{__sk_buff, bpf_fib_lookup as FibLookup, bpf_sock_tuple as SockTuple};
+use aya_ebpf::bindings::{
+    __sk_buff, bpf_fib_lookup as FibLookup, bpf_sock_tuple as SockTuple,
+    bpf_sock_tuple__bindgen_ty_1__bindgen_ty_1 as SockTupleV4, bpf_sock_tuple__bindgen_ty_1__bindgen_ty_2 as SockTupleV6,
+};
 use aya_ebpf::helpers::generated::{
     bpf_fib_lookup, bpf_redirect, bpf_redirect_neigh, bpf_sk_lookup_udp, bpf_sk_release, bpf_skc_lookup_tcp,
 };
@@ -217,44 +220,59 @@ fn device(ifindex: u32) -> Option<&'static Device> {
 const NO_SOCKET: u32 = 0;
 /// `TCP_LISTEN`.
 const LISTENING: u32 = 10;
+/// `TCP_ESTABLISHED`, which stands for all that UDP's sockets are.
+const OPEN: u32 = 1;
 
 /// State of the socket that gets packets with these addresses and ports.
 #[inline(never)]
 fn look_up_socket(skb: *mut __sk_buff, packet: &FlowKey, netns: u64) -> u32 {
-    // SAFETY: integers only: all zero is a value.
-    let mut tuple: SockTuple = unsafe { core::mem::zeroed() };
-    let size = match packet.dst.family() {
-        Family::V4 => {
-            tuple.__bindgen_anon_1.ipv4.saddr = packet.src.v4_word();
-            tuple.__bindgen_anon_1.ipv4.daddr = packet.dst.v4_word();
-            tuple.__bindgen_anon_1.ipv4.sport = packet.src_port.wire();
-            tuple.__bindgen_anon_1.ipv4.dport = packet.dst_port.wire();
-            12
-        }
-        Family::V6 => {
-            tuple.__bindgen_anon_1.ipv6.saddr = packet.src.words();
-            tuple.__bindgen_anon_1.ipv6.daddr = packet.dst.words();
-            tuple.__bindgen_anon_1.ipv6.sport = packet.src_port.wire();
-            tuple.__bindgen_anon_1.ipv6.dport = packet.dst_port.wire();
-            36
+    // Only what the kernel reads is written: zeroes first would be a call too deep.
+    let mut tuple = core::mem::MaybeUninit::<SockTuple>::uninit();
+    let tuple = tuple.as_mut_ptr();
+    // SAFETY: `tuple` is writable, and integers need no value to be written over.
+    let size = unsafe {
+        match packet.dst.family() {
+            Family::V4 => {
+                (*tuple).__bindgen_anon_1.ipv4 = SockTupleV4 {
+                    saddr: packet.src.v4_word(),
+                    daddr: packet.dst.v4_word(),
+                    sport: packet.src_port.wire(),
+                    dport: packet.dst_port.wire(),
+                };
+                12
+            }
+            Family::V6 => {
+                (*tuple).__bindgen_anon_1.ipv6 = SockTupleV6 {
+                    saddr: packet.src.words(),
+                    daddr: packet.dst.words(),
+                    sport: packet.src_port.wire(),
+                    dport: packet.dst_port.wire(),
+                };
+                36
+            }
         }
     };
-    // SAFETY: `tuple` is readable for `size` bytes.
-    let socket = unsafe {
-        match packet.protocol as u8 {
-            protocol::TCP => bpf_skc_lookup_tcp(skb.cast(), &raw mut tuple, size, netns, 0),
-            protocol::UDP => bpf_sk_lookup_udp(skb.cast(), &raw mut tuple, size, netns, 0),
-            // The kernel finds no others.
-            _ => return NO_SOCKET,
-        }
-    };
-    if socket.is_null() {
-        return NO_SOCKET;
-    }
-    // SAFETY: the look-up lent us the socket; it is given back once.
-    unsafe {
-        let state = (*socket).state;
-        bpf_sk_release(socket.cast());
-        state
+    match packet.protocol as u8 {
+        // SAFETY: `tuple` is readable for `size` bytes; the look-up lends us the socket, and it is given back once.
+        protocol::TCP => unsafe {
+            let socket = bpf_skc_lookup_tcp(skb.cast(), tuple, size, netns, 0);
+            if socket.is_null() {
+                return NO_SOCKET;
+            }
+            let state = (*socket).state;
+            bpf_sk_release(socket.cast());
+            state
+        },
+        // SAFETY: as above.
+        protocol::UDP => unsafe {
+            let socket = bpf_sk_lookup_udp(skb.cast(), tuple, size, netns, 0);
+            if socket.is_null() {
+                return NO_SOCKET;
+            }
+            bpf_sk_release(socket.cast());
+            OPEN
+        },
+        // The kernel finds no others.
+        _ => NO_SOCKET,
     }
 }

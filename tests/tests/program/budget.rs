@@ -65,6 +65,7 @@ fn empty_tables_take_no_more_memory_than_their_budget() {
         | Map::Array(data)
         | Map::LpmTrie(data)
         | Map::PerCpuArray(data)
+        | Map::PerCpuHashMap(data)
         | Map::RingBuf(data)) = map
         else {
             panic!("{name}: another type of map")
