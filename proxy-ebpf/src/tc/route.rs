@@ -2,7 +2,8 @@
 
 use aya_ebpf::bindings::{
     __sk_buff, bpf_fib_lookup as FibLookup, bpf_sock_tuple as SockTuple,
-    bpf_sock_tuple__bindgen_ty_1__bindgen_ty_1 as SockTupleV4, bpf_sock_tuple__bindgen_ty_1__bindgen_ty_2 as SockTupleV6,
+    bpf_sock_tuple__bindgen_ty_1__bindgen_ty_1 as SockTupleV4,
+    bpf_sock_tuple__bindgen_ty_1__bindgen_ty_2 as SockTupleV6,
 };
 use aya_ebpf::helpers::generated::{
     bpf_fib_lookup, bpf_redirect, bpf_redirect_neigh, bpf_sk_lookup_udp, bpf_sk_release, bpf_skc_lookup_tcp,

@@ -258,7 +258,11 @@ const JUDGED_MARK: u16 = 0x1d02;
 
 /// The object with its maps, as an agent opens it that isn't asked for the programs' own log.
 fn open() -> Ebpf {
-    EbpfLoader::new().override_global("AYA_LOG_LEVEL", &0_u8, true).override_global("JUDGED_MARK", &JUDGED_MARK, true).load(&object()).unwrap()
+    EbpfLoader::new()
+        .override_global("AYA_LOG_LEVEL", &0_u8, true)
+        .override_global("JUDGED_MARK", &JUDGED_MARK, true)
+        .load(&object())
+        .unwrap()
 }
 
 /// Loads every program into the kernel.
