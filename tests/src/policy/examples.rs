@@ -135,6 +135,12 @@ fn absent_and_empty_mean_everything_in_a_rule_and_nothing_in_its_place() {
 }
 
 #[test]
+fn a_policy_without_a_specification_lets_nobody_in() {
+    denied(&["null"], &["10.0.1.20 10.0.0.10 TCP 80"]);
+    allowed(&["null"], &["10.0.0.10 10.0.1.20 TCP 80"]);
+}
+
+#[test]
 fn policy_types_have_the_api_servers_default() {
     let out = ["10.0.0.10 10.0.1.20 TCP 80"];
     let into = ["10.0.1.20 10.0.0.10 TCP 80"];

@@ -228,7 +228,8 @@ impl World<'_> {
 
 /// Whether a policy applies to a pod and "relates to" a direction.
 fn isolates(policy: &NetworkPolicy, pod: &Pod, direction: Direction) -> bool {
-    let Some(spec) = &policy.spec else { return false };
+    // An object without it has an empty one.
+    let spec = policy.spec.clone().unwrap_or_default();
     // "An empty podSelector matches all pods in this namespace."
     let is_selected = namespace(&policy.metadata) == namespace(&pod.metadata)
         && spec.pod_selector.as_ref().is_none_or(|selector| selector::selects(selector, &labels(&pod.metadata)));
@@ -332,7 +333,9 @@ fn is_of_node(node: &Node, address: IpAddr) -> bool {
 
 fn is_in_pod_cidr(node: &Node, address: IpAddr) -> bool {
     let Some(spec) = &node.spec else { return false };
-    spec.pod_cidrs.iter().flatten().chain(&spec.pod_cidr).any(|cidr| is_in(cidr, address))
+    // "If this field is specified, the 0th entry must match the podCIDR field."
+    let all = spec.pod_cidrs.as_deref().unwrap_or(spec.pod_cidr.as_slice());
+    all.iter().any(|cidr| is_in(cidr, address))
 }
 
 /// Whether a CIDR holds an address. One family's hold none of the other's.
