@@ -185,3 +185,27 @@ fn an_unprivileged_user_is_told_what_is_missing() {
     assert_eq!(code(&output), 1, "{}", stderr(&output));
     assert!(stdout(&output).contains("run as root, or add the capability BPF"), "{}", stdout(&output));
 }
+
+#[test]
+fn check_needs_no_agent_and_exits_with_1_when_an_object_is_wrong() {
+    let policy = |port: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let spec = format!("{{podSelector: {{}}, ingress: [{{ports: [{{port: {port}}}]}}]}}");
+        let text =
+            format!("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: a}}\nspec: {spec}\n");
+        fs::write(directory.path().join("a.yaml"), text).unwrap();
+        directory
+    };
+    let (good, bad) = (policy("80"), policy("0"));
+    let [good, bad] = [&good, &bad].map(|directory| directory.path().to_str().unwrap());
+    let checked = sluice(&["check", good]);
+    assert_eq!(code(&checked), 0, "{}{}", stdout(&checked), stderr(&checked));
+    let checked = sluice(&["check", good, bad, "-o", "json"]);
+    let report: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!(code(&checked), 1);
+    let problem = "NetworkPolicy default/a: spec.ingress[0].ports[0].port: 0 is not a port number (1 to 65535)";
+    assert_eq!(report["problems"], serde_json::json!([problem]));
+    let missing = sluice(&["check", "/nonexistent"]);
+    assert_eq!((code(&missing), stdout(&missing)), (1, ""));
+    assert!(stderr(&missing).starts_with("error: /nonexistent: cannot be read"), "{}", stderr(&missing));
+}

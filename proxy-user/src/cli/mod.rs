@@ -1,9 +1,11 @@
 //! The command line, with kubectl's manners: data on standard output, everything else on standard error.
 //!
-//! Exit codes: 0 for success, 1 for a failure (and for "no" where a command answers a question: `status`, `doctor`),
+//! Exit codes: 0 for success, 1 for a failure (and for "no" where a command answers a question: `status`, `doctor`,
+//! `check`),
 //! 2 for a command line or configuration that isn't understood.
 
 mod agent;
+mod check;
 mod cleanup;
 mod clock;
 mod completion;
@@ -43,6 +45,7 @@ enum Command {
     Agent(agent::AgentArgs),
     Get(get::GetArgs),
     Explain(explain::ExplainArgs),
+    Check(check::CheckArgs),
     Status(status::StatusArgs),
     Doctor(doctor::DoctorArgs),
     Cleanup(cleanup::CleanupArgs),
@@ -72,6 +75,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Agent(args) => agent::run(args),
         Command::Get(args) => get::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Cleanup(args) => cleanup::run(&args),

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use super::{Protocol, TargetPort};
 
-/// A named port of a Pod's container.
+/// A port of a Pod's container.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ContainerPort {
-    /// Name.
+    /// Name; empty where it has none.
     pub name: String,
     /// Protocol.
     pub protocol: Protocol,
@@ -29,7 +29,7 @@ pub struct Pod {
     pub node_name: Option<String>,
     /// Addresses, one of a family at most; none before it has its network.
     pub ips: Vec<IpAddr>,
-    /// Named ports of its containers, then of its restartable init containers.
+    /// Ports of its containers, then of its restartable init containers.
     pub ports: Vec<ContainerPort>,
     /// The Ready condition is True.
     pub ready: bool,

@@ -7,5 +7,6 @@ mod convert;
 mod event;
 pub mod manifest;
 
+use convert::ApiNetworkPolicy;
 pub use convert::{FieldError, FieldProblem};
 pub use event::{ObjectEvent, Problem, Problems};

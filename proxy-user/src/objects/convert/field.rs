@@ -31,6 +31,12 @@ pub enum FieldProblem {
     /// Another type than the API has.
     #[error("{0}")]
     Type(#[source] serde_json::Error),
+    /// The same, of a part of an object of which the rest counts.
+    #[error("{0}")]
+    OtherType(String),
+    /// A field that the API doesn't have.
+    #[error("not a field of the API as it is known here: misspelled, or newer")]
+    UnknownField,
     /// Not an address.
     #[error("\"{0}\" is not an IP address")]
     NotAnAddress(String),

@@ -13,9 +13,11 @@ mod pod;
 mod selector;
 mod service;
 mod slice;
+mod strict;
 mod syntax;
 
 pub use field::{FieldError, FieldProblem};
+pub(in crate::objects) use network_policy::ApiNetworkPolicy;
 
 #[cfg(test)]
 mod tests;

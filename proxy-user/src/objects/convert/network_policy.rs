@@ -2,19 +2,22 @@
 //!
 //! What the API server would refuse doesn't cost the object: it is a defect, and the rest counts such that nothing is more
 //! open for it. What can't be understood isolates, and allows nothing: a selector with a bad requirement selects by the others
-//! and its policy's rules allow nothing; a bad peer or port matches nothing, and so does a list without a good one.
+//! and its policy's rules allow nothing; a bad peer or port matches nothing, and so does a list without a good one. The same
+//! holds for values of a wrong type, and for fields that nobody knows.
 
-use k8s_openapi::api::networking::v1::{
-    NetworkPolicy as ApiNetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
-};
+mod object;
+
+use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicyPort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+pub(in crate::objects) use self::object::ApiNetworkPolicy;
+use self::object::{EgressRule, IngressRule, List, Spec};
 use super::defects::Defects;
 use super::field::{self, FieldError, FieldProblem};
 use super::peer::peer;
 use super::selector::selector;
 use super::{meta, syntax};
-use crate::model::{NetworkPolicy, PolicyPort, PolicyRule, PortMatch, PortRange, Protocol};
+use crate::model::{NetworkPolicy, PolicyPort, PolicyRule, PortMatch, PortRange, Protocol, Selector};
 
 impl TryFrom<ApiNetworkPolicy> for NetworkPolicy {
     type Error = FieldError;
@@ -26,23 +29,23 @@ impl TryFrom<ApiNetworkPolicy> for NetworkPolicy {
             return Err(FieldProblem::NotASubdomain(name).at("metadata.name"));
         }
         let mut defects = Defects::default();
-        let annotations = object.metadata.annotations.unwrap_or_default();
-        let audit = meta::is_audited(&annotations, &mut defects);
-        let spec = object.spec.unwrap_or_default();
-        let (pod_selector, selects_exactly) =
-            defects.watch(|defects| spec.pod_selector.as_ref().map(|it| selector(it, "spec.podSelector", defects)));
-        let (of_ingress, of_egress) = isolation(&spec, &mut defects);
-        let ingress = spec.ingress.iter().flatten().map(|rule| (rule.from.as_deref(), rule.ports.as_deref()));
-        let egress = spec.egress.iter().flatten().map(|rule| (rule.to.as_deref(), rule.ports.as_deref()));
-        let ingress = rules(ingress, &namespace, ["spec.ingress", "from"], &mut defects);
-        let egress = rules(egress, &namespace, ["spec.egress", "to"], &mut defects);
-        let counting = |isolation, rules| match isolation {
+        let audit = object.metadata.annotations.is_some_and(|it| meta::is_audited(&it, &mut defects));
+        let nothing = Spec::default();
+        let ((spec, pod_selector), selects_exactly) = defects.watch(|defects| {
+            let spec = object.spec.as_ref().and_then(|it| it.get("spec", defects).0).unwrap_or(&nothing);
+            (spec, pod_selector(spec, defects))
+        });
+        let (of_ingress, of_egress) = isolation(spec, &mut defects);
+        let ingress =
+            rules(spec.ingress.as_ref(), IngressRule::lists, &namespace, ["spec.ingress", "from"], &mut defects);
+        let egress = rules(spec.egress.as_ref(), EgressRule::lists, &namespace, ["spec.egress", "to"], &mut defects);
+        let counting = |isolation, rules: Vec<_>| match isolation {
             Isolation::None => None,
             Isolation::Named if selects_exactly => Some(rules),
-            Isolation::Named | Isolation::Suspected => Some(allowing_nothing(rules)),
+            Isolation::Named | Isolation::Suspected => Some(rules.into_iter().map(allowing_nothing).collect()),
         };
         Ok(Self {
-            pod_selector: pod_selector.unwrap_or_default(),
+            pod_selector,
             ingress: counting(of_ingress, ingress),
             egress: counting(of_egress, egress),
             namespace,
@@ -53,6 +56,12 @@ impl TryFrom<ApiNetworkPolicy> for NetworkPolicy {
     }
 }
 
+fn pod_selector(spec: &Spec, defects: &mut Defects) -> Selector {
+    let path = "spec.podSelector";
+    let pods = spec.pod_selector.as_ref().and_then(|it| it.get(path, defects).0);
+    pods.map(|it| selector(it, path, defects)).unwrap_or_default()
+}
+
 /// Why a policy isolates a direction.
 #[derive(Clone, Copy)]
 enum Isolation {
@@ -60,58 +69,90 @@ enum Isolation {
     None,
     /// `policyTypes`, or its default, names the direction.
     Named,
-    /// A word there that nobody knows may have meant it.
+    /// Something there that can't be understood may have meant it.
     Suspected,
 }
 
 /// What `policyTypes` says of ingress and of egress.
-fn isolation(spec: &NetworkPolicySpec, defects: &mut Defects) -> (Isolation, Isolation) {
-    let types = spec.policy_types.as_deref().unwrap_or_default();
+fn isolation(spec: &Spec, defects: &mut Defects) -> (Isolation, Isolation) {
+    let path = "spec.policyTypes";
+    let Some(types) = spec.policy_types.as_ref().map_or(Some(&[][..]), |it| Some(it.whole(path, defects)?)) else {
+        return (Isolation::Suspected, Isolation::Suspected);
+    };
     if types.is_empty() {
-        let has_egress = spec.egress.as_ref().is_some_and(|rules| !rules.is_empty());
+        let has_egress = spec.egress.as_ref().is_some_and(|it| !it.is_empty_list());
         return (Isolation::Named, if has_egress { Isolation::Named } else { Isolation::None });
     }
     if types.len() > 2 {
-        defects.note(&FieldProblem::MoreThanTwo(types.len()).at("spec.policyTypes"));
+        defects.note(&FieldProblem::MoreThanTwo(types.len()).at(path));
     }
     let mut unnamed = Isolation::None;
     for (i, word) in types.iter().enumerate().filter(|(_, word)| !["Ingress", "Egress"].contains(&word.as_str())) {
         let problem = FieldProblem::Unknown { value: word.clone(), expected: "Ingress, Egress" };
-        defects.note(&problem.at(format!("spec.policyTypes[{i}]")));
+        defects.note(&problem.at(format!("{path}[{i}]")));
         unnamed = Isolation::Suspected;
     }
     let direction = |name: &str| if types.iter().any(|word| word == name) { Isolation::Named } else { unnamed };
     (direction("Ingress"), direction("Egress"))
 }
 
-/// The rules, each in its place: they isolate, and let nobody through.
-fn allowing_nothing(rules: Vec<PolicyRule>) -> Vec<PolicyRule> {
-    rules.into_iter().map(|rule| PolicyRule { peers: Some(Vec::new()), ..rule }).collect()
+/// The rule, which lets nobody through.
+fn allowing_nothing(rule: PolicyRule) -> PolicyRule {
+    PolicyRule { peers: Some(Vec::new()), ..rule }
 }
 
-type ApiRule<'a> = (Option<&'a [NetworkPolicyPeer]>, Option<&'a [NetworkPolicyPort]>);
+type Lists<'a> = (Option<&'a List<NetworkPolicyPeer>>, Option<&'a List<NetworkPolicyPort>>);
 
-/// `list` and `peers` are what the list of rules and a rule's list of peers are called.
-fn rules<'a>(
-    rules: impl Iterator<Item = ApiRule<'a>>,
+impl IngressRule {
+    fn lists(&self) -> Lists<'_> {
+        (self.from.as_ref(), self.ports.as_ref())
+    }
+}
+
+impl EgressRule {
+    fn lists(&self) -> Lists<'_> {
+        (self.to.as_ref(), self.ports.as_ref())
+    }
+}
+
+/// `name` and `peers` are what the list of rules and a rule's list of peers are called.
+fn rules<R>(
+    list: Option<&List<R>>,
+    lists: impl Fn(&R) -> Lists<'_>,
     namespace: &str,
-    [list, peers]: [&str; 2],
+    [name, peers]: [&str; 2],
     defects: &mut Defects,
 ) -> Vec<PolicyRule> {
-    let mut rule = |(i, (from, ports)): (usize, ApiRule<'_>)| {
-        let path = format!("{list}[{i}]");
-        PolicyRule {
-            ports: some_of(ports, |i, it| port(it, &format!("{path}.ports[{i}]"), defects)),
-            peers: some_of(from, |i, it| peer(it, namespace, &format!("{path}.{peers}[{i}]"), defects)),
-        }
-    };
-    rules.enumerate().map(&mut rule).collect()
+    let rules = list.and_then(|it| it.whole(name, defects)).into_iter().flatten().enumerate();
+    let rules = rules.map(|(i, it)| {
+        let path = format!("{name}[{i}]");
+        let (rule, is_whole) = it.get(&path, defects);
+        let (from, ports) = rule.map(&lists).unwrap_or_default();
+        let rule = PolicyRule {
+            ports: some_of(ports, &format!("{path}.ports"), defects, port),
+            peers: some_of(from, &format!("{path}.{peers}"), defects, |it, path, defects| {
+                peer(it, namespace, path, defects)
+            }),
+        };
+        if is_whole { rule } else { allowing_nothing(rule) }
+    });
+    rules.collect()
 }
 
 /// What is good in a list; `None` only where there is no entry at all, which means everything.
-fn some_of<A, T>(list: Option<&[A]>, mut convert: impl FnMut(usize, &A) -> Option<T>) -> Option<Vec<T>> {
-    let list = list.filter(|list| !list.is_empty())?;
-    Some(list.iter().enumerate().filter_map(|(i, it)| convert(i, it)).collect())
+fn some_of<A, T>(
+    list: Option<&List<A>>,
+    path: &str,
+    defects: &mut Defects,
+    convert: impl Fn(&A, &str, &mut Defects) -> Option<T>,
+) -> Option<Vec<T>> {
+    let list = list.filter(|it| !it.is_empty_list())?;
+    let entries = list.whole(path, defects).into_iter().flatten().enumerate();
+    let good = entries.filter_map(|(i, it)| {
+        let path = format!("{path}[{i}]");
+        convert(it.whole(&path, defects)?, &path, defects)
+    });
+    Some(good.collect())
 }
 
 fn port(it: &NetworkPolicyPort, path: &str, defects: &mut Defects) -> Option<PolicyPort> {

@@ -18,7 +18,7 @@ impl TryFrom<ApiPod> for Pod {
             namespace: meta::namespace(&object.metadata)?,
             name: meta::name(&object.metadata)?,
             ips: addresses(&spec, &status)?,
-            ports: named_ports(&spec)?,
+            ports: ports(&spec)?,
             ready: is_ready(&status),
             terminating: object.metadata.deletion_timestamp.is_some(),
             finished: matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")),
@@ -49,8 +49,8 @@ fn addresses(spec: &PodSpec, status: &PodStatus) -> Result<Vec<IpAddr>, FieldErr
     Ok(ips)
 }
 
-/// Ports that a `targetPort` can name: those of the containers, then of the init containers that keep running.
-fn named_ports(spec: &PodSpec) -> Result<Vec<ContainerPort>, FieldError> {
+/// Ports of the containers, then of the init containers that keep running.
+fn ports(spec: &PodSpec) -> Result<Vec<ContainerPort>, FieldError> {
     let sidecars = spec.init_containers.iter().flatten().enumerate();
     let sidecars = sidecars.filter(|(_, container)| container.restart_policy.as_deref() == Some("Always"));
     let containers = spec.containers.iter().enumerate().map(|(i, container)| ("containers", i, container));
@@ -65,9 +65,7 @@ fn container_ports(container: &Container, path: &str, ports: &mut Vec<ContainerP
     for (i, port) in container.ports.iter().flatten().enumerate() {
         let number = field::port(port.container_port, || format!("{path}.ports[{i}].containerPort"))?;
         let protocol = field::protocol(port.protocol.as_deref(), || format!("{path}.ports[{i}].protocol"))?;
-        if let Some(name) = port.name.clone().filter(|name| !name.is_empty()) {
-            ports.push(ContainerPort { name, protocol, port: number });
-        }
+        ports.push(ContainerPort { name: port.name.clone().unwrap_or_default(), protocol, port: number });
     }
     Ok(())
 }

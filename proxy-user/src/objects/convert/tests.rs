@@ -271,14 +271,14 @@ fn a_pod_is_ready_by_its_condition_and_finished_by_its_phase() {
 }
 
 #[test]
-fn ports_are_named_by_containers_and_by_init_containers_that_keep_running() {
+fn a_pods_ports_are_those_of_containers_and_of_init_containers_that_keep_running() {
     let container =
         |name: &str| json!({"name": name, "ports": [{"name": name, "containerPort": 8080}, {"containerPort": 1}]});
     let mut sidecar = container("sidecar");
     sidecar["restartPolicy"] = "Always".into();
     let spec = json!({"containers": [container("app")], "initContainers": [container("init"), sidecar]});
     let pod = pod(&spec, &json!({})).unwrap();
-    assert_eq!(pod.ports.iter().map(|port| port.name.as_str()).collect::<Vec<_>>(), ["app", "sidecar"]);
+    assert_eq!(pod.ports.iter().map(|port| port.name.as_str()).collect::<Vec<_>>(), ["app", "", "sidecar", ""]);
 }
 
 #[test]

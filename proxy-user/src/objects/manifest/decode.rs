@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use k8s_openapi::api::{core::v1 as core, discovery::v1 as discovery, networking::v1 as networking};
+use k8s_openapi::api::{core::v1 as core, discovery::v1 as discovery};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::{DocumentError, SyntaxError};
 use crate::model::{Kind, Object, ObjectRef};
-use crate::objects::{FieldError, FieldProblem};
+use crate::objects::{ApiNetworkPolicy, FieldError, FieldProblem};
 
 /// How a file is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,7 +123,7 @@ fn object(value: Value, api_version: &str, kind: &str) -> Result<Option<Object>,
             Object::EndpointSlice(typed::<discovery::EndpointSlice>(value)?.try_into()?)
         }
         ("networking.k8s.io/v1", "NetworkPolicy") => {
-            Object::NetworkPolicy(typed::<networking::NetworkPolicy>(value)?.try_into()?)
+            Object::NetworkPolicy(typed::<ApiNetworkPolicy>(value)?.try_into()?)
         }
         _ => return Ok(None),
     }))

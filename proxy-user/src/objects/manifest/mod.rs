@@ -12,4 +12,4 @@ mod source;
 mod watch;
 
 pub use error::{DocumentError, ManifestError, Shadowed, SyntaxError};
-pub use source::{Batch, ManifestSource};
+pub use source::{Batch, ManifestSource, read};

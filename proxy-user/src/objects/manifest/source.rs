@@ -1,6 +1,6 @@
 //! The directory as a source of objects.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
@@ -45,6 +45,22 @@ impl Manifests {
     }
 }
 
+/// What there is in `dir` now, ended by [`ObjectEvent::Synced`].
+///
+/// # Errors
+/// The directory itself cannot be read.
+pub fn read(dir: &Path) -> Result<Vec<ObjectEvent>, ManifestError> {
+    first_look(dir).map(|(_, events)| events)
+}
+
+fn first_look(dir: &Path) -> Result<(Manifests, Vec<ObjectEvent>), ManifestError> {
+    std::fs::read_dir(dir).map_err(|source| ManifestError::Read { path: dir.to_owned(), source })?;
+    let mut manifests = Manifests { scanner: Scanner::new(dir.to_owned()), directory: Directory::default() };
+    let mut events = manifests.look(&Hints::default());
+    events.push(ObjectEvent::Synced);
+    Ok((manifests, events))
+}
+
 impl ManifestSource {
     /// Starts to watch `dir`, and returns with the source what there is now, ended by [`ObjectEvent::Synced`].
     /// A bad file is an event like any other.
@@ -53,13 +69,9 @@ impl ManifestSource {
     /// The directory itself cannot be read.
     pub fn new(dir: impl Into<PathBuf>) -> Result<(Self, Vec<ObjectEvent>), ManifestError> {
         let dir = dir.into();
-        let unreadable = |source| ManifestError::Read { path: dir.clone(), source };
-        std::fs::read_dir(&dir).map_err(unreadable)?;
+        let (mut manifests, events) = first_look(&dir)?;
         let (signals, incoming) = std::sync::mpsc::channel();
         let watch = Watch::new(dir.clone(), signals.clone());
-        let mut manifests = Manifests { scanner: Scanner::new(dir.clone()), directory: Directory::default() };
-        let mut events = manifests.look(&Hints::default());
-        events.push(ObjectEvent::Synced);
         let (outgoing, batches) = mpsc::channel(QUEUE);
         let look = move |hints: &Hints| {
             let seen = Instant::now();
@@ -67,7 +79,8 @@ impl ManifestSource {
             events.is_empty() || outgoing.blocking_send(Batch { seen, events }).is_ok()
         };
         let run = move || watch.run(&incoming, look);
-        std::thread::Builder::new().name("manifests".into()).spawn(run).map_err(unreadable)?;
+        let spawned = std::thread::Builder::new().name("manifests".into()).spawn(run);
+        spawned.map_err(|source| ManifestError::Read { path: dir, source })?;
         Ok((Self { batches, signals }, events))
     }
 

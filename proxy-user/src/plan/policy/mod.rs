@@ -5,6 +5,7 @@ mod allowed;
 mod limits;
 mod name;
 mod numbers;
+mod plain;
 mod plan;
 mod pod_network;
 mod set;

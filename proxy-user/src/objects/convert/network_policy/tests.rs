@@ -1,11 +1,10 @@
-use k8s_openapi::api::networking::v1 as networking;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::model::{Namespaces, Peer, Requirement, Selector};
 
 fn object(object: Value) -> Result<NetworkPolicy, FieldError> {
-    serde_json::from_value::<networking::NetworkPolicy>(object).unwrap().try_into()
+    serde_json::from_value::<ApiNetworkPolicy>(object).unwrap().try_into()
 }
 
 fn policy(spec: &Value) -> NetworkPolicy {
@@ -283,4 +282,72 @@ fn names_are_subdomains() {
     assert!(named("").unwrap_err().to_string().starts_with("metadata.name: missing"));
     let elsewhere = object(json!({"metadata": {"name": "a", "namespace": "B"}})).unwrap_err().to_string();
     assert!(elsewhere.starts_with("metadata.namespace: \"B\" is not a DNS label"), "{elsewhere}");
+}
+
+#[test]
+fn a_value_of_another_type_costs_the_smallest_part_it_is_in() {
+    let silent = |ports| PolicyRule { peers: Some(vec![]), ports };
+    for (spec, defect, ingress) in [
+        (
+            json!({"ingress": [{"ports": [{"port": 80, "endPort": "90"}, {"port": 443}]}]}),
+            "spec.ingress[0].ports[0].endPort: invalid type: string \"90\", expected i32",
+            vec![PolicyRule { peers: None, ports: Some(vec![tcp(443, 443)]) }],
+        ),
+        (
+            json!({"ingress": [{"from": [{"podSelector": {"matchLabels": {"app": 1}}}]}]}),
+            "spec.ingress[0].from[0].podSelector.matchLabels.app: invalid type: integer `1`",
+            vec![silent(None)],
+        ),
+        (
+            json!({"ingress": [{"from": {"podSelector": {}}}]}),
+            "spec.ingress[0].from: invalid type: map, expected a sequence",
+            vec![silent(None)],
+        ),
+        (json!({"ingress": [{"from": [null]}]}), "spec.ingress[0].from[0]: invalid type: null", vec![silent(None)]),
+        (
+            json!({"ingress": [{"ports": 80}]}),
+            "spec.ingress[0].ports: invalid type",
+            vec![PolicyRule { peers: None, ports: Some(vec![]) }],
+        ),
+        (json!({"ingress": [null]}), "spec.ingress[0]: invalid type: null", vec![silent(None)]),
+        (json!({"ingress": {"from": []}}), "spec.ingress: invalid type: map, expected a sequence", vec![]),
+        (json!({"podSelector": "web", "ingress": [{}]}), "spec.podSelector: invalid type: string", vec![silent(None)]),
+        (json!({"policyTypes": "Ingress", "ingress": [{}]}), "spec.policyTypes: invalid type", vec![silent(None)]),
+        (json!(7), "spec: invalid type: integer `7`", vec![]),
+    ] {
+        let policy = policy(&spec);
+        assert_defect(&policy, defect);
+        assert_eq!(policy.ingress, Some(ingress), "{spec}");
+    }
+    assert_eq!(policy(&json!({"egress": {}})).egress, Some(vec![]), "rules for egress were meant");
+}
+
+#[test]
+fn a_field_that_nobody_knows_was_to_narrow_what_it_stands_in() {
+    let silent = || vec![PolicyRule { peers: Some(vec![]), ports: None }];
+    let portless = || vec![PolicyRule { peers: None, ports: Some(vec![]) }];
+    for (spec, field, ingress) in [
+        (json!({"ingress": [{"form": []}]}), "spec.ingress[0].form", silent()),
+        (json!({"ingress": [{"to": []}]}), "spec.ingress[0].to", silent()),
+        (json!({"ingress": [{"from": [{"podSelector": {}, "zone": "a"}]}]}), "spec.ingress[0].from[0].zone", silent()),
+        (
+            json!({"ingress": [{"from": [{"podSelector": {"matchLabel": {"a": "b"}}}]}]}),
+            "spec.ingress[0].from[0].podSelector.matchLabel",
+            silent(),
+        ),
+        (
+            json!({"ingress": [{"from": [{"podSelector": {"matchExpressions": [
+                {"key": "a", "operator": "Exists", "value": "b"}
+            ]}}]}]}),
+            "spec.ingress[0].from[0].podSelector.matchExpressions[0].value",
+            silent(),
+        ),
+        (json!({"ingress": [{"ports": [{"number": 80}]}]}), "spec.ingress[0].ports[0].number", portless()),
+        (json!({"podSelector": {"app": "web"}, "ingress": [{}]}), "spec.podSelector.app", silent()),
+        (json!({"selector": {}, "ingress": [{}]}), "spec.selector", silent()),
+    ] {
+        let policy = policy(&spec);
+        assert_defect(&policy, &format!("{field}: not a field of the API as it is known here: misspelled, or newer"));
+        assert_eq!(policy.ingress, Some(ingress), "{spec}");
+    }
 }
