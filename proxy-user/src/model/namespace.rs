@@ -9,7 +9,7 @@ pub struct Namespace {
     pub name: String,
     /// Labels, `kubernetes.io/metadata.name` among them.
     pub labels: BTreeMap<String, String>,
-    /// The NetworkPolicies in it are audited: it is reported what they would deny, and nothing is denied.
+    /// The network policies in it are audited: it is reported what they would deny, and nothing is denied.
     pub audit: bool,
     /// What of it can't be used, each as field and problem. The rest counts.
     pub defects: Vec<String>,

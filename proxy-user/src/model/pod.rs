@@ -17,6 +17,10 @@ pub struct ContainerPort {
 }
 
 /// A Pod.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a field or condition of the object, and none follows from others"
+)]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pod {
     /// Namespace.

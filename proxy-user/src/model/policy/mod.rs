@@ -1,4 +1,4 @@
-//! NetworkPolicies as their objects say them, and what they make of addresses.
+//! Each NetworkPolicy as its object says it, and what all of them make of addresses.
 //!
 //! A *peer in use* is one of a rule of a policy that selects some Pod of this node. The *class* of an address says which of
 //! those it is, with the numbers of its named ports that egress rules ask for. A *set* is all that is allowed to or from a
@@ -17,6 +17,7 @@ mod prefix;
 mod rules;
 mod selector;
 mod standing;
+mod uses;
 
 pub(crate) use changes::Changes;
 pub use network_policy::{

@@ -104,6 +104,17 @@ impl Peers {
         candidates.into_iter().copied().filter(selects).collect()
     }
 
+    /// How many peers are looked at for such a Pod.
+    #[cfg(test)]
+    pub(super) fn candidates(
+        &self,
+        namespace: &str,
+        namespace_labels: &BTreeMap<String, String>,
+        labels: &BTreeMap<String, String>,
+    ) -> usize {
+        self.index.candidates(namespace, namespace_labels, labels).len()
+    }
+
     /// One more egress rule has a named port with `peer`. Says whether it is the first.
     pub(super) fn acquire_port(&mut self, peer: Option<PeerId>, port: &PortName) -> bool {
         let uses = self.ports.entry(peer).or_default().entry(port.clone()).or_default();

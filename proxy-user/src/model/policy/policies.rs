@@ -1,4 +1,4 @@
-//! What the NetworkPolicies of a cluster make of the addresses of its pods, as one node sees it.
+//! What the policies of a cluster make of the addresses of its pods, as one node sees it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -12,11 +12,7 @@ use super::index::SelectorIndex;
 use super::namespaces::NamespaceTable;
 use super::peers::Peers;
 use super::pods::{PodId, PodTable};
-use super::standing::port_number;
-use super::{
-    Changes, Direction, Namespaces, NetworkPolicy, Peer, PeerId, PeerRule, PolicyPort, PolicyRef, PolicyRule, PortName,
-    Prefix, RulesId, RulesInUse,
-};
+use super::{Changes, Direction, Namespaces, NetworkPolicy, Peer, PeerRule, PolicyRef, RulesId, RulesInUse};
 use crate::model::{Change, Kind, Namespace, Object, Pod};
 
 /// Whether what policies deny is denied.
@@ -40,14 +36,14 @@ pub struct Policies {
     pub(super) namespaces: NamespaceTable,
     pub(super) pods: PodTable,
     pub(super) addresses: PodAddresses,
-    pub(super) policies: BTreeMap<PolicyRef, PolicyEntry>,
+    pub(super) by_name: BTreeMap<PolicyRef, PolicyEntry>,
     /// Whom the policies select.
     selectors: SelectorIndex<PolicyRef>,
     pub(super) rules: HashMap<RulesId, RulesInUse>,
     last_rules: u64,
     pub(super) peers: Peers,
     pub(super) blocks: Blocks,
-    changes: Changes,
+    pub(super) changes: Changes,
 }
 
 /// A policy, and whom it selects of this node.
@@ -84,7 +80,7 @@ impl Policies {
             namespaces: NamespaceTable::default(),
             pods: PodTable::default(),
             addresses: PodAddresses::default(),
-            policies: BTreeMap::new(),
+            by_name: BTreeMap::new(),
             selectors: SelectorIndex::default(),
             rules: HashMap::new(),
             last_rules: 0,
@@ -125,7 +121,7 @@ impl Policies {
 
     /// What of the policies can't be used, each naming the object and the field.
     pub fn defects(&self) -> impl Iterator<Item = String> + '_ {
-        let of_policies = self.policies.iter().flat_map(|(id, entry)| {
+        let of_policies = self.by_name.iter().flat_map(|(id, entry)| {
             entry.policy.defects.iter().map(move |defect| format!("NetworkPolicy {id}: {defect}"))
         });
         self.namespaces.defects().chain(of_policies)
@@ -148,7 +144,7 @@ impl Policies {
 
     /// Whether there is any policy, in use or not.
     pub(crate) fn has_policies(&self) -> bool {
-        !self.policies.is_empty()
+        !self.by_name.is_empty()
     }
 
     /// Rules in use.
@@ -213,16 +209,20 @@ impl Policies {
         let old = self.namespaces.set(name, namespace);
         let pods: Vec<PodId> = self.pods.of_namespace(name).collect();
         if *self.namespaces.labels(name) != labels {
-            pods.iter().for_each(|id| self.find_peers(*id));
+            for id in &pods {
+                self.find_peers(*id);
+            }
         }
         if old.is_some_and(|it| it.audit) != audit {
-            pods.iter().for_each(|id| self.look_at(*id));
+            for id in pods {
+                self.look_at(id);
+            }
         }
     }
 
     fn set_policy(&mut self, policy: &NetworkPolicy) {
         let id = policy.policy_ref();
-        let old = self.policies.remove(&id);
+        let old = self.by_name.remove(&id);
         let mut rules = |direction: Direction| {
             let kept = old.as_ref().filter(|old| old.policy.rules(direction) == policy.rules(direction));
             let new = || {
@@ -249,11 +249,11 @@ impl Policies {
             }
         }
         before.union(&entry.selected).for_each(|pod| self.look_at(*pod));
-        self.policies.insert(id, entry);
+        self.by_name.insert(id, entry);
     }
 
     fn remove_policy(&mut self, id: &PolicyRef) {
-        if let Some(old) = self.policies.remove(id) {
+        if let Some(old) = self.by_name.remove(id) {
             self.end(id, old).into_iter().for_each(|pod| self.look_at(pod));
         }
     }
@@ -277,7 +277,7 @@ impl Policies {
         let candidates =
             self.selectors.candidates(&pod.namespace, &self.namespaces.labels(&pod.namespace), &pod.labels);
         let selects = |id: &&PolicyRef| {
-            let entry = self.policies.get(*id);
+            let entry = self.by_name.get(*id);
             entry.is_some_and(|entry| entry.policy.pod_selector.matches(&pod.labels))
         };
         candidates.into_iter().filter(selects).cloned().collect()
@@ -297,7 +297,7 @@ impl Policies {
     }
 
     fn change_selected(&mut self, id: &PolicyRef, change: impl FnOnce(&mut BTreeSet<PodId>) -> bool) {
-        let Some(mut entry) = self.policies.remove(id) else { return };
+        let Some(mut entry) = self.by_name.remove(id) else { return };
         let was_in_use = !entry.selected.is_empty();
         if change(&mut entry.selected) {
             match (was_in_use, !entry.selected.is_empty()) {
@@ -306,7 +306,7 @@ impl Policies {
                 _ => {}
             }
         }
-        self.policies.insert(id.clone(), entry);
+        self.by_name.insert(id.clone(), entry);
     }
 
     /// Finds out which peers in use a Pod is.
@@ -322,139 +322,15 @@ impl Policies {
         }
     }
 
-    fn look_at(&mut self, pod: PodId) {
+    pub(super) fn look_at(&mut self, pod: PodId) {
         let Some(entry) = self.pods.get(pod) else { return };
         self.changes.addresses.extend(ips(&entry.pod));
     }
 
-    fn begin_use(&mut self, entry: &PolicyEntry) {
-        for direction in Direction::ALL {
-            let (Some(id), Some(rules)) = (entry.rules(direction), entry.policy.rules(direction)) else { continue };
-            if let Some(in_use) = self.rules.get_mut(&id) {
-                in_use.uses += 1;
-                continue;
-            }
-            let peer_rules = rules.iter().map(|rule| self.begin_rule(rule, direction)).collect();
-            let ports = rules.iter().flat_map(|rule| rule.ports.iter().flatten());
-            let port_names = ports.filter_map(PolicyPort::name).collect();
-            let policy = entry.policy.policy_ref();
-            self.rules.insert(id, RulesInUse { policy, direction, rules: peer_rules, port_names, uses: 1 });
-        }
-    }
-
-    fn end_use(&mut self, entry: &PolicyEntry) {
-        for direction in Direction::ALL {
-            let Some(id) = entry.rules(direction) else { continue };
-            let Some(in_use) = self.rules.get_mut(&id) else { continue };
-            in_use.uses -= 1;
-            if in_use.uses == 0
-                && let Some(rules) = self.rules.remove(&id)
-            {
-                rules.rules.iter().for_each(|rule| self.end_rule(rule, direction));
-            }
-        }
-    }
-
-    fn begin_rule(&mut self, rule: &PolicyRule, direction: Direction) -> PeerRule {
-        let peers: Option<BTreeSet<Peer>> = rule.peers.as_ref().map(|peers| peers.iter().cloned().collect());
-        let peers = peers.map(|peers| peers.iter().map(|peer| self.begin_peer(peer)).collect::<BTreeSet<PeerId>>());
-        let rule = PeerRule { peers, ports: rule.ports.clone() };
-        for (peer, port) in egress_ports(&rule, direction) {
-            if self.peers.acquire_port(peer, &port) {
-                self.look_at_port(peer, &port);
-            }
-        }
-        rule
-    }
-
-    fn end_rule(&mut self, rule: &PeerRule, direction: Direction) {
-        for (peer, port) in egress_ports(rule, direction) {
-            if self.peers.release_port(peer, &port) {
-                self.look_at_port(peer, &port);
-            }
-        }
-        for id in rule.peers.iter().flatten() {
-            self.end_peer(*id);
-        }
-    }
-
-    fn begin_peer(&mut self, peer: &Peer) -> PeerId {
-        let (id, first) = self.peers.acquire(peer);
-        if first {
-            match peer {
-                Peer::Pods { namespaces, pods } => {
-                    for pod in self.pods.selected_by(&self.namespaces, namespaces, pods) {
-                        self.peers.add_pod(id, pod);
-                        if let Some(entry) = self.pods.get_mut(pod) {
-                            entry.peers.insert(id);
-                        }
-                        self.look_at(pod);
-                    }
-                }
-                Peer::Block { cidr, except } => {
-                    self.blocks.insert(id, networks(*cidr, except));
-                    self.look_at_network(*cidr);
-                }
-            }
-        }
-        id
-    }
-
-    fn end_peer(&mut self, id: PeerId) {
-        let Some((peer, pods)) = self.peers.release(id) else { return };
-        for pod in pods {
-            if let Some(entry) = self.pods.get_mut(pod) {
-                entry.peers.remove(&id);
-            }
-            self.look_at(pod);
-        }
-        if let Peer::Block { cidr, except } = peer {
-            let networks = networks(cidr, &except);
-            self.changes.networks.extend(networks.iter().copied().map(Prefix::from));
-            for (id, networks) in self.blocks.remove(id, &networks) {
-                let cidr = networks[0];
-                self.blocks.insert(id, networks);
-                self.look_at_network(cidr);
-            }
-            self.look_at_network(cidr);
-        }
-    }
-
-    /// Which blocks hold the addresses of a network has changed.
-    fn look_at_network(&mut self, network: IpNetwork) {
-        let prefix = Prefix::from(network);
-        self.changes.networks.extend(self.blocks.borders_within(prefix).chain([prefix, Prefix::all_ipv4()]));
-        self.changes.addresses.extend(self.addresses.within(network));
-    }
-
-    /// Whether it matters what a named port is on the Pods that `peer` is, or on all, has changed.
-    fn look_at_port(&mut self, peer: Option<PeerId>, port: &PortName) {
-        let pods: Vec<PodId> = match peer {
-            Some(id) => match self.peers.get(id) {
-                Some(Peer::Block { cidr, .. }) => return self.changes.addresses.extend(self.addresses.within(*cidr)),
-                _ => self.peers.pods(id).collect(),
-            },
-            None => {
-                let has_port = self.pods.iter().filter(|(_, entry)| port_number(entry, port).is_some());
-                has_port.map(|(id, _)| id).collect()
-            }
-        };
-        pods.into_iter().for_each(|pod| self.look_at(pod));
-    }
-}
-
-/// A block's CIDR and excepts.
-fn networks(cidr: IpNetwork, except: &[IpNetwork]) -> Vec<IpNetwork> {
-    std::iter::once(cidr).chain(except.iter().copied()).collect()
-}
-
-/// The named ports of an egress rule, with each of its peers. Those of ingress rules are found on the Pod they isolate.
-fn egress_ports(rule: &PeerRule, direction: Direction) -> Vec<(Option<PeerId>, PortName)> {
-    let names = rule.ports.iter().flatten().filter_map(PolicyPort::name);
-    let names: BTreeSet<PortName> = if direction == Direction::Egress { names.collect() } else { BTreeSet::new() };
-    let with = |peer: Option<PeerId>| names.iter().map(move |name| (peer, name.clone()));
-    match &rule.peers {
-        Some(peers) => peers.iter().flat_map(|peer| with(Some(*peer))).collect(),
-        None => with(None).collect(),
+    /// How many peers are looked at for a Pod with the label `app=APP`.
+    #[cfg(test)]
+    pub(crate) fn looked_at(&self, namespace: &str, app: &str) -> usize {
+        let labels = BTreeMap::from([("app".to_owned(), app.to_owned())]);
+        self.peers.candidates(namespace, &self.namespaces.labels(namespace), &labels)
     }
 }

@@ -114,16 +114,16 @@ mod tests {
         text.parse::<IpNetwork>().unwrap().into()
     }
 
-    fn map(networks: &[&str]) -> BTreeMap<Prefix, ()> {
-        networks.iter().map(|text| (prefix(text), ())).collect()
+    fn map(networks: &[&str]) -> BTreeMap<Prefix, usize> {
+        networks.iter().zip(0..).map(|(text, at)| (prefix(text), at)).collect()
     }
 
     #[test]
     fn holders_are_found_past_neighbours() {
         let map = map(&["10.0.0.0/8", "10.0.0.0/16", "10.1.0.0/16", "10.1.2.0/24", "10.1.2.3/32", "::/0"]);
-        let holders: Vec<_> = prefix("10.1.2.4/32").holders(&map).map(|(prefix, ())| prefix).collect();
+        let holders: Vec<_> = prefix("10.1.2.4/32").holders(&map).map(|(prefix, _)| prefix).collect();
         assert_eq!(holders, ["10.1.2.0/24", "10.1.0.0/16", "10.0.0.0/8", "::/0"].map(prefix));
-        assert_eq!(prefix("2001:db8::/64").longest(&map), Some((prefix("::/0"), &())));
+        assert_eq!(prefix("2001:db8::/64").longest(&map), Some((prefix("::/0"), &5)));
         assert_eq!(prefix("10.1.0.0/16").held(&map).count(), 3);
     }
 

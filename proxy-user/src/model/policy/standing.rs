@@ -89,7 +89,7 @@ impl Policies {
     fn isolation(&self, entry: &PodEntry, direction: Direction) -> Option<Isolation> {
         let isolating = |audit: bool| -> Vec<RulesId> {
             let of_mode = entry.policies.iter().filter(|policy| self.is_audited(policy) == audit);
-            of_mode.filter_map(|policy| self.policies.get(policy)?.rules(direction)).collect()
+            of_mode.filter_map(|policy| self.by_name.get(policy)?.rules(direction)).collect()
         };
         let (rules, audit) = match isolating(false) {
             enforced if !enforced.is_empty() => (enforced, false),
@@ -106,7 +106,7 @@ impl Policies {
     fn is_audited(&self, policy: &PolicyRef) -> bool {
         self.mode == PolicyMode::Audit
             || self.namespaces.get(&policy.namespace).is_some_and(|namespace| namespace.audit)
-            || self.policies.get(policy).is_some_and(|entry| entry.policy.audit)
+            || self.by_name.get(policy).is_some_and(|entry| entry.policy.audit)
     }
 }
 

@@ -51,7 +51,9 @@ impl Allowed {
             let ports = allowed.protocols.entry(protocol).or_default();
             if ports.all.is_none() {
                 let left = already.protocols.get(&protocol).map_or_else(|| vec![range], |other| other.not_of(range));
-                left.into_iter().for_each(|range| ports.add(range, rule));
+                for range in left {
+                    ports.add(range, rule);
+                }
             }
         }
         allowed

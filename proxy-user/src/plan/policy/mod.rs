@@ -8,6 +8,7 @@ mod numbers;
 mod plain;
 mod plan;
 mod pod_network;
+mod room;
 mod set;
 mod sharing;
 mod standing;

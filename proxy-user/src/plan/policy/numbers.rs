@@ -9,7 +9,7 @@ pub(super) const NOTHING: u32 = u32::MAX >> 1;
 /// Things in use, equal ones under one number. A number that became free is the last to be used again.
 #[derive(Debug)]
 pub(super) struct Numbers<K> {
-    numbers: HashMap<K, u32>,
+    by_key: HashMap<K, u32>,
     used: BTreeMap<u32, (K, usize)>,
     /// Numbers that tables found have for what may be asked for.
     found: HashMap<K, u32>,
@@ -21,12 +21,17 @@ pub(super) struct Numbers<K> {
 impl<K: Clone + Eq + Hash> Numbers<K> {
     /// `last`: the greatest number found in the tables.
     pub(super) fn above(last: u32) -> Self {
-        Self { numbers: HashMap::new(), used: BTreeMap::new(), found: HashMap::new(), last, fresh: BTreeMap::new() }
+        Self { by_key: HashMap::new(), used: BTreeMap::new(), found: HashMap::new(), last, fresh: BTreeMap::new() }
     }
 
     /// The tables found have this number for `key`.
     pub(super) fn find(&mut self, key: K, number: u32) {
         self.found.insert(key, number);
+    }
+
+    /// The number that the tables found have for `key`.
+    pub(super) fn found(&self, key: &K) -> Option<u32> {
+        self.found.get(key).copied()
     }
 
     /// Forgets what the tables found have that nobody asked for.
@@ -36,14 +41,14 @@ impl<K: Clone + Eq + Hash> Numbers<K> {
 
     /// One more use of `key`.
     pub(super) fn acquire(&mut self, key: &K) -> u32 {
-        if let Some(number) = self.numbers.get(key) {
+        if let Some(number) = self.by_key.get(key) {
             if let Some((_, uses)) = self.used.get_mut(number) {
                 *uses += 1;
             }
             return *number;
         }
         let number = self.found.remove(key).unwrap_or_else(|| self.next());
-        self.numbers.insert(key.clone(), number);
+        self.by_key.insert(key.clone(), number);
         self.used.insert(number, (key.clone(), 1));
         self.fresh.insert(number, key.clone());
         number
@@ -57,7 +62,7 @@ impl<K: Clone + Eq + Hash> Numbers<K> {
             return None;
         }
         let (key, _) = self.used.remove(&number)?;
-        self.numbers.remove(&key);
+        self.by_key.remove(&key);
         self.fresh.remove(&number);
         Some(key)
     }

@@ -1,10 +1,10 @@
 //! From the policy tables as they are to the tables as they should be.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use proxy_common::addr::Addr;
-use proxy_common::tables::{Block, RuleKey, SetPolicy};
+use proxy_common::tables::{Block, SetPolicy};
 
 use super::limits::Limits;
 use super::name::to_table;
@@ -12,7 +12,7 @@ use super::pod_network::pod_network;
 use super::standing::{Now, Transition};
 use super::wanted::{Difference, SetEntries, Wanted};
 use super::{PolicyImage, PolicyWrite, RulePrefix};
-use crate::model::{Changes, Policies, PolicyRef, Prefix, Standing};
+use crate::model::{Changes, Policies, Prefix, Standing};
 
 /// What the policy tables hold, and the numbers in them.
 ///
@@ -21,16 +21,16 @@ use crate::model::{Changes, Policies, PolicyRef, Prefix, Standing};
 /// what nobody refers to any more goes.
 #[derive(Debug)]
 pub struct PolicyPlan {
-    image: PolicyImage,
+    pub(super) image: PolicyImage,
     hold_unknown: bool,
-    limits: Limits,
+    pub(super) limits: Limits,
     /// `BLOCKS`, in the order of addresses.
     blocks: BTreeMap<Prefix, Block>,
-    wanted: Wanted,
+    pub(super) wanted: Wanted,
     /// The tables were only adopted yet.
     adopted: bool,
     /// Addresses of pods elsewhere that there was no room for.
-    refused_addresses: BTreeSet<IpAddr>,
+    pub(super) refused_addresses: BTreeSet<IpAddr>,
     refused: Vec<String>,
     writes: Vec<PolicyWrite>,
 }
@@ -62,6 +62,7 @@ impl PolicyPlan {
     pub fn update(&mut self, policies: &mut Policies) -> Vec<PolicyWrite> {
         let mut changes = policies.take_changes();
         if self.adopted {
+            self.wanted.recognise(policies, &self.image);
             changes = self.all_there_is(policies);
         }
         let rules = self.image.rules.len();
@@ -94,17 +95,6 @@ impl PolicyPlan {
         all.addresses.extend(self.image.identities.keys().copied().map(IpAddr::from));
         all.networks.extend(self.blocks.keys());
         all
-    }
-
-    /// Forgets that there was no room for sets that nobody asks for.
-    fn forget_refused(&mut self, policies: &Policies) {
-        if self.wanted.refused.is_empty() {
-            return;
-        }
-        let standings = policies.local_addresses().filter_map(|ip| policies.standing(ip));
-        let asked: HashSet<_> =
-            standings.flat_map(|it| [it.ingress, it.egress]).flatten().map(|isolation| isolation.set).collect();
-        self.wanted.refused.retain(|set| asked.contains(set));
     }
 
     fn lead_to(&mut self, policies: &Policies, mut changes: Changes) {
@@ -152,7 +142,7 @@ impl PolicyPlan {
         self.delete_entries(&difference);
         if std::mem::take(&mut self.adopted) {
             self.delete_strays();
-            self.wanted.names.end_finding();
+            self.wanted.end_finding();
         }
     }
 
@@ -182,37 +172,6 @@ impl PolicyPlan {
         }
     }
 
-    /// `standing`, unless it is a pod's elsewhere that there is no room for: of that, only blocks tell.
-    fn admit(&mut self, ip: IpAddr, standing: Option<Standing>, coming: &mut usize) -> Option<Standing> {
-        self.refused_addresses.remove(&ip);
-        let standing = standing?;
-        if self.image.identities.contains_key(&ip.into()) {
-            return Some(standing);
-        }
-        if !standing.local && !self.has_room_elsewhere(*coming) {
-            self.refused_addresses.insert(ip);
-            return None;
-        }
-        *coming += 1;
-        Some(standing)
-    }
-
-    fn has_room_elsewhere(&self, coming: usize) -> bool {
-        self.image.identities.len() + coming < self.limits.identities_elsewhere
-    }
-
-    fn has_room(&self, entries: &BTreeMap<u32, SetEntries>) -> bool {
-        let new_names: BTreeSet<u32> = entries.values().flat_map(|it| it.names.iter().map(|(name, _)| *name)).collect();
-        let names = new_names.iter().filter(|name| !self.image.names.contains_key(name)).count();
-        let rules: usize = entries.values().map(|it| it.rules.len()).sum();
-        let set_policies: usize = entries.values().map(|it| it.policies.len()).sum();
-        // Refusing brings nothing where nothing comes.
-        rules + set_policies == 0
-            || (self.image.rules.len() + rules <= self.limits.rules
-                && self.image.set_policies.len() + set_policies <= self.limits.set_policies
-                && self.image.names.len() + names <= self.limits.names)
-    }
-
     /// Networks whose class changes or that have an entry from now on: with the class that held and the one that is to.
     fn changed_networks(&self, networks: &BTreeSet<Prefix>) -> Vec<(Prefix, u32, u32)> {
         let generation = self.image.generation;
@@ -238,23 +197,19 @@ impl PolicyPlan {
             policies.extend(entries.policies);
             rules.extend(entries.rules);
         }
-        policies.into_iter().for_each(|policy| self.push(PolicyWrite::PutSetPolicy(policy)));
-        rules.into_iter().for_each(|(key, rule)| self.push(PolicyWrite::PutRule(key, rule)));
+        for policy in policies {
+            self.push(PolicyWrite::PutSetPolicy(policy));
+        }
+        for (key, rule) in rules {
+            self.push(PolicyWrite::PutRule(key, rule));
+        }
     }
 
     fn delete_entries(&mut self, difference: &Difference) {
-        let of_sets = difference.sets_went.iter().map(|set| (key(*set, 0), key(set + 1, 0)));
-        let of_pairs = difference.pairs_went.iter().map(|(set, class)| (key(*set, *class), key(*set, class + 1)));
-        let mut rules = Vec::new();
-        for (first, last) in of_sets.chain(of_pairs) {
-            let (first, last) = (RulePrefix { key: first, bits: 0 }, RulePrefix { key: last, bits: 0 });
-            rules.extend(self.image.rules.range(first..last).map(|(rule, _)| *rule));
-        }
-        let mut policies = Vec::new();
-        for set in &difference.sets_went {
-            let policy = |policy: u32| SetPolicy { set: *set, policy };
-            policies.extend(self.image.set_policies.range(policy(0)..=policy(u32::MAX)));
-        }
+        let of_sets = difference.sets_went.iter().flat_map(|set| self.image.rules_of_set(*set));
+        let of_pairs = difference.pairs_went.iter().flat_map(|(set, class)| self.image.rules_of(*set, *class));
+        let rules = of_sets.chain(of_pairs).map(|(rule, _)| *rule).collect();
+        let policies = difference.sets_went.iter().flat_map(|set| self.image.policies_of(*set)).collect();
         self.delete(rules, policies, difference.names_went.iter().copied().collect());
     }
 
@@ -269,9 +224,15 @@ impl PolicyPlan {
     }
 
     fn delete(&mut self, rules: Vec<RulePrefix>, policies: Vec<SetPolicy>, names: Vec<u32>) {
-        rules.into_iter().for_each(|rule| self.push(PolicyWrite::DeleteRule(rule)));
-        policies.into_iter().for_each(|policy| self.push(PolicyWrite::DeleteSetPolicy(policy)));
-        names.into_iter().for_each(|name| self.push(PolicyWrite::DeleteName(name)));
+        for rule in rules {
+            self.push(PolicyWrite::DeleteRule(rule));
+        }
+        for policy in policies {
+            self.push(PolicyWrite::DeleteSetPolicy(policy));
+        }
+        for name in names {
+            self.push(PolicyWrite::DeleteName(name));
+        }
     }
 
     /// Carries out a write that changes something.
@@ -287,42 +248,6 @@ impl PolicyPlan {
         }
         self.writes.push(write);
     }
-
-    fn refusals(&self, policies: &Policies) -> Vec<String> {
-        let list = |names: BTreeSet<&PolicyRef>| {
-            let names: Vec<String> = names.into_iter().map(ToString::to_string).collect();
-            names.join(", ")
-        };
-        let sets = self.wanted.refused.iter().map(|set| {
-            let names = set.rules.iter().filter_map(|id| policies.rules_of(*id)).map(|rules| &rules.policy).collect();
-            format!(
-                "NetworkPolicies {} together: no room for their {:?} rules, so the Pods that they isolate are allowed \
-                 nothing; use fewer rules, or wider ones",
-                list(names),
-                set.direction
-            )
-        });
-        let blocks = policies.refused_blocks().map(|(cidr, names)| {
-            format!(
-                "NetworkPolicies {}: no room for ipBlock {cidr}, which holds no address; use fewer CIDRs, or wider ones",
-                list(names)
-            )
-        });
-        let mut refusals: Vec<String> = sets.chain(blocks).collect();
-        if !self.refused_addresses.is_empty() {
-            refusals.push(format!(
-                "{} addresses of Pods elsewhere: no room for them in IDENTITIES, so no selector selects them; use \
-                 narrower selectors as peers",
-                self.refused_addresses.len()
-            ));
-        }
-        refusals.sort();
-        refusals
-    }
-}
-
-fn key(set: u32, class: u32) -> RuleKey {
-    RuleKey { set, class, ..RuleKey::default() }
 }
 
 #[cfg(test)]

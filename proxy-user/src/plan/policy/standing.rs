@@ -89,20 +89,14 @@ impl Transition {
         }
         let prefix = Prefix::from(std::net::IpAddr::from(addr));
         let generation = image.generation;
-        let last = match entry {
-            Some(entry) => Standing { local: entry.is_local(), policing: entry.at(generation) },
-            None => {
-                let class = prefix.longest(blocks).map_or(0, |(_, block)| block.at(generation));
-                unknown(&addr, &now.before, class)
-            }
-        };
-        let next = match new {
-            Some(new) => Standing { local: new.local, policing: new.policing },
-            None => {
-                let class = prefix.longest(wanted.networks()).map_or(0, |(_, class)| *class);
-                unknown(&addr, &now.after, class)
-            }
-        };
+        let last = entry.map_or_else(
+            || unknown(&addr, &now.before, prefix.longest(blocks).map_or(0, |(_, block)| block.at(generation))),
+            |entry| Standing { local: entry.is_local(), policing: entry.at(generation) },
+        );
+        let next = new.map_or_else(
+            || unknown(&addr, &now.after, prefix.longest(wanted.networks()).map_or(0, |(_, class)| *class)),
+            |new| Standing { local: new.local, policing: new.policing },
+        );
         let pending = entry.is_some_and(|it| it.at(generation.wrapping_add(1)) != it.at(generation));
         let it = Self { addr, entry, pending, last, next, ifindex: new.map(|new| new.ifindex) };
         let stays = entry.is_some_and(|entry| it.ifindex == Some(entry.ifindex)) && last == next && !pending;

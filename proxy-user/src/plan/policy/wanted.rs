@@ -19,7 +19,6 @@ pub(super) struct Wanted {
     pub(super) classes: Numbers<Class>,
     pub(super) set_numbers: Numbers<SetContent>,
     sets: BTreeMap<u32, Set>,
-    set_policies: BTreeMap<u32, Vec<u32>>,
     sets_asking: Sharing,
     classes_having: Sharing,
     addresses: BTreeMap<Addr, WantedAddress>,
@@ -66,7 +65,6 @@ impl Wanted {
             classes: Numbers::above(class),
             set_numbers: Numbers::above(set),
             sets: BTreeMap::new(),
-            set_policies: BTreeMap::new(),
             sets_asking: Sharing::default(),
             classes_having: Sharing::default(),
             addresses: BTreeMap::new(),
@@ -128,7 +126,9 @@ impl Wanted {
             left.extend(old.map(|class| Policing { class, ..Policing::default() }));
         }
         // What was left is given up only now, so that what is left and taken keeps its number.
-        left.into_iter().for_each(|policing| self.release(policing, difference));
+        for policing in left {
+            self.release(policing, difference);
+        }
         self.settle(policies, difference);
     }
 
@@ -166,15 +166,25 @@ impl Wanted {
         }
     }
 
+    /// The set of a number and content, by the numbers that policies have or would have.
+    pub(super) fn set(
+        number: u32,
+        content: &SetContent,
+        policies: &Policies,
+        mut name: impl FnMut(&PolicyRef) -> Option<u32>,
+    ) -> Option<Set> {
+        let rules = content.rules.iter().filter_map(|id| policies.rules_of(*id));
+        let named: Option<Vec<_>> = rules.map(|rules| Some((name(&rules.policy)?, rules))).collect();
+        Some(Set::new(number, content, named?.into_iter()))
+    }
+
     /// Finds the rules of sets that came, and forgets those of sets that went.
     fn settle(&mut self, policies: &Policies, difference: &mut Difference) {
         for (number, content) in self.set_numbers.take_fresh() {
-            let rules: Vec<_> = content.rules.iter().filter_map(|id| policies.rules_of(*id)).collect();
-            let names: Vec<u32> = rules.iter().map(|rules| self.names.acquire(&rules.policy)).collect();
-            let set = Set::new(number, &content, names.iter().copied().zip(rules));
+            let set = Self::set(number, &content, policies, |policy| Some(self.names.acquire(policy)));
+            let Some(set) = set else { continue };
             self.sets_asking.insert(number, set.mentions());
             self.sets.insert(number, set);
-            self.set_policies.insert(number, names);
             difference.sets_came.insert(number);
         }
         for (number, class) in self.classes.take_fresh() {
@@ -184,9 +194,9 @@ impl Wanted {
         for number in &difference.sets_went {
             let Some(set) = self.sets.remove(number) else { continue };
             self.sets_asking.remove(*number, set.mentions());
-            for name in self.set_policies.remove(number).into_iter().flatten() {
-                if self.names.release(name).is_some() {
-                    difference.names_went.insert(name);
+            for SetPolicy { policy, .. } in set.policies() {
+                if self.names.release(policy).is_some() {
+                    difference.names_went.insert(policy);
                 }
             }
         }
@@ -200,9 +210,9 @@ impl Wanted {
         for number in &difference.sets_came {
             let Some(set) = self.sets.get(number) else { continue };
             let entries = by_set.entry(*number).or_default();
-            let names = self.set_policies.get(number).into_iter().flatten();
-            entries.names = names.filter_map(|name| Some((*name, self.names.get(*name)?.clone()))).collect();
             entries.policies = set.policies().collect();
+            let numbers = entries.policies.iter().map(|it| it.policy);
+            entries.names = numbers.filter_map(|number| Some((number, self.names.get(number)?.clone()))).collect();
             entries.rules = set.entries_of_everybody();
             for class in self.classes_having.sharing(set.mentions()) {
                 entries.rules.extend(self.pair(set, class));

@@ -96,6 +96,24 @@ pub struct PolicyImage {
 }
 
 impl PolicyImage {
+    /// Rules of a set for a class.
+    pub(super) fn rules_of(&self, set: u32, class: u32) -> impl Iterator<Item = (&RulePrefix, &Rule)> {
+        let first = |class: u32| RulePrefix { key: RuleKey { set, class, ..RuleKey::default() }, bits: 0 };
+        self.rules.range(first(class)..first(class + 1))
+    }
+
+    /// Rules of a set for all classes.
+    pub(super) fn rules_of_set(&self, set: u32) -> impl Iterator<Item = (&RulePrefix, &Rule)> {
+        let first = |set: u32| RulePrefix { key: RuleKey { set, ..RuleKey::default() }, bits: 0 };
+        self.rules.range(first(set)..first(set + 1))
+    }
+
+    /// Policies that a set is made of.
+    pub(super) fn policies_of(&self, set: u32) -> impl Iterator<Item = SetPolicy> {
+        let policy = |policy: u32| SetPolicy { set, policy };
+        self.set_policies.range(policy(0)..=policy(u32::MAX)).copied()
+    }
+
     /// Whether `write` changes nothing.
     pub(super) fn holds(&self, write: &PolicyWrite) -> bool {
         match write {

@@ -3,8 +3,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{Change, PolicyMode};
 
+mod adoption;
 mod changes;
+mod cost;
+mod limits;
+mod objects;
 mod reader;
+mod semantics;
 
 use changes::{HERE, apply, random};
 use reader::{check_every_step, verdicts};
@@ -68,7 +73,9 @@ proptest! {
         let mut image = plan.image().clone();
         apply(&mut policies, &second);
         let writes = plan.update(&mut policies);
-        writes[..ended.index(writes.len() + 1)].iter().for_each(|write| image.apply(write));
+        for write in &writes[..ended.index(writes.len() + 1)] {
+            image.apply(write);
+        }
 
         apply(&mut policies, &third);
         let mut next = PolicyPlan::adopt(image.clone(), true);

@@ -45,7 +45,9 @@ const BLOCKS: [&str; 9] = [
 const NAMESPACES: [&str; 2] = ["default", "other"];
 
 pub(super) fn apply(policies: &mut Policies, changes: &[Change]) {
-    changes.iter().for_each(|change| policies.apply(change));
+    for change in changes {
+        policies.apply(change);
+    }
 }
 
 pub(super) fn random() -> impl Strategy<Value = Change> {

@@ -4,20 +4,19 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
-use proxy_common::addr::Port;
+use proxy_common::addr::{Addr, Port};
 use proxy_common::plain::PlainTables;
 use proxy_common::policy::{Question, Ruling, judge, ruling_flags};
 use proxy_common::tables::pod_network_flags;
 
 use super::changes::ADDRESSES;
 use crate::plan::{PolicyImage, PolicyWrite};
-use proxy_common::addr::Addr;
 
 /// Source, destination, protocol and port.
 type Packet = (Addr, Addr, u32, u16);
 
 /// Whether it passes, and what of it is only reported.
-type Verdict = Result<u32, ()>;
+pub(super) type Verdict = Result<u32, ()>;
 
 impl PolicyImage {
     /// How many entries there are of each kind.
@@ -75,11 +74,29 @@ fn verdict(image: &PolicyImage, tables: &PlainTables, (src, dst, protocol, port)
     verdict.map(|()| ruling.flags & (ruling_flags::AUDIT_EGRESS | ruling_flags::AUDIT_INGRESS))
 }
 
+/// What becomes of one packet.
+pub(super) fn verdict_of(image: &PolicyImage, src: &str, dst: &str, protocol: u32, port: u16) -> Verdict {
+    verdict(image, &tables(image), (addr(src), addr(dst), protocol, port))
+}
+
+/// The ruling for one packet that passes.
+pub(super) fn ruling_of(image: &PolicyImage, src: &str, dst: &str, protocol: u32, port: u16) -> Option<Ruling> {
+    let question = Question { src: addr(src), dst: addr(dst), protocol, port: Port::new(port), from_node: 0 };
+    let mut ruling = Ruling::default();
+    judge(&tables(image), &question, &mut ruling).ok().map(|()| ruling)
+}
+
+fn addr(text: &str) -> Addr {
+    text.parse::<IpAddr>().unwrap().into()
+}
+
 /// Carries the writes out one by one with a reader after each; returns the last state. Before the generation begins, all
 /// but what was held is as it was, and after that as it is to be.
 pub(super) fn check_every_step(before: &PolicyImage, writes: &[PolicyWrite]) -> PolicyImage {
     let mut after = before.clone();
-    writes.iter().for_each(|write| after.apply(write));
+    for write in writes {
+        after.apply(write);
+    }
     let (old, new) = (verdicts(before), verdicts(&after));
     let held = |image: &PolicyImage, addr: &Addr| {
         let holds = image.pod_network.flags & pod_network_flags::HOLD_UNKNOWN != 0;
