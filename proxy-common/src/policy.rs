@@ -190,3 +190,6 @@ fn allows(tables: &impl PolicyTables, set: u32, class: u32, question: &Question,
         None => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

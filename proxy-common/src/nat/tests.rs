@@ -1,5 +1,7 @@
 //! The life of flows, on plain tables.
 
+mod policy;
+
 use super::*;
 use crate::addr::{Family, Port, protocol};
 use crate::packet::{Kind, Part};

@@ -1,5 +1,7 @@
 //! A node in a network namespace of its own, with the programs loaded and none attached.
 
+mod policy;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
@@ -14,6 +16,7 @@ use proxy_common::tables::{
     ServiceKey, SourceRange, Table, address_flags, backend_flags, member_flags, service_flags,
 };
 
+pub(crate) use self::policy::HERE;
 use crate::packet::{Seen, see};
 
 /// The node's addresses.
@@ -30,12 +33,19 @@ pub(crate) enum Verdict {
     Redirect,
 }
 
+impl Verdict {
+    fn of(program: &str, code: u32) -> Self {
+        match code.cast_signed() {
+            -1 => Self::Next,
+            2 => Self::Drop,
+            7 => Self::Redirect,
+            other => panic!("{program} said {other}"),
+        }
+    }
+}
+
 /// The loopback addresses of both families.
 const LOOPBACK: [&str; 2] = ["127.0.0.1", "::1"];
-
-/// Size of the kernel's `struct __sk_buff`, and where its `ingress_ifindex` is (uapi/linux/bpf.h).
-const CONTEXT: usize = 192;
-const INGRESS_IFINDEX: usize = 36;
 
 /// A node: `eth0` with a gateway, `pod0` with the route to this node's pods, forwarding on.
 pub(crate) struct Bench {
@@ -72,6 +82,15 @@ neigh add fd00:10:244:1::20 lladdr 02:00:00:00:02:20 dev pod0
 impl Bench {
     /// Moves this thread to a network namespace of its own, which ends with it.
     pub(crate) fn new() -> Self {
+        Self::with_mark(JUDGED_MARK)
+    }
+
+    /// A node whose programs take every packet for one that was judged for a pod of it.
+    pub(crate) fn where_all_is_judged() -> Self {
+        Self::with_mark(0)
+    }
+
+    fn with_mark(judged_mark: u16) -> Self {
         // SAFETY: a network namespace changes nothing that this process shares between threads as memory or descriptors.
         unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
             .expect("a network namespace: are you root?");
@@ -82,7 +101,7 @@ impl Bench {
         for sysctl in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
             std::fs::write(Path::new("/proc/sys/net").join(sysctl), "1").unwrap();
         }
-        let mut bench = Self { ebpf: open(), services: 0 };
+        let mut bench = Self { ebpf: open(judged_mark), services: 0 };
         let source = Device { ipv4: ip(NODE[0]), ipv6: ip(NODE[1]), ..Device::default() };
         bench.put(tables::DEVICES, 0, source);
         let node = Address { flags: address_flags::NODE | address_flags::NODE_PORT };
@@ -98,7 +117,7 @@ impl Bench {
     }
 
     /// A table of whatever type.
-    pub(crate) fn raw(&mut self, table: Table) -> &mut aya::maps::Map {
+    pub(crate) fn any_map(&mut self, table: Table) -> &mut aya::maps::Map {
         self.ebpf.map_mut(table.name).unwrap()
     }
 
@@ -189,7 +208,7 @@ impl Bench {
     /// Runs a frame through a program.
     pub(crate) fn run(&mut self, program: &str, frame: &[u8]) -> (Verdict, Vec<u8>) {
         let (code, bytes) = self.run_raw(program, frame);
-        (verdict(program, code), bytes)
+        (Verdict::of(program, code), bytes)
     }
 
     /// Runs a frame through a program and reads what comes out.
@@ -200,29 +219,24 @@ impl Bench {
 
     /// Runs a frame through a program: its return value, and the frame after it.
     pub(crate) fn run_raw(&mut self, program: &str, frame: &[u8]) -> (u32, Vec<u8>) {
-        self.run_by(program, frame, 0)
+        self.run_with(program, frame, None)
     }
 
-    /// Runs a frame that came by an interface through a program; interface 0: a program of the node sent it.
-    pub(crate) fn run_from(&mut self, program: &str, frame: &[u8], came_by: u32) -> Verdict {
-        verdict(program, self.run_by(program, frame, came_by).0)
-    }
-
-    fn run_by(&mut self, program: &str, frame: &[u8], came_by: u32) -> (u32, Vec<u8>) {
-        let mut context = [0; CONTEXT];
-        context[INGRESS_IFINDEX..][..4].copy_from_slice(&came_by.to_ne_bytes());
+    /// The same with the start of a `__sk_buff`.
+    fn run_with(&mut self, program: &str, frame: &[u8], ctx_in: Option<&[u8]>) -> (u32, Vec<u8>) {
         let mut out = vec![0; frame.len() + 256];
         let program: &mut SchedClassifier = self.ebpf.program_mut(program).unwrap().try_into().unwrap();
         if program.fd().is_err() {
             program.load().unwrap();
         }
-        let options = TestRunOptions {
-            data_in: Some(frame),
-            data_out: Some(&mut out),
-            ctx_in: Some(&context),
-            ..TestRunOptions::default()
-        };
-        let result = program.test_run(options).unwrap();
+        let result = program
+            .test_run(TestRunOptions {
+                data_in: Some(frame),
+                data_out: Some(&mut out),
+                ctx_in,
+                ..TestRunOptions::default()
+            })
+            .unwrap();
         out.truncate(result.data_size_out as usize);
         (result.return_value, out)
     }
@@ -257,17 +271,15 @@ impl Bench {
 const JUDGED_MARK: u16 = 0x1d02;
 
 /// The object with its maps, as an agent opens it that isn't asked for the programs' own log.
-fn open() -> Ebpf {
-    EbpfLoader::new()
-        .override_global("AYA_LOG_LEVEL", &0_u8, true)
-        .override_global("JUDGED_MARK", &JUDGED_MARK, true)
-        .load(&object())
-        .unwrap()
+fn open(judged_mark: u16) -> Ebpf {
+    let mut loader = EbpfLoader::new();
+    loader.override_global("AYA_LOG_LEVEL", &0_u8, true).override_global("JUDGED_MARK", &judged_mark, true);
+    loader.load(&object()).unwrap()
 }
 
 /// Loads every program into the kernel.
 pub(crate) fn load() -> Ebpf {
-    let mut ebpf = open();
+    let mut ebpf = open(JUDGED_MARK);
     for (name, program) in ebpf.programs_mut() {
         match program {
             aya::programs::Program::SchedClassifier(program) => program.load(),
@@ -277,15 +289,6 @@ pub(crate) fn load() -> Ebpf {
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     }
     ebpf
-}
-
-fn verdict(program: &str, code: u32) -> Verdict {
-    match code.cast_signed() {
-        -1 => Verdict::Next,
-        2 => Verdict::Drop,
-        7 => Verdict::Redirect,
-        other => panic!("{program} said {other}"),
-    }
 }
 
 fn backend(text: &str) -> Backend {

@@ -9,6 +9,7 @@ mod fragment;
 mod icmp;
 mod model;
 mod packet;
+mod policy;
 mod policy_model;
 mod sctp;
 mod service;

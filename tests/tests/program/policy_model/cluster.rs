@@ -2,6 +2,7 @@
 
 use lab::policy::{Change, Object, Objects, Settings};
 use proxy_user::model;
+use proxy_user::objects::manifest;
 
 use super::node::Node;
 use super::numbers;
@@ -50,17 +51,13 @@ impl Cluster {
 
 /// The object as a source would tell it.
 fn converted(object: &Object) -> Result<model::Object, String> {
-    let converted = match object.clone() {
-        Object::Node(node) => node.try_into().map(model::Object::Node),
-        Object::Namespace(namespace) => namespace.try_into().map(model::Object::Namespace),
-        Object::Pod(pod) => pod.try_into().map(model::Object::Pod),
-        Object::NetworkPolicy(policy) => policy.try_into().map(model::Object::NetworkPolicy),
-    };
+    let converted = manifest::object(serde_json::to_value(object).map_err(|error| error.to_string())?);
     match converted {
-        Ok(model::Object::NetworkPolicy(policy)) if !policy.defects.is_empty() => {
+        Ok(Some(model::Object::NetworkPolicy(policy))) if !policy.defects.is_empty() => {
             Err(format!("{}/{}: {:?}", policy.namespace, policy.name, policy.defects))
         }
-        Ok(object) => Ok(object),
+        Ok(Some(object)) => Ok(object),
+        Ok(None) => Err(format!("{:?}: not of a kind that counts", object.key())),
         Err(error) => Err(format!("{:?}: {error}", object.key())),
     }
 }

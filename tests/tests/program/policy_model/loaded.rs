@@ -1,13 +1,11 @@
 //! The programs in the kernel, on the tables of each node.
 
-use aya::maps::{Array, LpmTrie, lpm_trie};
+use aya::maps::{LpmTrie, lpm_trie};
 use lab::policy::reference::node_of;
 use lab::policy::{Connection, Protocol};
 use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
-use proxy_common::tables::{
-    self, Address, Block, FlowKey, FlowRecord, Identity, PodNetwork, Rule, RuleKey, address_flags,
-};
+use proxy_common::tables::{self, Address, Block, FlowKey, FlowRecord, Identity, Rule, RuleKey, address_flags};
 use proxy_user::plan::{PolicyImage, RulePrefix};
 
 use super::cluster::Cluster;
@@ -18,9 +16,6 @@ use crate::packet::{echo, sctp, tcp, udp};
 
 /// Reasons of policy's own.
 const DENIALS: [Reason; 3] = [Reason::PolicyEgress, Reason::PolicyIngress, Reason::UnknownPod];
-
-/// The interface that a packet is said to have come by: any.
-const SOME_INTERFACE: u32 = 1;
 
 /// Source ports of flows that come again, and of those that don't.
 const KNOWN: u16 = 20_000;
@@ -118,15 +113,13 @@ impl LoadedNode {
         let (old, new) = (std::mem::take(&mut self.held), node.plan.image().clone());
         self.write_rules(&old, &new);
         self.write_addresses(&old, &new);
-        let mut network: Array<_, PodNetwork> = self.bench.raw(tables::POD_NETWORK).try_into().unwrap();
-        network.set(0, new.pod_network, 0).unwrap();
-        let mut generation: Array<_, u32> = self.bench.raw(tables::POLICY_GENERATION).try_into().unwrap();
-        generation.set(0, new.generation, 0).unwrap();
+        self.bench.generation(new.generation);
+        self.bench.pod_network(new.pod_network);
         self.held = new;
     }
 
     fn write_rules(&mut self, old: &PolicyImage, new: &PolicyImage) {
-        let mut rules: LpmTrie<_, RuleKey, Rule> = self.bench.raw(tables::RULES).try_into().unwrap();
+        let mut rules: LpmTrie<_, RuleKey, Rule> = self.bench.any_map(tables::RULES).try_into().unwrap();
         let key = |prefix: &RulePrefix| lpm_trie::Key::new(prefix.bits, prefix.key);
         for prefix in old.rules.keys().filter(|prefix| !new.rules.contains_key(prefix)) {
             rules.remove(&key(prefix)).unwrap();
@@ -144,7 +137,7 @@ impl LoadedNode {
         for (addr, identity) in &new.identities {
             identities.insert(addr, identity, 0).unwrap();
         }
-        let mut blocks: LpmTrie<_, Addr, Block> = self.bench.raw(tables::BLOCKS).try_into().unwrap();
+        let mut blocks: LpmTrie<_, Addr, Block> = self.bench.any_map(tables::BLOCKS).try_into().unwrap();
         for prefix in old.blocks.keys().filter(|prefix| !new.blocks.contains_key(prefix)) {
             blocks.remove(&lpm_trie::Key::new(prefix.bits, prefix.addr)).unwrap();
         }
@@ -165,7 +158,8 @@ impl LoadedNode {
 
     /// Runs a packet through a program, and holds what becomes of it to what should.
     fn pass(&mut self, program: &str, frame: &[u8], from_node: bool, passes: bool) -> Result<(), String> {
-        let verdict = self.bench.run_from(program, frame, if from_node { 0 } else { SOME_INTERFACE });
+        let run = if from_node { Bench::run } else { Bench::run_forwarded };
+        let (verdict, _) = run(&mut self.bench, program, frame);
         match (verdict, passes) {
             (Verdict::Next | Verdict::Redirect, true) => Ok(()),
             (Verdict::Drop, false) if self.counts_denial() => Ok(()),
