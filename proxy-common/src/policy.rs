@@ -104,7 +104,12 @@ pub fn judge(tables: &impl PolicyTables, question: &Question, ruling: &mut Rulin
 fn judge_in(tables: &impl PolicyTables, question: &Question, ruling: &mut Ruling) -> Result<(), Reason> {
     let (mut source, mut destination) = (End::default(), End::default());
     end(tables, &question.src, ruling.generation, &mut source)?;
-    end(tables, &question.dst, ruling.generation, &mut destination)?;
+    let by_node = || question.from_node != 0 && tables.is_node(&question.src);
+    if let Err(held) = end(tables, &question.dst, ruling.generation, &mut destination)
+        && !by_node()
+    {
+        return Err(held);
+    }
     if destination.local {
         ruling.flags |= ruling_flags::TO_POD;
     }
@@ -128,7 +133,6 @@ fn judge_in(tables: &impl PolicyTables, question: &Question, ruling: &mut Ruling
     if destination.local && destination.policing.ingress != 0 {
         let set = destination.policing.ingress;
         let class = class(tables, &question.src, &source, ruling.generation);
-        let by_node = || question.from_node != 0 && tables.is_node(&question.src);
         if !allows(tables, set, class, question, &mut ruling.ingress) && !by_node() {
             if set & Policing::AUDIT == 0 {
                 return Err(Reason::PolicyIngress);

@@ -24,6 +24,7 @@ mod node;
 mod options;
 mod plumb;
 mod pod;
+pub mod policy;
 mod process;
 mod programs;
 mod teardown;

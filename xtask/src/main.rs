@@ -4,6 +4,7 @@ mod build;
 mod demo;
 mod ebpf;
 mod flood;
+mod fuzz;
 mod lab;
 mod lint;
 mod policy;
@@ -30,6 +31,8 @@ enum Verb {
     Demo(demo::DemoArgs),
     /// Flood a node with a million half-open connections
     Flood,
+    /// Hold NetworkPolicy to its reference on clusters at random
+    Fuzz(fuzz::Fuzz),
     /// Look around in labs, and remove them
     Lab(lab::LabArgs),
     /// Measure what NetworkPolicy costs: connections by numbers of rules, one label's change
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Verb::Build(build) => build.run(),
         Verb::Demo(args) => demo::run(args),
         Verb::Flood => flood::run(),
+        Verb::Fuzz(fuzz) => fuzz.run(),
         Verb::Lab(args) => lab::run(args),
         Verb::Policy(policy) => policy.run(),
         Verb::Scale(scale) => scale.run(),

@@ -83,12 +83,17 @@ neigh add fd00:10:244:1::20 lladdr 02:00:00:00:02:20 dev pod0
 impl Bench {
     /// Moves this thread to a network namespace of its own, which ends with it.
     pub(crate) fn new() -> Self {
-        Self::with(open(0))
+        Self::with(open(JUDGED_MARK, 0))
     }
 
     /// The same, with programs that answer what policies deny.
     pub(crate) fn rejecting() -> Self {
-        Self::with(open(1))
+        Self::with(open(JUDGED_MARK, 1))
+    }
+
+    /// A node whose programs take every packet for one that was judged for a pod of it.
+    pub(crate) fn where_all_is_judged() -> Self {
+        Self::with(open(0, 0))
     }
 
     fn with(ebpf: Ebpf) -> Self {
@@ -115,6 +120,11 @@ impl Bench {
     /// Writes a table's entry.
     pub(crate) fn put<K: Pod, V: Pod>(&mut self, table: Table, key: K, value: V) {
         self.map::<K, V>(table).insert(key, value, 0).unwrap();
+    }
+
+    /// A table of whatever type.
+    pub(crate) fn any_map(&mut self, table: Table) -> &mut aya::maps::Map {
+        self.ebpf.map_mut(table.name).unwrap()
     }
 
     /// A table.
@@ -293,10 +303,10 @@ impl Bench {
 const JUDGED_MARK: u16 = 0x1d02;
 
 /// The object with its maps, as an agent opens it that isn't asked for the programs' own log.
-fn open(policy_reject: u8) -> Ebpf {
+fn open(judged_mark: u16, policy_reject: u8) -> Ebpf {
     EbpfLoader::new()
         .override_global("AYA_LOG_LEVEL", &0_u8, true)
-        .override_global("JUDGED_MARK", &JUDGED_MARK, true)
+        .override_global("JUDGED_MARK", &judged_mark, true)
         .override_global("POLICY_REJECT", &policy_reject, true)
         .load(&object())
         .unwrap()
@@ -304,7 +314,7 @@ fn open(policy_reject: u8) -> Ebpf {
 
 /// Loads every program into the kernel.
 pub(crate) fn load() -> Ebpf {
-    let mut ebpf = open(0);
+    let mut ebpf = open(JUDGED_MARK, 0);
     for (name, program) in ebpf.programs_mut() {
         match program {
             aya::programs::Program::SchedClassifier(program) => program.load(),

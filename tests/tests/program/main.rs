@@ -12,6 +12,7 @@ mod icmp;
 mod model;
 mod packet;
 mod policy;
+mod policy_model;
 mod sctp;
 mod service;
 mod sweep;

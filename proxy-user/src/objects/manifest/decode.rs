@@ -83,7 +83,7 @@ fn collect(value: Value, path: &str, objects: &mut Vec<Object>) -> Result<(), (S
     {
         return collect_items(value, &api_version, item_kind, path, objects);
     }
-    objects.extend(object(value, &api_version, &kind).map_err(fail)?);
+    objects.extend(object(value).map_err(fail)?);
     Ok(())
 }
 
@@ -112,8 +112,12 @@ fn collect_items(
 }
 
 /// The object that `value` is, if it is one that we use.
-fn object(value: Value, api_version: &str, kind: &str) -> Result<Option<Object>, FieldError> {
-    Ok(Some(match (api_version, kind) {
+///
+/// # Errors
+/// A field that the model can't do without can't be used.
+pub fn object(value: Value) -> Result<Option<Object>, FieldError> {
+    let (api_version, kind) = (text(&value, "apiVersion")?, text(&value, "kind")?);
+    Ok(Some(match (api_version.as_str(), kind.as_str()) {
         ("v1", "Namespace") => Object::Namespace(typed::<core::Namespace>(value)?.try_into()?),
         ("v1", "Node") => Object::Node(typed::<core::Node>(value)?.try_into()?),
         ("v1", "Pod") => Object::Pod(typed::<core::Pod>(value)?.try_into()?),

@@ -11,5 +11,6 @@ mod scan;
 mod source;
 mod watch;
 
+pub use decode::object;
 pub use error::{DocumentError, ManifestError, Shadowed, SyntaxError};
 pub use source::{Batch, ManifestSource, read};
