@@ -3,12 +3,12 @@
 use std::fmt;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
-use k8s_openapi::api::core::v1::Pod as ApiPod;
-use k8s_openapi::api::networking::v1::NetworkPolicy as ApiNetworkPolicy;
+use anyhow::{Context as _, Result, bail};
 use lab::manifests::build::pod;
-use proxy_user::model::{Change, NetworkPolicy, Object, Pod, Policies, PolicyMode};
+use proxy_user::model::{Change, Object, Pod, Policies, PolicyMode};
+use proxy_user::objects::manifest;
 use proxy_user::plan::{PolicyImage, PolicyPlan};
+use serde_json::Value;
 
 use crate::cluster::policy;
 
@@ -49,9 +49,9 @@ pub(crate) fn measure(rules: &[u32], pods: u32) -> Result<Vec<Row>> {
 fn one(rules: u32, pods: u32) -> Result<Figures> {
     let mut policies = Policies::new("node1", PolicyMode::Enforce);
     let started = Instant::now();
-    policies.apply(&apply(Object::NetworkPolicy(network_policy(rules)?)));
-    policies.apply(&apply(Object::Pod(decoded("web", "web", 2)?)));
-    let template = decoded("peer", "peer-0", 3)?;
+    policies.apply(&apply(decoded(policy("web", rules))?));
+    policies.apply(&apply(Object::Pod(named("web", "web", 2)?)));
+    let template = named("peer", "peer-0", 3)?;
     for number in 0..pods {
         policies.apply(&apply(Object::Pod(elsewhere(&template, number, &format!("peer-{}", number % rules)))));
     }
@@ -76,14 +76,15 @@ fn apply(object: Object) -> Change {
     Change::Apply(object)
 }
 
-fn network_policy(rules: u32) -> Result<NetworkPolicy> {
-    let object: ApiNetworkPolicy = serde_json::from_value(policy("web", rules))?;
-    NetworkPolicy::try_from(object).context("the benchmark's policy")
+fn decoded(object: Value) -> Result<Object> {
+    manifest::object(object)?.context("an object of a kind that counts")
 }
 
-fn decoded(name: &str, app: &str, index: u8) -> Result<Pod> {
-    let object: ApiPod = serde_json::from_value(pod(name, app, 1, index))?;
-    Pod::try_from(object).context("the benchmark's pod")
+fn named(name: &str, app: &str, index: u8) -> Result<Pod> {
+    match decoded(pod(name, app, 1, index))? {
+        Object::Pod(pod) => Ok(pod),
+        other => bail!("not a Pod: {other:?}"),
+    }
 }
 
 /// A pod of another node, with addresses by its number.
