@@ -26,6 +26,21 @@ fn fresh(changes: &[Change]) -> PolicyPlan {
     plan
 }
 
+#[test]
+fn a_block_within_another_comes_and_goes_at_one_moment_with_its_rules() {
+    use objects::{Cluster, block, here, ingress, rule};
+    let allow = |port, peer| rule(Some(vec![peer]), Some(vec![objects::number(port)]));
+    let outer = || allow(80, block("0.0.0.0/0", &[]));
+    let inner = || allow(8080, block("192.0.2.0/24", &["192.0.2.128/25"]));
+    let mut cluster = Cluster::with([here("web", "web", "10.244.1.1")]);
+    for rules in [vec![outer()], vec![outer(), inner()], vec![inner()], vec![outer(), inner()], vec![outer()], vec![]] {
+        let before = cluster.image().clone();
+        let writes = cluster.apply(ingress("web", "web", rules));
+        check_every_step(&before, &writes);
+    }
+    assert!(cluster.image().blocks.is_empty());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
