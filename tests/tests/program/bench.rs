@@ -83,12 +83,17 @@ neigh add fd00:10:244:1::20 lladdr 02:00:00:00:02:20 dev pod0
 impl Bench {
     /// Moves this thread to a network namespace of its own, which ends with it.
     pub(crate) fn new() -> Self {
-        Self::with(open(0))
+        Self::with(open(JUDGED_MARK, 0))
     }
 
-    /// The same, with programs that answer what policies deny.
+    /// A node whose programs take every packet for one that was judged for a pod of it.
+    pub(crate) fn where_all_is_judged() -> Self {
+        Self::with(open(0, 0))
+    }
+
+    /// A node whose programs answer what policies deny.
     pub(crate) fn rejecting() -> Self {
-        Self::with(open(1))
+        Self::with(open(JUDGED_MARK, 1))
     }
 
     fn with(ebpf: Ebpf) -> Self {
@@ -293,10 +298,10 @@ impl Bench {
 const JUDGED_MARK: u16 = 0x1d02;
 
 /// The object with its maps, as an agent opens it that isn't asked for the programs' own log.
-fn open(policy_reject: u8) -> Ebpf {
+fn open(judged_mark: u16, policy_reject: u8) -> Ebpf {
     EbpfLoader::new()
         .override_global("AYA_LOG_LEVEL", &0_u8, true)
-        .override_global("JUDGED_MARK", &JUDGED_MARK, true)
+        .override_global("JUDGED_MARK", &judged_mark, true)
         .override_global("POLICY_REJECT", &policy_reject, true)
         .load(&object())
         .unwrap()
@@ -304,7 +309,7 @@ fn open(policy_reject: u8) -> Ebpf {
 
 /// Loads every program into the kernel.
 pub(crate) fn load() -> Ebpf {
-    let mut ebpf = open(0);
+    let mut ebpf = open(JUDGED_MARK, 0);
     for (name, program) in ebpf.programs_mut() {
         match program {
             aya::programs::Program::SchedClassifier(program) => program.load(),
