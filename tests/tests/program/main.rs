@@ -8,6 +8,7 @@ mod budget;
 mod fragment;
 mod icmp;
 mod model;
+mod netns;
 mod packet;
 mod policy;
 mod sctp;
