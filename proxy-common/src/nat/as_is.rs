@@ -7,7 +7,7 @@ use crate::drop::{Reason, Stop};
 use crate::flow::State;
 use crate::packet::{Kind, Packet, Part};
 use crate::policy::{PolicyTables, Ruling, ruling_flags};
-use crate::tables::{FlowKey, FlowRecord, flow_flags};
+use crate::tables::{FlowKey, FlowRecord, Identity, flow_flags};
 
 /// Judges a packet of no flow that is known, and opens one if its replies would else be judged by themselves.
 ///
@@ -95,7 +95,7 @@ pub(super) fn resume<T: FlowTables + PolicyTables>(
 /// Whether a segment goes from the server of a connection to its client, one of which is a pod of this node.
 #[inline(never)]
 fn answers(tables: &impl PolicyTables, routes: &impl Routes, key: &FlowKey) -> bool {
-    let interface = |addr| tables.identity(addr).filter(|pod| pod.is_local()).map(|pod| pod.ifindex);
+    let interface = |addr| tables.identity(addr).filter(Identity::is_local).map(|pod| pod.ifindex);
     interface(&key.src).is_some_and(|ifindex| routes.tcp_end(ifindex, &key.reversed()) == TcpEnd::Server)
         || interface(&key.dst).is_some_and(|ifindex| routes.tcp_end(ifindex, key) == TcpEnd::Client)
 }

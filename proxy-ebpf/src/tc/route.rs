@@ -191,36 +191,6 @@ impl Routes for Skb {
         first.src_port = Port::default();
         if look_up_socket(self.0, &first, netns) == LISTENING { TcpEnd::Server } else { TcpEnd::Client }
     }
-
-    #[inline(never)]
-    fn tcp_end(&self, ifindex: u32, segment: &FlowKey) -> TcpEnd {
-        let Some(netns) = pod_netns(ifindex) else { return TcpEnd::None };
-        if matches!(look_up_socket(self.0, segment, netns), NO_SOCKET | LISTENING) {
-            return TcpEnd::None;
-        }
-        // No connection has the port 0 at its other end: what is found for it listens.
-        let mut first = *segment;
-        first.src_port = Port::default();
-        if look_up_socket(self.0, &first, netns) == LISTENING { TcpEnd::Server } else { TcpEnd::Client }
-    }
-}
-
-/// Address of the pod behind an interface; `None` while it isn't known.
-#[inline(always)]
-pub(crate) fn pod_behind(ifindex: u32, family: Family) -> Option<Addr> {
-    let device = device(ifindex)?;
-    let addr = match family {
-        Family::V4 => device.pod_ipv4,
-        Family::V6 => device.pod_ipv6,
-    };
-    addr.is_specified().then_some(addr)
-}
-
-/// Network namespace of the pod behind an interface.
-#[inline(always)]
-fn pod_netns(ifindex: u32) -> Option<u64> {
-    let pod = device(ifindex)?;
-    (pod.flags & device_flags::POD_NETNS != 0).then_some(u64::from(pod.netns))
 }
 
 /// Address of the pod behind an interface; `None` while it isn't known.

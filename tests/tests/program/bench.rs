@@ -86,14 +86,14 @@ impl Bench {
         Self::with(open(JUDGED_MARK, 0))
     }
 
-    /// The same, with programs that answer what policies deny.
-    pub(crate) fn rejecting() -> Self {
-        Self::with(open(JUDGED_MARK, 1))
-    }
-
     /// A node whose programs take every packet for one that was judged for a pod of it.
     pub(crate) fn where_all_is_judged() -> Self {
         Self::with(open(0, 0))
+    }
+
+    /// A node whose programs answer what policies deny.
+    pub(crate) fn rejecting() -> Self {
+        Self::with(open(JUDGED_MARK, 1))
     }
 
     fn with(ebpf: Ebpf) -> Self {

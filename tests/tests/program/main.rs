@@ -10,6 +10,7 @@ mod event;
 mod fragment;
 mod icmp;
 mod model;
+mod netns;
 mod packet;
 mod policy;
 mod policy_model;

@@ -1,10 +1,13 @@
 //! NetworkPolicy in the packet path.
 
+use std::net::{TcpListener, TcpStream};
+
 use proxy_common::addr::protocol::{ICMP, ICMPV6, TCP, UDP};
 use proxy_common::drop::Reason;
-use proxy_common::tables::{self, Device, PodNetwork, Policing, RuleKey, pod_network_flags};
+use proxy_common::tables::{self, Device, PodNetwork, Policing, RuleKey, device_flags, pod_network_flags};
 
 use crate::bench::{Bench, HERE, NODE, Verdict, ip};
+use crate::netns::{PodNetns, link};
 use crate::packet::{echo, fragments, icmp_error, tcp, udp};
 use crate::service::{FAMILIES, Names, ends};
 
@@ -212,8 +215,9 @@ fn the_node_and_its_pods_reach_one_another_and_who_only_says_so_does_not() {
         assert_eq!(verdict(&mut bench, "from_uplink", &forged), DROP);
         // Through a Service, by the same right.
         bench.service(&[names.cluster_ip], &[&format!("@{}", names.pod)], 0);
-        assert_eq!(verdict(&mut bench, "to_uplink", &tcp(names.node, names.cluster_ip, "S")), Verdict::Redirect);
-        assert_eq!(verdict(&mut bench, "from_pod", &tcp(names.pod, names.node, "SA")), Verdict::Redirect);
+        let client = names.node.replace("40000", "42000");
+        assert_eq!(verdict(&mut bench, "to_uplink", &tcp(&client, names.cluster_ip, "S")), Verdict::Redirect);
+        assert_eq!(verdict(&mut bench, "from_pod", &tcp(names.pod, &client, "SA")), Verdict::Redirect);
     });
 }
 
@@ -306,4 +310,38 @@ fn every_fragment_goes_the_way_of_its_first_and_none_without_it() {
         }
         assert_eq!(bench.flows(), (0, 2));
     });
+}
+
+/// A pod's connections: to a server outside, and from a client there.
+#[test]
+fn a_connection_older_than_its_policy_goes_on_in_the_direction_that_is_still_allowed() {
+    let mut bench = Bench::new();
+    bench.generation(1);
+    let pod = PodNetns::behind("inside0");
+    let server = TcpListener::bind("10.244.1.1:5000").unwrap();
+    let (out, into) = pod.run(|| {
+        let listener = TcpListener::bind("10.244.1.20:6000").unwrap();
+        (TcpStream::connect("10.244.1.1:5000").unwrap(), listener)
+    });
+    let _accepted = server.accept().unwrap();
+    let client = TcpStream::connect("10.244.1.20:6000").unwrap();
+    let _served = into.accept().unwrap();
+    let (ifindex, netns) = link("pod0");
+    let device = Device { flags: device_flags::POD | device_flags::POD_NETNS, netns, ..Device::default() };
+    bench.put(tables::DEVICES, ifindex, device);
+
+    let (out, client) = (out.local_addr().unwrap().to_string(), client.local_addr().unwrap().to_string());
+    let (answered, asked) = (tcp("10.244.1.1:5000", &out, "A"), tcp(&client, "10.244.1.20:6000", "A"));
+    let (asks, answers) = (tcp(&out, "10.244.1.1:5000", "A"), tcp("10.244.1.20:6000", &client, "A"));
+    bench.pod_at("10.244.1.20", ifindex, ONLY_INGRESS);
+    assert_eq!(verdict(&mut bench, "from_uplink", &asked), DROP, "from outside, which is isolated");
+    assert_eq!(verdict(&mut bench, "from_pod", &answers), NEXT, "no ingress");
+    assert_eq!(verdict(&mut bench, "from_uplink", &answered), NEXT, "an answer");
+    assert_eq!(verdict(&mut bench, "from_pod", &asks), NEXT);
+    bench.pod_at("10.244.1.20", ifindex, ONLY_EGRESS);
+    bench.generation(2);
+    assert_eq!(verdict(&mut bench, "from_pod", &asks), DROP, "the same flow, in the other light");
+    assert_eq!(verdict(&mut bench, "from_uplink", &asked), NEXT);
+    assert_eq!(verdict(&mut bench, "from_pod", &answers), NEXT, "an answer");
+    assert_eq!(verdict(&mut bench, "from_pod", &tcp("10.244.1.20:6001", &client, "A")), DROP, "of no connection");
 }
