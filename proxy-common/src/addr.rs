@@ -29,6 +29,9 @@ impl Addr {
     /// `::`, which stands for "none" and, for IPv6, for "any".
     pub const UNSPECIFIED: Self = Self { words: [0; 4] };
 
+    /// `255.255.255.255`: every host of the link.
+    pub const EVERYBODY: Self = Self::from_v4_word(u32::MAX);
+
     /// From the four bytes of an IPv4 address as they lie in memory.
     #[inline(always)]
     #[must_use]
@@ -79,11 +82,25 @@ impl Addr {
     #[inline(always)]
     #[must_use]
     pub fn is_single_host(&self) -> bool {
-        let to_many = match self.family() {
-            Family::V4 => self.words[3].to_ne_bytes()[0] & 0xf0 == 224 || self.words[3] == u32::MAX,
+        self.is_specified() && !self.is_group() && *self != Self::EVERYBODY
+    }
+
+    /// A group's (multicast).
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_group(&self) -> bool {
+        match self.family() {
+            Family::V4 => self.words[3].to_ne_bytes()[0] & 0xf0 == 224,
             Family::V6 => self.words[0].to_ne_bytes()[0] == 0xff,
-        };
-        self.is_specified() && !to_many
+        }
+    }
+
+    /// IPv6's for the link alone: in `fe80::/10`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_link_local(&self) -> bool {
+        let [first, second, ..] = self.words[0].to_ne_bytes();
+        first == 0xfe && second & 0xc0 == 0x80
     }
 
     /// In 127.0.0.0/8, or `::1`.

@@ -49,18 +49,20 @@ impl Asking {
         true
     }
 
-    /// Binds the client to `backend`, or, if another CPU has just bound it, writes to `backend` what to.
+    /// Binds the client to `backend`, unless another CPU has just bound it; whether it did.
     #[inline(never)]
-    pub fn bind(&self, tables: &impl ServiceTables, backend: &mut Backend) {
-        let affinity = Affinity::new(backend.addr, backend.port, self.generation, self.now);
-        if tables.bind_first(&self.key, &affinity) {
-            return;
-        }
-        let mut other = Backend::default();
-        if self.bound(tables, &mut other) {
-            *backend = other;
-        } else {
-            tables.bind(&self.key, &affinity);
-        }
+    pub fn bind_first(&self, tables: &impl ServiceTables, backend: &Backend) -> bool {
+        tables.bind_first(&self.key, &self.affinity(backend))
+    }
+
+    /// Binds the client to `backend`, whatever it is bound to.
+    #[inline(never)]
+    pub fn bind(&self, tables: &impl ServiceTables, backend: &Backend) {
+        tables.bind(&self.key, &self.affinity(backend));
+    }
+
+    #[inline(always)]
+    const fn affinity(&self, backend: &Backend) -> Affinity {
+        Affinity::new(backend.addr, backend.port, self.generation, self.now)
     }
 }

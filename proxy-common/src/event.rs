@@ -54,3 +54,46 @@ pub struct Listening {
     /// Most events a second and CPU; those beyond it are counted ([`Event::skipped`]).
     pub per_second: u32,
 }
+
+/// How much one CPU told, and didn't. Zero at the beginning.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(C)]
+pub struct Told {
+    /// The second that `sent` is about: of the kernel's monotonic clock.
+    pub second: u32,
+    /// Events told in it.
+    pub sent: u32,
+    /// Events not told since the last that was.
+    pub skipped: u32,
+}
+
+impl Told {
+    /// Whether another event may be told in the second `now`; else it is counted as skipped.
+    #[inline(always)]
+    pub fn admits(&mut self, per_second: u32, now: u32) -> bool {
+        if self.second != now {
+            self.second = now;
+            self.sent = 0;
+        }
+        if self.sent < per_second {
+            self.sent += 1;
+            return true;
+        }
+        self.skipped = self.skipped.wrapping_add(1);
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_has_room_for_so_many_events_and_counts_the_others() {
+        let mut told = Told::default();
+        let admitted = |told: &mut Told, now| (0..5).filter(|_| told.admits(3, now)).count();
+        assert_eq!((admitted(&mut told, 7), told.skipped), (3, 2));
+        assert_eq!((admitted(&mut told, 8), told.skipped), (3, 4));
+        assert!(!Told::default().admits(0, 9));
+    }
+}

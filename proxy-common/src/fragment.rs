@@ -58,8 +58,8 @@ pub fn recall(tables: &impl FragmentTables, packet: &mut Packet, now: u32) -> bo
 #[must_use]
 pub fn waits(tables: &impl ServiceTables, packet: &Packet, hook: Hook) -> bool {
     match (packet.part, hook) {
-        (Part::Whole | Part::First, _) | (_, Hook::FromNode | Hook::FromNodeToPod) => false,
-        (Part::Later, Hook::FromPod | Hook::ToPod) => true,
+        (Part::Whole | Part::First, _) | (_, Hook::FromNode | Hook::FromNodeToPod | Hook::Passing) => false,
+        (Part::Later, Hook::FromPod | Hook::ToPod | Hook::JudgedToPod) => true,
         (Part::Later, Hook::FromUplink) => tables.address(&packet.key.dst).is_some(),
     }
 }
@@ -91,6 +91,7 @@ mod tests {
                 dst_port: known(53),
                 protocol: u32::from(protocol::UDP),
             },
+            from: addr("198.51.100.10"),
             family: Family::V4,
             kind: if matches!(part, Part::First) { Kind::Transport } else { Kind::Fragment },
             tcp_flags: 0,

@@ -15,7 +15,9 @@ pub mod drop;
 pub mod event;
 pub mod flow;
 pub mod fragment;
+pub mod guard;
 pub mod nat;
+pub mod neighbour;
 pub mod packet;
 #[cfg(any(test, feature = "plain"))]
 pub mod plain;

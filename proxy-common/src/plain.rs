@@ -14,12 +14,14 @@ use crate::addr::Addr;
 use crate::drop::Reason;
 use crate::flow::State;
 use crate::fragment::FragmentTables;
-use crate::nat::{Added, FlowEntry, FlowTables, Routes, Sockets, SourcePorts};
+use crate::guard::GuardTables;
+use crate::nat::{Added, FlowEntry, FlowTables, Routes, Sockets, SourcePorts, TcpEnd};
 use crate::policy::{PolicyTables, Question, Ruling, judge};
 use crate::service::ServiceTables;
 use crate::tables::{
-    Address, Affinity, AffinityKey, Backend, BackendKey, Block, FlowKey, FlowRecord, Fragment, FragmentKey, Identity,
-    Member, MemberKey, PodNetwork, Rule, RuleKey, Service, ServiceKey, SourcePortKey, address_flags, service_flags,
+    Address, Affinity, AffinityKey, Backend, BackendKey, Block, Device, FlowKey, FlowRecord, Fragment, FragmentKey,
+    Identity, Member, MemberKey, PodNetwork, Rule, RuleKey, Service, ServiceKey, SourcePortKey, address_flags,
+    service_flags,
 };
 
 /// Every table that a decision looks at. What a look-up misses in the kernel is a public field here, to be set up.
@@ -45,6 +47,8 @@ pub struct PlainTables {
     pub pod_network: PodNetwork,
     /// `IDENTITIES`.
     pub identities: BTreeMap<Addr, Identity>,
+    /// `DEVICES`.
+    pub devices: BTreeMap<u32, Device>,
     /// `BLOCKS`.
     pub blocks: BTreeMap<IpNetwork, Block>,
     /// `RULES`, by key and bits of it that count.
@@ -63,6 +67,8 @@ pub struct PlainTables {
     pub source: Option<Addr>,
     /// Packets that a socket waits for, the node's or the client's.
     pub sockets: BTreeSet<FlowKey>,
+    /// Segments that a pod's connection waits for, and which end it is.
+    pub tcp_ends: BTreeMap<FlowKey, TcpEnd>,
     /// The next random number; each draw adds a constant that visits every residue.
     pub seed: Cell<u32>,
 }
@@ -189,6 +195,12 @@ impl PolicyTables for PlainTables {
     }
 }
 
+impl GuardTables for PlainTables {
+    fn device(&self, ifindex: u32) -> Option<Device> {
+        self.devices.get(&ifindex).copied()
+    }
+}
+
 impl FlowTables for PlainTables {
     type Entry = PlainEntry;
 
@@ -249,5 +261,8 @@ impl Routes for PlainTables {
     }
     fn has_socket(&self, packet: &FlowKey, _sockets: Sockets) -> bool {
         self.sockets.contains(packet)
+    }
+    fn tcp_end(&self, _ifindex: u32, segment: &FlowKey) -> TcpEnd {
+        self.tcp_ends.get(segment).copied().unwrap_or(TcpEnd::None)
     }
 }

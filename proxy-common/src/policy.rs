@@ -102,8 +102,9 @@ pub fn judge(tables: &impl PolicyTables, question: &Question, ruling: &mut Rulin
 
 #[inline(never)]
 fn judge_in(tables: &impl PolicyTables, question: &Question, ruling: &mut Ruling) -> Result<(), Reason> {
-    let source = end(tables, &question.src, ruling.generation)?;
-    let destination = end(tables, &question.dst, ruling.generation)?;
+    let (mut source, mut destination) = (End::default(), End::default());
+    end(tables, &question.src, ruling.generation, &mut source)?;
+    end(tables, &question.dst, ruling.generation, &mut destination)?;
     if destination.local {
         ruling.flags |= ruling_flags::TO_POD;
     }
@@ -139,25 +140,26 @@ fn judge_in(tables: &impl PolicyTables, question: &Question, ruling: &mut Ruling
 }
 
 /// What is known of one end.
+#[derive(Default)]
 struct End {
     known: bool,
     local: bool,
     policing: Policing,
 }
 
-#[inline(always)]
-fn end(tables: &impl PolicyTables, addr: &Addr, generation: u32) -> Result<End, Reason> {
+// These are functions of their own so that the stack of one is free again for the next.
+
+#[inline(never)]
+fn end(tables: &impl PolicyTables, addr: &Addr, generation: u32, end: &mut End) -> Result<(), Reason> {
     if let Some(identity) = tables.identity(addr) {
-        return Ok(End { known: true, local: identity.is_local(), policing: identity.at(generation) });
+        *end = End { known: true, local: identity.is_local(), policing: identity.at(generation) };
+        return Ok(());
     }
     let hold = tables.pod_network_flags() & pod_network_flags::HOLD_UNKNOWN != 0;
-    if hold && tables.in_pod_network(addr) && !tables.is_node(addr) {
-        return Err(Reason::UnknownPod);
-    }
-    Ok(End { known: false, local: false, policing: Policing::default() })
+    if hold && tables.in_pod_network(addr) && !tables.is_node(addr) { Err(Reason::UnknownPod) } else { Ok(()) }
 }
 
-#[inline(always)]
+#[inline(never)]
 fn class(tables: &impl PolicyTables, addr: &Addr, end: &End, generation: u32) -> u32 {
     if end.known {
         return end.policing.class;
@@ -184,3 +186,6 @@ fn allows(tables: &impl PolicyTables, set: u32, class: u32, question: &Question,
         None => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,7 +159,10 @@ pub fn choose_for(
         return Ok((found, bound));
     }
     let (service, mut backend) = choose(tables, key, found, request.client)?;
-    asking.bind(tables, &mut backend);
+    // Of two first connections at once the faster one decides, if what it chose may serve.
+    if !asking.bind_first(tables, &backend) && !asking.bound(tables, &mut backend) {
+        asking.bind(tables, &backend);
+    }
     Ok((service, backend))
 }
 

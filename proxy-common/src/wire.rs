@@ -207,6 +207,8 @@ pub struct Udp {
 impl Udp {
     /// Offset of `checksum`.
     pub const CHECKSUM: u32 = 6;
+    /// Length.
+    pub const LEN: u32 = 8;
 }
 
 /// SCTP common header.
@@ -288,6 +290,44 @@ impl Icmp {
     pub const LEN: u32 = 8;
 }
 
+/// ARP for IPv4 on Ethernet (RFC 826).
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Arp {
+    /// Of the link: 1, Ethernet.
+    pub hardware: u16,
+    /// Of the addresses, as an `EtherType`.
+    pub protocol: u16,
+    /// Bytes of a link-layer address.
+    pub hardware_length: u8,
+    /// Bytes of an address.
+    pub protocol_length: u8,
+    /// Request or reply.
+    pub operation: u16,
+    /// The sender's link-layer address.
+    pub sender_mac: [u8; 6],
+    /// The address that the sender says it has.
+    pub sender: [u8; 4],
+    /// The receiver's link-layer address.
+    pub target_mac: [u8; 6],
+    /// The address that is asked for, or told.
+    pub target: [u8; 4],
+}
+
+/// Start of a neighbour or router message (RFC 4861, 4).
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct NeighbourMessage {
+    /// ICMPv6 type and the rest of its header.
+    pub icmp: Icmp,
+    /// The address that is asked for, or told.
+    pub target: [u32; 4],
+}
+
+// SAFETY: integers only, repr(C), no padding: 2 + 2 + 1 + 1 + 2 + 6 + 4 + 6 + 4.
+unsafe impl Header for Arp {}
+// SAFETY: integers only, repr(C), no padding: 8 + 16.
+unsafe impl Header for NeighbourMessage {}
 // SAFETY: integers only, repr(C), no padding: 1 + 1 + 2 + 2 + 2 + 1 + 1 + 2 + 4 + 4.
 unsafe impl Header for Ipv4 {}
 // SAFETY: integers only, repr(C), no padding: 4 + 2 + 1 + 1 + 16 + 16.
@@ -314,6 +354,7 @@ const _: () = assert!(size_of::<Ipv6>() == Ipv6::LEN as usize);
 const _: () = assert!(size_of::<Tcp>() == Tcp::LEN as usize);
 const _: () = assert!(size_of::<Sctp>() == Sctp::LEN as usize);
 const _: () = assert!(size_of::<SctpChunk>() == SctpChunk::LEN as usize);
+const _: () = assert!(size_of::<Arp>() == 28);
 const _: () = assert!(size_of::<Icmp>() == Icmp::LEN as usize);
 
 impl Bytes for [u8] {

@@ -7,6 +7,7 @@
 
 mod clock;
 mod maps;
+mod policy;
 mod sock;
 mod sweep;
 mod tables;

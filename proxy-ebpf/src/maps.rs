@@ -3,10 +3,12 @@
 use aya_ebpf::Global;
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap};
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use proxy_common::addr::Addr;
 use proxy_common::drop::Reason;
+use proxy_common::event::{Listening, Told};
 use proxy_common::packet::Packet;
+use proxy_common::policy::{Question, Ruling};
 use proxy_common::tables::{
     self, Address, Affinity, AffinityKey, Backend, BackendKey, Block, Device, FlowKey, FlowRecord, Fragment,
     FragmentKey, Identity, Member, MemberKey, PodNetwork, PolicyName, Rule, RuleKey, Service, ServiceKey, ServiceName,
@@ -93,11 +95,23 @@ pub(crate) static EPOCH: Array<u32> = Array::with_max_entries(tables::EPOCH.max_
 pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
 #[map]
 static DROPS: PerCpuArray<u64> = PerCpuArray::with_max_entries(tables::DROPS.max_entries, 0);
+#[map]
+static AUDITS: PerCpuArray<u64> = PerCpuArray::with_max_entries(tables::AUDITS.max_entries, 0);
+// What is told of packets is for the agent that runs now: these are not pinned.
+#[map]
+pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(512 << 10, 0);
+#[map]
+pub(crate) static LISTENING: Array<Listening> = Array::with_max_entries(1, 0);
+#[map]
+pub(crate) static TOLD: PerCpuArray<Told> = PerCpuArray::with_max_entries(1, 0);
 
 /// A packet under way. Zero bytes make up a value of each.
 pub(crate) struct Scratch {
     pub(crate) packet: Packet,
     pub(crate) record: FlowRecord,
+    /// What the verdict is asked, and what it answers. Only [`crate::policy`] writes them.
+    pub(crate) question: Question,
+    pub(crate) ruling: Ruling,
     /// Most bytes of IP that its way takes, where it has more.
     pub(crate) mtu: u16,
     /// Not 0 while held fragments are replayed.
@@ -105,6 +119,15 @@ pub(crate) struct Scratch {
     pub(crate) held_key: HeldKey,
     /// A fragment about to be held, or a first one while those that waited for it take its place.
     pub(crate) frame: Held,
+}
+
+/// The element that the running program has for itself.
+#[inline(always)]
+pub(crate) fn scratch() -> Option<*mut Scratch> {
+    let first = SCRATCH.get_ptr_mut(0)?;
+    // SAFETY: the element is this CPU's, and a program that runs inside another only reads this field.
+    let nested = unsafe { (*first).replaying != 0 };
+    if nested { SCRATCH.get_ptr_mut(1) } else { Some(first) }
 }
 
 /// Place of a held fragment.
@@ -136,10 +159,29 @@ pub(crate) static HOST_NETNS_COOKIE: Global<u64> = Global::new(0);
 /// Not 0: only sockets of the node itself are translated, not those of pods.
 #[unsafe(no_mangle)]
 pub(crate) static SOCKET_LB_HOST_ONLY: Global<u8> = Global::new(0);
+/// Number in `tc_index` by which our programs know a packet that one of them has judged: any that nobody else knows.
+#[unsafe(no_mangle)]
+pub(crate) static JUDGED_MARK: Global<u16> = Global::new(0);
+
+/// Not 0: what policies deny is answered, where the sender's own packet is still at hand.
+#[unsafe(no_mangle)]
+pub(crate) static POLICY_REJECT: Global<u8> = Global::new(0);
+
 /// Counts a packet that is not passed on.
 #[inline(always)]
 pub(crate) fn count_drop(reason: Reason) {
-    if let Some(packets) = DROPS.get_ptr_mut(reason.number()) {
+    count(&DROPS, reason);
+}
+
+/// Counts a packet that would not be passed on if policies that are audited were enforced.
+#[inline(always)]
+pub(crate) fn count_audit(reason: Reason) {
+    count(&AUDITS, reason);
+}
+
+#[inline(always)]
+fn count(counters: &PerCpuArray<u64>, reason: Reason) {
+    if let Some(packets) = counters.get_ptr_mut(reason.number()) {
         // SAFETY: a slot of a per-CPU array stays in place, and only this CPU writes it.
         unsafe { *packets += 1 };
     }

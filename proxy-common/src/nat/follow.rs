@@ -1,8 +1,12 @@
 //! A packet of a flow that is known: found, and moved along.
 
+use super::as_is::may_open;
+use super::verdict::{judges, review};
 use super::{FlowEntry, FlowTables, Hook, forget, is_over, other_direction};
+use crate::drop::{Reason, Stop};
 use crate::flow::{State, is_reply};
 use crate::packet::{Kind, Packet};
+use crate::policy::PolicyTables;
 use crate::service::ServiceTables;
 use crate::tables::{FlowKey, FlowRecord, MemberKey, flow_flags};
 
@@ -13,31 +17,58 @@ pub enum Followed {
     Translate,
     /// Not to be translated at this hook.
     Leave,
+    /// Of a flow that isn't translated at all.
+    Known,
     /// No flow is known, or the one known is over.
     Unknown,
 }
 
 /// Finds the packet's flow, moves it along, and copies its record to `record`.
+///
+/// # Errors
+/// Why policies let it pass no longer.
 #[inline(always)]
-pub fn follow<T: ServiceTables + FlowTables>(
+pub fn follow<T: ServiceTables + FlowTables + PolicyTables>(
     tables: &T,
     packet: &Packet,
     hook: Hook,
     now: u32,
     record: &mut FlowRecord,
-) -> Followed {
-    if matches!(packet.kind, Kind::Other) {
-        return Followed::Unknown;
+) -> Result<Followed, Reason> {
+    let judged = judges(tables, hook);
+    if matches!(packet.kind, Kind::Other) && !judged {
+        return Ok(Followed::Unknown);
     }
-    let (entry, place) = match tables.established(&packet.key) {
-        Some(entry) => (entry, Place::Established),
-        None => match tables.half_open(&packet.key) {
-            Some(entry) => (entry, Place::HalfOpen),
-            None => return Followed::Unknown,
-        },
+    let Some((entry, place)) = find(tables, &packet.key) else {
+        if !judged || matches!(hook, Hook::FromPod | Hook::FromUplink) {
+            return Ok(Followed::Unknown);
+        }
+        return match met_before(tables, packet, record) {
+            Ok(()) => Ok(Followed::Leave),
+            Err(Stop::Drop(reason)) => Err(reason),
+            Err(Stop::NotOurs | Stop::Held) => Ok(Followed::Unknown),
+        };
     };
     *record = entry.record();
-    advance(tables, &entry, place, packet, hook, now, record)
+    if judged {
+        review(tables, &entry, &packet.key, record, packet)?;
+    }
+    Ok(advance(tables, &entry, place, packet, hook, now, record))
+}
+
+/// A packet that an earlier hook translated is, reversed, what answers it: the other direction of its flow has that key.
+#[inline(never)]
+fn met_before<T: FlowTables + PolicyTables>(tables: &T, packet: &Packet, record: &mut FlowRecord) -> Result<(), Stop> {
+    let key = packet.key.reversed();
+    let (entry, _) = find(tables, &key).ok_or(Stop::NotOurs)?;
+    *record = entry.record();
+    Ok(review(tables, &entry, &key, record, packet)?)
+}
+
+#[inline(always)]
+fn find<T: FlowTables>(tables: &T, key: &FlowKey) -> Option<(T::Entry, Place)> {
+    let half_open = || tables.half_open(key).map(|entry| (entry, Place::HalfOpen));
+    tables.established(key).map(|entry| (entry, Place::Established)).or_else(half_open)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,15 +88,17 @@ fn advance<T: ServiceTables + FlowTables>(
     record: &mut FlowRecord,
 ) -> Followed {
     let reply = is_reply(record);
-    if !is_translated_at(record, hook) {
+    let as_is = record.flags & flow_flags::AS_IS != 0;
+    if !is_counted_at(record, hook, as_is) {
         return Followed::Leave;
     }
+    let known = if as_is { Followed::Known } else { Followed::Translate };
     if matches!(packet.kind, Kind::IcmpError | Kind::Fragment) {
-        return Followed::Translate;
+        return known;
     }
     let state = State::from_number(record.state);
-    let elsewhere = place == Place::HalfOpen && began_elsewhere(record, hook);
-    if !reply && packet.opens() && (elsewhere | begins_anew(tables, entry, record, packet, state, now)) {
+    let elsewhere = began_elsewhere(record, place, hook);
+    if !reply && may_open(packet) && (elsewhere | begins_anew(tables, entry, record, packet, state, now)) {
         forget(tables, &packet.key, record);
         return Followed::Unknown;
     }
@@ -75,14 +108,18 @@ fn advance<T: ServiceTables + FlowTables>(
         record.state = next as u32;
         move_on(tables, entry, place, &packet.key, record);
     }
-    Followed::Translate
+    known
 }
 
-/// Each direction of a flow is translated at one hook, whichever others its packets meet.
+/// Each direction of a flow is translated at one hook, whichever others its packets meet. One that isn't translated is
+/// counted where it is judged.
 #[inline(always)]
-fn is_translated_at(record: &FlowRecord, hook: Hook) -> bool {
+fn is_counted_at(record: &FlowRecord, hook: Hook, as_is: bool) -> bool {
     let at_client = is_reply(record) && record.flags & flow_flags::RESTORE_AT_CLIENT != 0;
     match hook {
+        Hook::JudgedToPod => at_client && !as_is,
+        _ if as_is => true,
+        Hook::Passing => false,
         Hook::ToPod => at_client,
         Hook::FromNodeToPod => at_client || !is_reply(record),
         Hook::FromPod | Hook::FromUplink | Hook::FromNode => !at_client,
@@ -91,15 +128,21 @@ fn is_translated_at(record: &FlowRecord, hook: Hook) -> bool {
 
 /// The flow's first packet met another kind of hook: one of the two is forged, and which can't be told. Until the flow is
 /// established the latest is believed, so that nobody keeps a client out by what he sent in its name.
-#[inline(always)]
-fn began_elsewhere(record: &FlowRecord, hook: Hook) -> bool {
+///
+/// Not inlined: the compiler would take the place for whether the entry is null, and merge it with flags by arithmetic on
+/// the pointer, which the verifier refuses.
+#[inline(never)]
+fn began_elsewhere(record: &FlowRecord, place: Place, hook: Hook) -> bool {
+    if place == Place::Established || record.flags & flow_flags::AS_IS != 0 {
+        return false;
+    }
     let of_client = record.flags & (flow_flags::RESTORE_AT_CLIENT | flow_flags::CLIENT_IS_NODE);
     match hook {
         // A pod that reaches itself has neither flag. Nor has one in whose name somebody outside was first: that serves it, too.
         Hook::FromPod => of_client == flow_flags::CLIENT_IS_NODE,
         Hook::FromUplink => of_client != 0,
         Hook::FromNode | Hook::FromNodeToPod => of_client != flow_flags::CLIENT_IS_NODE,
-        Hook::ToPod => false,
+        Hook::ToPod | Hook::JudgedToPod | Hook::Passing => false,
     }
 }
 

@@ -1,24 +1,28 @@
-//! What happens to a packet of a Service: the flow it belongs to, or the flow it opens.
+//! What happens to a packet: the flow it belongs to, or the flow it opens, through a Service or as a policed pod's.
 //!
 //! A flow is two records. The client's direction maps the packet as the client sent it to what the backend gets, the
 //! reply's direction the other way round; key and record of one hold all that those of the other do, so each can be
 //! rebuilt from the other. New flows stand in an LRU table, so that a flood of them evicts only its like; they move to
 //! a table that evicts nothing once the client goes on after an answer, which no flood of first packets does.
 
+mod as_is;
 mod follow;
 mod open;
 mod source_port;
+mod verdict;
 
 use crate::addr::Addr;
 use crate::drop::{Reason, Stop};
 use crate::flow::{State, expired};
 use crate::packet::Packet;
+use crate::policy::PolicyTables;
 use crate::service::ServiceTables;
 use crate::tables::{FlowKey, FlowRecord, flow_flags};
 
 pub use follow::{Followed, follow};
 pub use open::{Sockets, open};
 pub use source_port::SourcePorts;
+pub use verdict::{ends_at_pod, judges};
 
 /// A record where it stands in its table: changes are seen by every CPU.
 pub trait FlowEntry {
@@ -69,6 +73,20 @@ pub trait Routes {
     fn source_towards(&self, packet: &FlowKey) -> Option<Addr>;
     /// A socket of those asked for receives packets with these addresses and ports.
     fn has_socket(&self, packet: &FlowKey, sockets: Sockets) -> bool;
+    /// Which end of a TCP connection the pod behind an interface is, by the socket that gets segments with these addresses
+    /// and ports.
+    fn tcp_end(&self, ifindex: u32, segment: &FlowKey) -> TcpEnd;
+}
+
+/// An end of a TCP connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TcpEnd {
+    /// There is no such connection.
+    None,
+    /// Nothing listens on its port: it went out from there.
+    Client,
+    /// Something listens on its port.
+    Server,
 }
 
 /// Where a packet meets us.
@@ -76,22 +94,26 @@ pub trait Routes {
 pub enum Hook {
     /// It comes from a pod.
     FromPod,
-    /// It leaves to a pod.
+    /// It leaves to a pod, and nobody has judged yet whether it may reach that one.
     ToPod,
+    /// It leaves to a pod, and was judged where it came in; or there is no policy.
+    JudgedToPod,
     /// A program of the node itself sent it, to a pod here and as it is: through no Service.
     FromNodeToPod,
     /// It comes from beyond an uplink.
     FromUplink,
     /// A program of the node itself sent it.
     FromNode,
+    /// It passes, and is no Service's here: it leaves the node unjudged, or is addressed to many.
+    Passing,
 }
 
-/// Decides about a packet that is to be translated here, by which `record`.
+/// Decides about a packet: whether it passes, and whether it is to be translated here, by which `record`.
 ///
 /// # Errors
 /// Why it is not.
 #[inline(always)]
-pub fn translate<T: ServiceTables + FlowTables>(
+pub fn translate<T: ServiceTables + FlowTables + PolicyTables>(
     tables: &T,
     routes: &impl Routes,
     packet: &Packet,
@@ -99,9 +121,9 @@ pub fn translate<T: ServiceTables + FlowTables>(
     now: u32,
     record: &mut FlowRecord,
 ) -> Result<(), Stop> {
-    match follow(tables, packet, hook, now, record) {
+    match follow(tables, packet, hook, now, record)? {
         Followed::Translate => Ok(()),
-        Followed::Leave => Err(Stop::NotOurs),
+        Followed::Leave | Followed::Known => Err(Stop::NotOurs),
         Followed::Unknown => open(tables, routes, packet, hook, now, record),
     }
 }

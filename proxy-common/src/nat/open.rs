@@ -1,20 +1,24 @@
 //! A packet of no flow that is known: the flow it opens, if any.
 
+use super::as_is::{admit, is_nameless, resume};
 use super::source_port::reserve;
+use super::verdict::{judge, judges};
 use super::{FlowEntry, FlowTables, Hook, Routes, forget, is_over, translated};
 use crate::addr::{Addr, protocol};
 use crate::drop::{Reason, Stop};
 use crate::flow::{State, is_reply};
 use crate::packet::{Kind, Packet};
-use crate::service::{Client, Request, ServiceTables, admit, choose_for, find, find_no_port};
+use crate::policy::{PolicyTables, Ruling};
+use crate::service::{self, Client, Request, ServiceTables, choose_for, find, find_no_port};
 use crate::tables::{Backend, FlowKey, FlowRecord, Service, address_flags, backend_flags, flow_flags};
 
-/// Opens a flow when the packet is addressed to a Service, and writes its record to `record`.
+/// Opens a flow when the packet is addressed to a Service, and writes its record to `record`. What is no Service's is
+/// judged as it is, and may be remembered as such.
 ///
 /// # Errors
-/// Why it doesn't.
+/// Why it is not translated.
 #[inline(always)]
-pub fn open<T: ServiceTables + FlowTables>(
+pub fn open<T: ServiceTables + FlowTables + PolicyTables>(
     tables: &T,
     routes: &impl Routes,
     packet: &Packet,
@@ -22,12 +26,45 @@ pub fn open<T: ServiceTables + FlowTables>(
     now: u32,
     record: &mut FlowRecord,
 ) -> Result<(), Stop> {
-    let client = match hook {
-        Hook::FromPod => Client::Pod,
-        Hook::FromNode | Hook::FromNodeToPod => Client::Node,
-        Hook::FromUplink => Client::Outside,
-        Hook::ToPod => return Err(Stop::NotOurs),
-    };
+    match open_through_service(tables, routes, packet, hook, now, record) {
+        Ok(()) => Ok(claim(tables, routes, &packet.key, hook, record)?),
+        Err(Stop::NotOurs) => Err(open_as_is(tables, routes, packet, hook, now, record)),
+        stopped => stopped,
+    }
+}
+
+// These are functions of their own so that the stack of one is free again for the next.
+
+#[inline(never)]
+fn open_as_is<T: FlowTables + PolicyTables>(
+    tables: &T,
+    routes: &impl Routes,
+    packet: &Packet,
+    hook: Hook,
+    now: u32,
+    record: &mut FlowRecord,
+) -> Stop {
+    // What comes in waits for its first where it leaves to the pod, and is judged there.
+    if !judges(tables, hook) || (matches!(hook, Hook::FromUplink) && is_nameless(packet)) {
+        return Stop::NotOurs;
+    }
+    let Err(denied) = admit(tables, packet, hook, now, record) else { return Stop::NotOurs };
+    match resume(tables, routes, packet, now, record) {
+        Ok(()) => Stop::NotOurs,
+        Err(_) => Stop::Drop(denied),
+    }
+}
+
+#[inline(never)]
+fn open_through_service<T: ServiceTables + FlowTables + PolicyTables>(
+    tables: &T,
+    routes: &impl Routes,
+    packet: &Packet,
+    hook: Hook,
+    now: u32,
+    record: &mut FlowRecord,
+) -> Result<(), Stop> {
+    let Some(client) = client(hook) else { return Err(Stop::NotOurs) };
     let key = &packet.key;
     match packet.kind {
         Kind::Transport | Kind::Fragment => {}
@@ -49,12 +86,44 @@ pub fn open<T: ServiceTables + FlowTables>(
         }
         selected => selected?,
     }
+    if judges(tables, hook) {
+        judge_opened(tables, key, record)?;
+    }
+    Ok(())
+}
+
+/// Whom a Service serves at a hook; nobody where packets only leave.
+#[inline(always)]
+const fn client(hook: Hook) -> Option<Client> {
+    match hook {
+        Hook::FromPod => Some(Client::Pod),
+        Hook::FromNode | Hook::FromNodeToPod => Some(Client::Node),
+        Hook::FromUplink => Some(Client::Outside),
+        Hook::ToPod | Hook::JudgedToPod | Hook::Passing => None,
+    }
+}
+
+/// Gives a new flow the source by which its replies come back.
+#[inline(never)]
+fn claim<T: ServiceTables + FlowTables>(
+    tables: &T,
+    routes: &impl Routes,
+    key: &FlowKey,
+    hook: Hook,
+    record: &mut FlowRecord,
+) -> Result<(), Reason> {
+    let Some(client) = client(hook) else { return Ok(()) };
     let source_translated = translates_source(key, record, client);
     if source_translated {
         translate_source(routes, key, record)?;
     }
-    reserve(tables, routes, key, record, sockets_to_ask(key, client, source_translated))?;
-    Ok(())
+    reserve(tables, routes, key, record, sockets_to_ask(key, client, source_translated))
+}
+
+/// The pod behind the Service and the client's own address: before that is translated, too.
+#[inline(never)]
+fn judge_opened(tables: &impl PolicyTables, key: &FlowKey, record: &mut FlowRecord) -> Result<(), Reason> {
+    judge(tables, key, record, &mut Ruling::default())
 }
 
 #[inline(never)]
@@ -117,7 +186,7 @@ fn select<T: ServiceTables>(
 ) -> Result<(), Stop> {
     let key = &packet.key;
     let (frontend, service) = find(tables, client, key.dst, key.dst_port, key.protocol as u8)?;
-    admit(tables, &service, &key.src)?;
+    service::admit(tables, &service, &key.src)?;
     if !packet.opens() {
         return Err(Stop::Drop(Reason::NoConnection));
     }
@@ -149,7 +218,8 @@ fn part<T: ServiceTables + FlowTables>(
         return Err(Stop::NotOurs);
     };
     *record = standing.record();
-    if !is_reply(record) {
+    // Without a translation the packet is that flow's own client's.
+    if !is_reply(record) || record.flags & flow_flags::AS_IS != 0 {
         return Err(Stop::NotOurs);
     }
     if State::from_number(record.state).is_over() || is_over(tables, &reply_key, record, now) {

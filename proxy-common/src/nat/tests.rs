@@ -1,5 +1,7 @@
 //! The life of flows, on plain tables.
 
+mod policy;
+
 use super::*;
 use crate::addr::{Family, Port, protocol};
 use crate::packet::{Kind, Part};
@@ -29,6 +31,7 @@ fn packet(number: u8, src: (&str, u16), dst: (&str, u16), tcp_flags: u8) -> Pack
             dst_port: Port::new(dst.1),
             protocol: u32::from(number),
         },
+        from: addr(src.0),
         family,
         kind: Kind::Transport,
         tcp_flags,

@@ -5,7 +5,8 @@ use crate::addr::{Addr, Family};
 use crate::drop::Reason;
 use crate::wire::{Bytes, Ipv4, Ipv6, Ipv6Extension, Ipv6Fragment};
 
-/// Most IPv6 extension headers we look behind. RFC 8200, 4.1 lists seven at the most; more is no honest packet.
+/// Most IPv6 extension headers we look behind. RFC 8200, 4.1 lists seven at the most; more is no honest packet, and is of
+/// the protocol of the header that we stop at: its receiver may see a transport behind, we don't.
 const MAX_EXTENSIONS: u32 = 7;
 
 /// An IP header, up to where the transport's begins.
@@ -17,9 +18,26 @@ pub(super) struct Network {
     pub(super) ttl: u8,
     /// Length with options or extension headers.
     pub(super) length: u32,
+    /// Bytes from the header's start to the packet's end by its own account; 0 where that is more than the field can say,
+    /// as before its segmentation by the network card.
+    pub(super) total: u32,
     pub(super) part: Part,
+    /// Offset of a later fragment in units of eight bytes.
+    pub(super) offset: u16,
     pub(super) fragment_id: u32,
     pub(super) fragment_protocol: u32,
+}
+
+impl Network {
+    /// Whether so many bytes of the transport's header are the packet's own: behind its end the receiver finds nothing, or
+    /// the next fragment's bytes (RFC 1858, 3.1; RFC 7112).
+    ///
+    /// # Errors
+    /// [`Reason::Malformed`] when they are not.
+    #[inline(always)]
+    pub(super) fn holds(&self, header: u32) -> Result<(), Reason> {
+        if self.total != 0 && self.length + header > self.total { Err(Reason::Malformed) } else { Ok(()) }
+    }
 }
 
 /// Reads an IP header at `l3`; `None` for what isn't IP.
@@ -57,7 +75,9 @@ fn ipv4(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
         protocol: header.protocol,
         ttl: header.ttl,
         length: header.length(),
+        total: u32::from(u16::from_be(header.total_length)),
         part: part(header.fragment_offset(), header.more_fragments()),
+        offset: header.fragment_offset(),
         fragment_id: u32::from(header.id),
         fragment_protocol: u32::from(header.protocol),
     })
@@ -72,11 +92,16 @@ fn ipv6(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
     }
     let mut next = header.next_header;
     let mut length = Ipv6::LEN;
-    let mut found = Part::Whole;
-    let mut fragment_id = 0;
+    let payload = u32::from(u16::from_be(header.payload_length));
+    let mut fragment = Ipv6Fragment { next_header: 0, reserved: 0, fragment: 0, id: 0 };
+    let mut is_fragment = false;
     let mut i = 0;
     while i < MAX_EXTENSIONS {
         i += 1;
+        // Hop-by-hop options come first or not at all (RFC 8200, 4.1), and a fragment isn't cut again.
+        if (next == 0 && length != Ipv6::LEN) || (next == 44 && is_fragment) {
+            return Err(Reason::Malformed);
+        }
         let in_eights = match next {
             // Hop-by-hop, routing, destination options (RFC 8200, 4.3, 4.4, 4.6).
             0 | 43 | 60 => true,
@@ -91,10 +116,10 @@ fn ipv6(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
             (false, _) => (u32::from(extension.length) + 2) * 4,
         };
         if next == 44 {
-            let fragment: Ipv6Fragment = bytes.header(l3 + length - Ipv6Fragment::LEN).ok_or(Reason::Malformed)?;
-            found = part(fragment.offset(), fragment.more());
-            fragment_id = fragment.id;
-            if matches!(found, Part::Later) {
+            fragment = bytes.header(l3 + length - Ipv6Fragment::LEN).ok_or(Reason::Malformed)?;
+            is_fragment = true;
+            // What a later fragment says of its payload counts for nothing (RFC 8200, 4.5).
+            if fragment.offset() != 0 {
                 break;
             }
         }
@@ -107,8 +132,10 @@ fn ipv6(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
         protocol: next,
         ttl: header.hop_limit,
         length,
-        part: found,
-        fragment_id,
+        total: if payload == 0 { 0 } else { Ipv6::LEN + payload },
+        part: part(fragment.offset(), fragment.more()),
+        offset: fragment.offset(),
+        fragment_id: fragment.id,
         fragment_protocol: 0,
     })
 }

@@ -4,23 +4,33 @@ mod ip;
 
 use ip::{Network, network};
 
-use crate::addr::{Family, Port, protocol};
+use crate::addr::{Addr, Family, Port, protocol};
 use crate::drop::Reason;
 use crate::sctp;
 use crate::tables::FlowKey;
-use crate::wire::{Bytes, Icmp, Ports, Sctp, SctpChunk, Tcp, Udp};
+use crate::wire::{Bytes, Icmp, Ipv6, Ports, Sctp, SctpChunk, Tcp, Udp};
+
+/// Hop limit of what no router let pass: neighbour discovery is believed with no other (RFC 4861, 6.1, 7.1 and 8.1).
+const HOP_LIMIT_ON_LINK: u8 = 255;
 
 /// `EtherType` of IPv4, as it lies in memory.
 pub const ETH_P_IP: u16 = 0x0800_u16.to_be();
+/// `EtherType` of ARP, as it lies in memory.
+pub const ETH_P_ARP: u16 = 0x0806_u16.to_be();
 /// `EtherType` of IPv6, as it lies in memory.
 pub const ETH_P_IPV6: u16 = 0x86dd_u16.to_be();
 
-/// An IP packet.
+/// An IP packet. What the tables are asked about most comes first: its address is the packet's own, which saves the kernel
+/// programs a pointer on their stack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
 pub struct Packet {
     /// The packet's addresses and ports. For an ICMP error: those of the packet it is about, reversed; it travels in
-    /// the same direction of the same flow as a packet with these. Ports are 0 in [`Kind::Other`].
+    /// the same direction of the same flow as a packet with these. Ports are 0 in [`Kind::Other`], and in an error about
+    /// another protocol. An error that quotes nothing we can read has its own addresses and protocol.
     pub key: FlowKey,
+    /// The address that sent it: the source in its IP header, also where that of `key` is another.
+    pub from: Addr,
     /// IP version.
     pub family: Family,
     /// What it is.
@@ -33,7 +43,7 @@ pub struct Packet {
     pub l3: u32,
     /// Offset of the header after IP's.
     pub l4: u32,
-    /// For an ICMP error, offset of the quoted transport header; 0 otherwise.
+    /// For an ICMP error, offset of the quoted transport header; 0 otherwise, and where the quote can't be read.
     pub inner_l4: u32,
     /// How much of a datagram it is.
     pub part: Part,
@@ -48,7 +58,7 @@ pub struct Packet {
 pub enum Kind {
     /// TCP segment, UDP datagram or SCTP packet.
     Transport,
-    /// ICMP or ICMPv6 error about one.
+    /// ICMP or ICMPv6 error.
     IcmpError,
     /// A fragment without the start of its datagram: it has no ports until [`crate::fragment::recall`] gives it some. Also
     /// the first of an ICMP error, which is left as it is.
@@ -85,8 +95,8 @@ impl Packet {
     }
 }
 
-/// Reads a packet whose IP header begins at `l3`. `None` for what no decision is about: what isn't IP, errors
-/// about what is none of a flow, neighbour discovery.
+/// Reads a packet whose IP header begins at `l3`. `None` for what no decision is about: what isn't IP, and what a link's
+/// neighbours say to each other.
 ///
 /// # Errors
 /// [`Reason::Malformed`] when headers are cut short, [`Reason::MappedAddress`] for IPv6 with an IPv4-mapped address.
@@ -95,18 +105,24 @@ pub fn parse(bytes: &(impl Bytes + ?Sized), ethertype: u16, l3: u32) -> Result<O
     let Some(network) = network(bytes, ethertype, l3)? else { return Ok(None) };
     let l4 = l3 + network.length;
     if matches!(network.part, Part::Later) {
+        if is_inside_header(&network) {
+            return Err(Reason::Malformed);
+        }
         return Ok(Some(Packet { kind: Kind::Fragment, ..other(&network, l3, l4) }));
     }
     match network.protocol {
         protocol::TCP => {
+            network.holds(Tcp::LEN)?;
             let tcp: Tcp = bytes.header(l4).ok_or(Reason::Malformed)?;
             Ok(Some(transport(&network, Ports { src: tcp.src_port, dst: tcp.dst_port }, tcp.flags, l3, l4)))
         }
         protocol::UDP => {
+            network.holds(Udp::LEN)?;
             let udp: Udp = bytes.header(l4).ok_or(Reason::Malformed)?;
             Ok(Some(transport(&network, Ports { src: udp.src_port, dst: udp.dst_port }, 0, l3, l4)))
         }
         protocol::SCTP => {
+            network.holds(Sctp::LEN + SctpChunk::LEN)?;
             let ports: Ports = bytes.header(l4).ok_or(Reason::Malformed)?;
             let chunk: SctpChunk = bytes.header(l4 + Sctp::LEN).ok_or(Reason::Malformed)?;
             Ok(Some(transport(&network, ports, sctp::flags(chunk.kind), l3, l4)))
@@ -114,6 +130,18 @@ pub fn parse(bytes: &(impl Bytes + ?Sized), ethertype: u16, l3: u32) -> Result<O
         protocol::ICMP | protocol::ICMPV6 => icmp(bytes, &network, ethertype, l3, l4),
         _ => Ok(Some(other(&network, l3, l4))),
     }
+}
+
+/// A later fragment that would lie over the transport header of its first (RFC 1858, 3.2; RFC 3128). Other overlaps are
+/// left to the receiver: Linux drops a datagram that has any, in IPv6 (RFC 5722) and, since 4.19, in IPv4.
+#[inline(always)]
+fn is_inside_header(network: &Network) -> bool {
+    let length = match network.protocol {
+        protocol::TCP => Tcp::LEN,
+        protocol::SCTP => Sctp::LEN + SctpChunk::LEN,
+        _ => 8,
+    };
+    u32::from(network.offset) * 8 < length
 }
 
 #[inline(always)]
@@ -125,6 +153,7 @@ fn other(network: &Network, l3: u32, l4: u32) -> Packet {
 fn transport(network: &Network, ports: Ports, tcp_flags: u8, l3: u32, l4: u32) -> Packet {
     Packet {
         key: key(network, ports),
+        from: network.src,
         family: network.family,
         kind: Kind::Transport,
         tcp_flags,
@@ -149,7 +178,6 @@ fn key(network: &Network, ports: Ports) -> FlowKey {
     }
 }
 
-/// Errors quote the start of the packet they are about (RFC 792; RFC 4443, 2.4).
 #[inline(always)]
 fn icmp(
     bytes: &(impl Bytes + ?Sized),
@@ -158,51 +186,68 @@ fn icmp(
     l3: u32,
     l4: u32,
 ) -> Result<Option<Packet>, Reason> {
+    outer.holds(Icmp::LEN)?;
     let icmp: Icmp = bytes.header(l4).ok_or(Reason::Malformed)?;
-    match meaning(outer.family, outer.protocol, icmp.kind) {
-        Meaning::Query => return Ok(Some(other(outer, l3, l4))),
+    let unread = Packet { kind: Kind::IcmpError, ..other(outer, l3, l4) };
+    Ok(match meaning(outer, icmp.kind) {
+        Meaning::Query => Some(other(outer, l3, l4)),
         // Its other fragments are to find it under its own addresses, not under those it quotes, which anybody can choose.
-        Meaning::Error | Meaning::Link if !matches!(outer.part, Part::Whole) => {
-            return Ok(Some(Packet { kind: Kind::Fragment, ..other(outer, l3, l4) }));
-        }
-        Meaning::Link => return Ok(None),
-        Meaning::Error => {}
+        _ if !matches!(outer.part, Part::Whole) => Some(Packet { kind: Kind::Fragment, ..other(outer, l3, l4) }),
+        Meaning::Link => None,
+        Meaning::Advice => Some(unread),
+        Meaning::Error => Some(match quoted(bytes, outer, ethertype, l4 + Icmp::LEN) {
+            Some((key, inner_l4)) => Packet { key: key.reversed(), inner_l4, ..unread },
+            None => unread,
+        }),
+    })
+}
+
+/// Errors quote the start of the packet they are about (RFC 792; RFC 4443, 2.4): its addresses and ports, and where the
+/// latter are.
+#[inline(always)]
+fn quoted(bytes: &(impl Bytes + ?Sized), outer: &Network, ethertype: u16, l3: u32) -> Option<(FlowKey, u32)> {
+    let inner = network(bytes, ethertype, l3).ok()??;
+    // An error goes to the source of what it is about. One that doesn't is a packet for somebody else, under the cover of
+    // a flow that may be allowed.
+    if matches!(inner.part, Part::Later) || inner.src != outer.dst {
+        return None;
     }
-    let inner_l3 = l4 + Icmp::LEN;
-    // What is quoted badly is no error of a flow of ours, and no reason to drop it.
-    let Ok(Some(inner)) = network(bytes, ethertype, inner_l3) else { return Ok(None) };
-    if matches!(inner.part, Part::Later) || !matches!(inner.protocol, protocol::TCP | protocol::UDP | protocol::SCTP) {
-        return Ok(None);
-    }
-    let inner_l4 = inner_l3 + inner.length;
-    let Some(ports) = bytes.header::<Ports>(inner_l4) else { return Ok(None) };
-    Ok(Some(Packet { key: key(&inner, ports).reversed(), kind: Kind::IcmpError, inner_l4, ..other(outer, l3, l4) }))
+    let l4 = l3 + inner.length;
+    let ports = match inner.protocol {
+        protocol::TCP | protocol::UDP | protocol::SCTP => bytes.header(l4)?,
+        _ => Ports { src: 0, dst: 0 },
+    };
+    Some((key(&inner, ports), l4))
 }
 
 /// What an ICMP message is for.
 enum Meaning {
     /// It reports about a packet. Nobody may be told of an error about it (RFC 1122, 3.2.2; RFC 4443, 2.4 (e)).
     Error,
-    /// It belongs to the link: neighbour discovery (RFC 4861), which comes before any address is reached, and redirects.
+    /// It quotes a packet too, but of no flow's concern: redirects, and source quench (no more, RFC 6633).
+    Advice,
+    /// It belongs to the link: neighbour discovery (RFC 4861), which comes before any address is reached, and who listens to
+    /// which group (RFC 3810). Neither comes from behind a router, or goes there.
     Link,
     /// It asks, or answers to that.
     Query,
 }
 
 #[inline(always)]
-fn meaning(family: Family, protocol: u8, kind: u8) -> Meaning {
-    match (family, protocol) {
+fn meaning(outer: &Network, kind: u8) -> Meaning {
+    match (outer.family, outer.protocol) {
         (Family::V4, protocol::ICMP) => match kind {
             // Destination unreachable, time exceeded, parameter problem.
             3 | 11 | 12 => Meaning::Error,
-            // Source quench (no more, RFC 6633), redirect.
-            4 | 5 => Meaning::Link,
+            4 | 5 => Meaning::Advice,
             _ => Meaning::Query,
         },
         (Family::V6, protocol::ICMPV6) => match kind {
             // The lower half of the types are errors (RFC 4443, 2.1).
             0..128 => Meaning::Error,
-            133..=137 => Meaning::Link,
+            130..=132 | 143 if outer.ttl == 1 && outer.dst.is_group() => Meaning::Link,
+            // Nobody puts an extension header before it; what a pod claims by it is read where it must then be.
+            133..=137 if outer.ttl == HOP_LIMIT_ON_LINK && outer.length == Ipv6::LEN => Meaning::Link,
             _ => Meaning::Query,
         },
         _ => Meaning::Query,

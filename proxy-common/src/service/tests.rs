@@ -226,10 +226,10 @@ fn of_two_first_connections_at_once_the_faster_decides() {
     let (_, service) = find(&tables, Client::Pod, addr(CLUSTER_IP), Port::new(80), TCP).unwrap();
     let asking = Asking::new(&service, &Request { client: Client::Pod, source: addr("10.244.1.1"), now: NOW });
     let backend = |number| Backend { addr: endpoint(number), port: Port::new(8080), flags: 0 };
-    let (mut faster, mut slower) = (backend(1), backend(2));
-    asking.bind(&tables, &mut faster);
-    asking.bind(&tables, &mut slower);
-    assert_eq!((faster.addr, slower.addr), (endpoint(1), endpoint(1)));
+    assert!(asking.bind_first(&tables, &backend(1)) && !asking.bind_first(&tables, &backend(2)));
+    let mut slower = backend(2);
+    assert!(asking.bound(&tables, &mut slower));
+    assert_eq!(slower.addr, endpoint(1));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::addr::{Addr, Port};
 
 /// A packet's addresses and ports, as they are when it meets us.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[repr(C)]
 pub struct FlowKey {
     /// Source address.

@@ -89,9 +89,11 @@ pub const DEVICES: Table = Table { name: "DEVICES", max_entries: 8_192 };
 pub const EPOCH: Table = Table { name: "EPOCH", max_entries: 1 };
 /// Reason number -> packets (`u64`), per CPU.
 pub const DROPS: Table = Table { name: "DROPS", max_entries: crate::drop::Reason::SLOTS };
+/// Reason number -> packets (`u64`) that passed and would not have if an audited policy were enforced, per CPU.
+pub const AUDITS: Table = Table { name: "AUDITS", max_entries: crate::drop::Reason::SLOTS };
 
 /// Every table, in the order of this page.
-pub const ALL: [Table; 24] = [
+pub const ALL: [Table; 25] = [
     SERVICES,
     BACKENDS,
     MEMBERS,
@@ -116,4 +118,5 @@ pub const ALL: [Table; 24] = [
     DEVICES,
     EPOCH,
     DROPS,
+    AUDITS,
 ];

@@ -134,11 +134,11 @@ impl RuleKey {
         let beyond = if bits > Self::ANY_PORT { Self::BITS - bits } else { 16 };
         same(true, self.set, other.set)
             && same(true, self.class, other.class)
-            && same(bits >= Self::ANY_PORT, self.protocol as u32, other.protocol as u32)
+            && same(bits >= Self::ANY_PORT, u32::from(self.protocol), u32::from(other.protocol))
             && same(
                 bits > Self::ANY_PORT,
-                (self.port.number() as u32) >> beyond,
-                (other.port.number() as u32) >> beyond,
+                u32::from(self.port.number()) >> beyond,
+                u32::from(other.port.number()) >> beyond,
             )
     }
 }

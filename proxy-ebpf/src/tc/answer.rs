@@ -23,10 +23,19 @@ impl Answer {
     /// "Time exceeded".
     pub(crate) const TTL_EXCEEDED: Self = Self(0x2_0000);
 
+    /// Policies deny this: a reset, or "communication administratively prohibited".
+    pub(crate) const PROHIBITED: Self = Self(0x3_0000);
+
     /// "Fragmentation needed" or "packet too big": the next link takes so many bytes.
     #[inline(always)]
     pub(crate) const fn too_big(mtu: u16) -> Self {
         Self(mtu as u32)
+    }
+
+    /// The sender is told to give up.
+    #[inline(always)]
+    fn ends_connection(self) -> bool {
+        matches!(self, Self::REFUSED | Self::PROHIBITED)
     }
 
     /// Type, code and last word of the ICMP error.
@@ -37,6 +46,8 @@ impl Answer {
             (Self::REFUSED, Family::V6) => (1, 4, 0),
             (Self::TTL_EXCEEDED, Family::V4) => (11, 0, 0),
             (Self::TTL_EXCEEDED, Family::V6) => (3, 0, 0),
+            (Self::PROHIBITED, Family::V4) => (3, 13, 0),
+            (Self::PROHIBITED, Family::V6) => (1, 1, 0),
             (Self(mtu), Family::V4) => (3, 4, mtu),
             (Self(mtu), Family::V6) => (2, 0, mtu),
         }
@@ -59,12 +70,13 @@ pub(crate) fn answer(skb: Skb, packet: &Packet, hook: Hook, answer: Answer, link
 fn send_back(skb: Skb, packet: &Packet, hook: Hook, answer: Answer, link_layer: u32) -> Result<(), Reason> {
     // Nor is a fragment without its start (RFC 1122, 3.2.2).
     let unanswerable = matches!(packet.kind, Kind::IcmpError | Kind::Fragment) || packet.tcp_flags & Tcp::RST != 0;
-    if unanswerable || !packet.key.src.is_single_host() {
+    let to_many = link_layer != 0 && skb.is_for_many_hosts();
+    if unanswerable || to_many || !packet.key.src.is_single_host() {
         return Err(Reason::NoConnection);
     }
     match packet.key.protocol as u8 {
-        protocol::TCP if answer == Answer::REFUSED => reset(skb, packet)?,
-        protocol::SCTP if answer == Answer::REFUSED => abort(skb, packet)?,
+        protocol::TCP if answer.ends_connection() => reset(skb, packet)?,
+        protocol::SCTP if answer.ends_connection() => abort(skb, packet)?,
         _ => icmp(skb, packet, answer)?,
     }
     if matches!(hook, Hook::FromNode | Hook::FromNodeToPod) {
@@ -74,6 +86,8 @@ fn send_back(skb: Skb, packet: &Packet, hook: Hook, answer: Answer, link_layer: 
         let Macs { dst, src } = skb.header(0).ok_or(Reason::RewriteFailed)?;
         skb.store(0, &Macs { dst: src, src: dst })?;
     }
+    // It is an answer of ours, which the hook that it leaves by is not to judge.
+    skb.set_judged(true);
     redirect(skb.ifindex(), 0);
     Ok(())
 }

@@ -2,10 +2,13 @@
 
 mod abort;
 mod answer;
+mod event;
 mod fragment;
+mod guard;
 mod hooks;
 mod log;
 mod path;
+mod read;
 mod rewrite;
 mod route;
 mod skb;

@@ -4,15 +4,17 @@ use aya_ebpf::bindings::{TC_ACT_REDIRECT, TC_ACT_SHOT, TC_ACT_UNSPEC};
 use proxy_common::drop::{Reason, Stop};
 use proxy_common::flow::is_reply;
 use proxy_common::nat::{self, Followed, Hook, translated};
-use proxy_common::packet::{Kind, Packet, Part, parse};
-use proxy_common::tables::{FlowRecord, flow_flags};
+use proxy_common::packet::{Kind, Packet, Part};
+use proxy_common::policy::{PolicyTables as _, Ruling, ruling_flags};
+use proxy_common::tables::{FlowKey, FlowRecord, flow_flags};
 
 use super::answer::{Answer, answer};
+use super::read::read;
 use super::route::{self, LOOPBACK, Route};
 use super::skb::Skb;
-use super::{fragment, log, rewrite};
+use super::{event, fragment, guard, log, rewrite};
 use crate::clock;
-use crate::maps::{SCRATCH, Scratch, count_drop};
+use crate::maps::{POLICY_REJECT, Scratch, count_drop, scratch};
 use crate::tables::Maps;
 
 /// Not ours, or done with: the next program on the hook, then the kernel's own stack.
@@ -23,13 +25,17 @@ const NEXT: i32 = TC_ACT_UNSPEC;
 #[inline(always)]
 pub(crate) fn run(skb: Skb, hook: Hook, link_layer: u32) -> i32 {
     let Some(scratch) = scratch() else { return NEXT };
+    // SAFETY: no other program of this CPU uses this element before this one returns.
+    let scratch = unsafe { &mut *scratch };
     match decide(skb, hook, link_layer, scratch) {
         Ok(()) => TC_ACT_REDIRECT,
         Err(Stop::NotOurs) => NEXT,
         Err(Stop::Held) => TC_ACT_SHOT,
         Err(Stop::Drop(reason)) => {
             count_drop(reason);
+            event::drop(skb, reason, scratch);
             let told = match reason {
+                denial if is_answered(denial, hook) => Answer::PROHIBITED,
                 refusal if refusal.is_refusal() => Answer::REFUSED,
                 Reason::TtlExceeded => Answer::TTL_EXCEEDED,
                 Reason::TooBig => Answer::too_big(scratch.mtu),
@@ -40,14 +46,12 @@ pub(crate) fn run(skb: Skb, hook: Hook, link_layer: u32) -> i32 {
     }
 }
 
+/// Whether what policies deny is answered: where the sender's packet is as it sent it, and to it alone.
 #[inline(always)]
-fn scratch() -> Option<&'static mut Scratch> {
-    let first = SCRATCH.get_ptr_mut(0)?;
-    // SAFETY: the element is this CPU's, and a program that runs inside another only reads this field.
-    let nested = unsafe { (*first).replaying != 0 };
-    let free = if nested { SCRATCH.get_ptr_mut(1)? } else { first };
-    // SAFETY: no other program of this CPU uses this element before this one returns.
-    Some(unsafe { &mut *free })
+fn is_answered(denial: Reason, hook: Hook) -> bool {
+    POLICY_REJECT.load() != 0
+        && matches!(denial, Reason::PolicyEgress | Reason::PolicyIngress)
+        && matches!(hook, Hook::FromPod | Hook::FromUplink)
 }
 
 /// `Ok` when the packet was sent on.
@@ -56,13 +60,49 @@ fn decide(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Resul
     // A tunnel has nobody else. A bridge's pods address the bridge, so what comes from them is for another interface.
     let for_others =
         link_layer != 0 && (skb.is_for_many_hosts() || (matches!(hook, Hook::FromUplink) && skb.is_for_another_host()));
-    if for_others || skb.has_vlan() {
-        return Err(Stop::NotOurs);
+    let only_judged = for_others && matches!(hook, Hook::FromPod | Hook::ToPod) && nat::judges(&Maps, hook);
+    // Until the packet is read, that is of another.
+    scratch.packet.key = FlowKey::default();
+    guard::admit_frame(skb, hook)?;
+    let unread =
+        if for_others && !only_judged { Err(Stop::NotOurs) } else { read(skb, link_layer, &mut scratch.packet) };
+    match (unread, hook) {
+        (Err(Stop::NotOurs), Hook::FromPod) => {
+            return Err(guard::admit_neighbour(skb, link_layer, &mut scratch.packet.key));
+        }
+        (Ok(()), Hook::FromPod) => guard::admit_source(skb, &scratch.packet)?,
+        (read, _) => read?,
     }
-    read(skb, link_layer, &mut scratch.packet)?;
+    let hook = match hook {
+        Hook::ToPod => leaving_to_pod(skb, only_judged, &mut scratch.packet),
+        _ if only_judged => Hook::Passing,
+        _ => hook,
+    };
     let done = pass(skb, hook, link_layer, scratch);
     log::outcome(skb, &scratch.packet, done);
     done
+}
+
+/// Who judges what leaves to a pod. What is for an address of another is judged as sent to the pod that gets it.
+#[inline(never)]
+fn leaving_to_pod(skb: Skb, only_judged: bool, packet: &mut Packet) -> Hook {
+    if !nat::judges(&Maps, Hook::ToPod) {
+        return Hook::JudgedToPod;
+    }
+    let judged = skb.is_judged_for_pod();
+    skb.clear_mark();
+    let ifindex = skb.ifindex();
+    let is_its_own = Maps.identity(&packet.key.dst).is_some_and(|pod| pod.ifindex == ifindex);
+    let behind = if is_its_own { None } else { route::pod_behind(ifindex, packet.family) };
+    match behind {
+        Some(pod) => {
+            packet.key.dst = pod;
+            Hook::Passing
+        }
+        None if only_judged => Hook::Passing,
+        None if judged && is_its_own => Hook::JudgedToPod,
+        None => Hook::ToPod,
+    }
 }
 
 #[inline(always)]
@@ -71,27 +111,23 @@ fn pass(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<
     if !matches!(scratch.packet.part, Part::Whole) {
         fragment::meet(skb, hook, now, scratch)?;
     }
-    match nat::follow(&Maps, &scratch.packet, hook, now, &mut scratch.record) {
-        Followed::Leave => return Err(Stop::NotOurs),
-        Followed::Translate => {}
-        Followed::Unknown => begin(skb, &scratch.packet, hook, now, &mut scratch.record)?,
+    scratch.ruling = Ruling::default();
+    let (done, for_pod) = match nat::follow(&Maps, &scratch.packet, hook, now, &mut scratch.record)? {
+        Followed::Leave | Followed::Known => (Err(Stop::NotOurs), nat::ends_at_pod(&scratch.record)),
+        Followed::Translate => (Ok(()), nat::ends_at_pod(&scratch.record)),
+        Followed::Unknown => {
+            let begun = nat::open(&Maps, &skb, &scratch.packet, hook, now, &mut scratch.record);
+            (begun, scratch.ruling.flags & ruling_flags::TO_POD != 0)
+        }
+    };
+    if matches!(hook, Hook::FromPod | Hook::FromUplink) && nat::judges(&Maps, hook) {
+        skb.set_judged(for_pod);
     }
+    if !matches!(done, Err(Stop::Drop(_))) {
+        event::verdict(skb, scratch);
+    }
+    done?;
     carry_out(skb, hook, link_layer, scratch)
-}
-
-// These are functions of their own so that the stack of one is free again for the next.
-
-/// Parses a packet.
-#[inline(never)]
-fn read(skb: Skb, link_layer: u32, packet: &mut Packet) -> Result<(), Stop> {
-    *packet = parse(&skb, skb.ethertype(), link_layer)?.ok_or(Stop::NotOurs)?;
-    Ok(())
-}
-
-/// Decides about a packet of no flow we know.
-#[inline(never)]
-fn begin(skb: Skb, packet: &Packet, hook: Hook, now: u32, record: &mut FlowRecord) -> Result<(), Stop> {
-    nat::open(&Maps, &skb, packet, hook, now, record)
 }
 
 /// How a translated packet goes on.
@@ -110,7 +146,9 @@ fn onward(skb: Skb, hook: Hook, record: &FlowRecord) -> Onward {
     let to_node = record.flags & flow_flags::BACKEND_IS_NODE != 0;
     match (hook, is_reply(record)) {
         // An answer of the node's own programs was already routed to its client.
-        (Hook::ToPod | Hook::FromNodeToPod, _) | (Hook::FromNode, true) => Onward::Stack,
+        (Hook::ToPod | Hook::JudgedToPod | Hook::FromNodeToPod | Hook::Passing, _) | (Hook::FromNode, true) => {
+            Onward::Stack
+        }
         (Hook::FromNode, false) if !to_node => Onward::Route,
         // On the loopback interface it is on its way there.
         (Hook::FromNode, false) if skb.ifindex() == LOOPBACK => Onward::Stack,

@@ -91,10 +91,9 @@ fn addresses(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reaso
 #[inline(always)]
 fn icmp_error(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reason> {
     let (key, family) = (&packet.key, packet.family);
-    let outer_src = source(skb, packet)?;
     // Whoever reports, to the near end it is the far end, as with the kernel's own NAT: another node that reports about a
     // packet of its own pod would else get the report with its own address as source, and drop it.
-    let outer = change(family, change(family, Delta::NONE, &outer_src, &record.src), &key.dst, &record.dst);
+    let outer = change(family, change(family, Delta::NONE, &packet.from, &record.src), &key.dst, &record.dst);
     let inner = change(family, change(family, Delta::NONE, &key.dst, &record.dst), &key.src, &record.src);
     let ports =
         Delta::NONE.half(key.dst_port.wire(), record.dst_port.wire()).half(key.src_port.wire(), record.src_port.wire());
@@ -108,15 +107,6 @@ fn icmp_error(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reas
     skb.store(packet.inner_l4, &Ports { src: record.dst_port.wire(), dst: record.src_port.wire() })?;
     set_addresses(skb, family, packet.l4 + Icmp::LEN, &record.dst, &record.src, inner)?;
     set_addresses(skb, family, packet.l3, &record.src, &record.dst, outer)
-}
-
-#[inline(always)]
-fn source(skb: Skb, packet: &Packet) -> Result<Addr, Reason> {
-    match packet.family {
-        Family::V4 => skb.header::<Ipv4>(packet.l3).map(|ip| Addr::from_v4_word(ip.src)),
-        Family::V6 => skb.header::<Ipv6>(packet.l3).map(|ip| Addr::from_words(ip.src)),
-    }
-    .ok_or(Reason::Malformed)
 }
 
 /// What turning one address into another does to a sum.

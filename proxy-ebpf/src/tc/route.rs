@@ -1,12 +1,16 @@
 //! Where packets go: the node's routes and interfaces.
 
-use aya_ebpf::bindings::{__sk_buff, bpf_fib_lookup as FibLookup, bpf_sock_tuple as SockTuple};
+use aya_ebpf::bindings::{
+    __sk_buff, bpf_fib_lookup as FibLookup, bpf_sock_tuple as SockTuple,
+    bpf_sock_tuple__bindgen_ty_1__bindgen_ty_1 as SockTupleV4,
+    bpf_sock_tuple__bindgen_ty_1__bindgen_ty_2 as SockTupleV6,
+};
 use aya_ebpf::helpers::generated::{
     bpf_fib_lookup, bpf_redirect, bpf_redirect_neigh, bpf_sk_lookup_udp, bpf_sk_release, bpf_skc_lookup_tcp,
 };
-use proxy_common::addr::{Addr, Family, protocol};
+use proxy_common::addr::{Addr, Family, Port, protocol};
 use proxy_common::drop::Reason;
-use proxy_common::nat::{Routes, Sockets};
+use proxy_common::nat::{Routes, Sockets, TcpEnd};
 use proxy_common::packet::Packet;
 use proxy_common::tables::{Device, FlowKey, device_flags};
 use proxy_common::wire::{Bytes as _, Ipv4, Tcp};
@@ -168,54 +172,109 @@ impl Routes for Skb {
         let netns = match sockets {
             Sockets::Nobodys => return false,
             Sockets::Nodes => BPF_F_CURRENT_NETNS,
-            Sockets::Pods => match device(self.ifindex()) {
-                Some(pod) if pod.flags & device_flags::POD_NETNS != 0 => u64::from(pod.netns),
-                _ => return false,
+            Sockets::Pods => match pod_netns(self.ifindex()) {
+                Some(netns) => netns,
+                None => return false,
             },
         };
-        // SAFETY: integers only: all zero is a value.
-        let mut tuple: SockTuple = unsafe { core::mem::zeroed() };
-        let size = match packet.dst.family() {
-            Family::V4 => {
-                tuple.__bindgen_anon_1.ipv4.saddr = packet.src.v4_word();
-                tuple.__bindgen_anon_1.ipv4.daddr = packet.dst.v4_word();
-                tuple.__bindgen_anon_1.ipv4.sport = packet.src_port.wire();
-                tuple.__bindgen_anon_1.ipv4.dport = packet.dst_port.wire();
-                12
-            }
-            Family::V6 => {
-                tuple.__bindgen_anon_1.ipv6.saddr = packet.src.words();
-                tuple.__bindgen_anon_1.ipv6.daddr = packet.dst.words();
-                tuple.__bindgen_anon_1.ipv6.sport = packet.src_port.wire();
-                tuple.__bindgen_anon_1.ipv6.dport = packet.dst_port.wire();
-                36
-            }
-        };
-        is_found(self.0, &mut tuple, size, packet.protocol, netns)
+        look_up_socket(self.0, packet, netns) != NO_SOCKET
+    }
+
+    #[inline(never)]
+    fn tcp_end(&self, ifindex: u32, segment: &FlowKey) -> TcpEnd {
+        let Some(netns) = pod_netns(ifindex) else { return TcpEnd::None };
+        if matches!(look_up_socket(self.0, segment, netns), NO_SOCKET | LISTENING) {
+            return TcpEnd::None;
+        }
+        // No connection has the port 0 at its other end: what is found for it listens.
+        let mut first = *segment;
+        first.src_port = Port::default();
+        if look_up_socket(self.0, &first, netns) == LISTENING { TcpEnd::Server } else { TcpEnd::Client }
     }
 }
 
+/// Address of the pod behind an interface; `None` while it isn't known.
 #[inline(always)]
-fn device(ifindex: u32) -> Option<&'static Device> {
+pub(crate) fn pod_behind(ifindex: u32, family: Family) -> Option<Addr> {
+    let device = device(ifindex)?;
+    let addr = match family {
+        Family::V4 => device.pod_ipv4,
+        Family::V6 => device.pod_ipv6,
+    };
+    addr.is_specified().then_some(addr)
+}
+
+/// Network namespace of the pod behind an interface.
+#[inline(always)]
+fn pod_netns(ifindex: u32) -> Option<u64> {
+    let pod = device(ifindex)?;
+    (pod.flags & device_flags::POD_NETNS != 0).then_some(u64::from(pod.netns))
+}
+
+/// What is known of an interface.
+#[inline(always)]
+pub(super) fn device(ifindex: u32) -> Option<&'static Device> {
     // SAFETY: the kernel keeps the element's memory readable until the program ends, and it is copied at once.
     unsafe { DEVICES.get(ifindex) }
 }
 
-#[inline(always)]
-fn is_found(skb: *mut __sk_buff, tuple: &mut SockTuple, size: u32, number: u32, netns: u64) -> bool {
-    // SAFETY: `tuple` is readable for `size` bytes.
-    let socket = unsafe {
-        match number as u8 {
-            protocol::TCP => bpf_skc_lookup_tcp(skb.cast(), tuple, size, netns, 0),
-            protocol::UDP => bpf_sk_lookup_udp(skb.cast(), tuple, size, netns, 0),
-            // The kernel finds no others.
-            _ => return false,
+/// No socket: no state has this number.
+const NO_SOCKET: u32 = 0;
+/// `TCP_LISTEN`.
+const LISTENING: u32 = 10;
+/// `TCP_ESTABLISHED`, which stands for all that UDP's sockets are.
+const OPEN: u32 = 1;
+
+/// State of the socket that gets packets with these addresses and ports.
+#[inline(never)]
+fn look_up_socket(skb: *mut __sk_buff, packet: &FlowKey, netns: u64) -> u32 {
+    // Only what the kernel reads is written: zeroes first would be a call too deep.
+    let mut tuple = core::mem::MaybeUninit::<SockTuple>::uninit();
+    let tuple = tuple.as_mut_ptr();
+    // SAFETY: `tuple` is writable, and integers need no value to be written over.
+    let size = unsafe {
+        match packet.dst.family() {
+            Family::V4 => {
+                (*tuple).__bindgen_anon_1.ipv4 = SockTupleV4 {
+                    saddr: packet.src.v4_word(),
+                    daddr: packet.dst.v4_word(),
+                    sport: packet.src_port.wire(),
+                    dport: packet.dst_port.wire(),
+                };
+                12
+            }
+            Family::V6 => {
+                (*tuple).__bindgen_anon_1.ipv6 = SockTupleV6 {
+                    saddr: packet.src.words(),
+                    daddr: packet.dst.words(),
+                    sport: packet.src_port.wire(),
+                    dport: packet.dst_port.wire(),
+                };
+                36
+            }
         }
     };
-    if socket.is_null() {
-        return false;
+    match packet.protocol as u8 {
+        // SAFETY: `tuple` is readable for `size` bytes; the look-up lends us the socket, and it is given back once.
+        protocol::TCP => unsafe {
+            let socket = bpf_skc_lookup_tcp(skb.cast(), tuple, size, netns, 0);
+            if socket.is_null() {
+                return NO_SOCKET;
+            }
+            let state = (*socket).state;
+            bpf_sk_release(socket.cast());
+            state
+        },
+        // SAFETY: as above.
+        protocol::UDP => unsafe {
+            let socket = bpf_sk_lookup_udp(skb.cast(), tuple, size, netns, 0);
+            if socket.is_null() {
+                return NO_SOCKET;
+            }
+            bpf_sk_release(socket.cast());
+            OPEN
+        },
+        // The kernel finds no others.
+        _ => NO_SOCKET,
     }
-    // SAFETY: the look-up lent us the socket; it is given back once.
-    unsafe { bpf_sk_release(socket.cast()) };
-    true
 }

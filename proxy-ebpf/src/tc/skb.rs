@@ -9,7 +9,7 @@ use proxy_common::drop::Reason;
 use proxy_common::packet::Packet;
 use proxy_common::wire::{Bytes, Header, Ipv4, Ipv6};
 
-use crate::maps::HELD_BYTES;
+use crate::maps::{HELD_BYTES, JUDGED_MARK};
 
 const TRANSLATED: u32 = 0x51c3;
 
@@ -59,8 +59,40 @@ impl Skb {
     /// See [`Self::set_translated`].
     #[inline(always)]
     pub(crate) fn is_translated(self) -> bool {
+        self.has_mark(TRANSLATED)
+    }
+
+    /// Notes that it was judged where it came in, for the hooks it meets on its way out; `for_pod`: also whether it may
+    /// reach the pod of this node that it is for.
+    #[inline(always)]
+    pub(crate) fn set_judged(self, for_pod: bool) {
+        // SAFETY: as above, and this member may be written.
+        unsafe { (*self.0).tc_index = judged_mark(for_pod) };
+    }
+
+    /// Whether it was judged where it came in.
+    #[inline(always)]
+    pub(crate) fn is_judged(self) -> bool {
+        self.is_judged_for_pod() || self.has_mark(judged_mark(false))
+    }
+
+    /// Whether it was judged for a pod of this node.
+    #[inline(always)]
+    pub(crate) fn is_judged_for_pod(self) -> bool {
+        self.has_mark(judged_mark(true))
+    }
+
+    /// Takes off what it brought along: another node's programs in the same kernel, or a pod's, may have left it.
+    #[inline(always)]
+    pub(crate) fn clear_mark(self) {
+        // SAFETY: as above, and this member may be written.
+        unsafe { (*self.0).tc_index = 0 };
+    }
+
+    #[inline(always)]
+    fn has_mark(self, mark: u32) -> bool {
         // SAFETY: as above.
-        unsafe { (*self.0).tc_index == TRANSLATED }
+        unsafe { (*self.0).tc_index == mark }
     }
 
     /// `EtherType`, as it lies in memory.
@@ -189,6 +221,11 @@ impl Bytes for Skb {
         // SAFETY: on success the helper has written all of it, and any bytes make up a header.
         (code == 0).then(|| unsafe { header.assume_init() })
     }
+}
+
+#[inline(always)]
+fn judged_mark(for_pod: bool) -> u32 {
+    u32::from(JUDGED_MARK.load()) ^ u32::from(!for_pod)
 }
 
 /// A length from 1 to [`HELD_BYTES`], such that the verifier sees it.

@@ -1,19 +1,23 @@
 //! A node in a network namespace of its own, with the programs loaded and none attached.
 
+mod policy;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 
-use aya::maps::{HashMap, LpmTrie, MapData, PerCpuArray, lpm_trie};
+use aya::maps::{Array, HashMap, LpmTrie, MapData, PerCpuArray, RingBuf, lpm_trie};
 use aya::programs::{SchedClassifier, TcAttachType, TestRun as _, TestRunOptions};
 use aya::{Ebpf, EbpfLoader, Pod};
 use proxy_common::addr::{Addr, Family, Port, protocol};
 use proxy_common::drop::Reason;
+use proxy_common::event::Event;
 use proxy_common::tables::{
     self, Address, Backend, BackendKey, Device, EndpointSet, FlowKey, FlowRecord, Member, MemberKey, Service,
     ServiceKey, SourceRange, Table, address_flags, backend_flags, member_flags, service_flags,
 };
 
+pub(crate) use self::policy::HERE;
 use crate::packet::{Seen, see};
 
 /// The node's addresses.
@@ -28,6 +32,17 @@ pub(crate) enum Verdict {
     Drop,
     /// Sent out of an interface.
     Redirect,
+}
+
+impl Verdict {
+    fn of(program: &str, code: u32) -> Self {
+        match code.cast_signed() {
+            -1 => Self::Next,
+            2 => Self::Drop,
+            7 => Self::Redirect,
+            other => panic!("{program} said {other}"),
+        }
+    }
 }
 
 /// The loopback addresses of both families.
@@ -68,6 +83,20 @@ neigh add fd00:10:244:1::20 lladdr 02:00:00:00:02:20 dev pod0
 impl Bench {
     /// Moves this thread to a network namespace of its own, which ends with it.
     pub(crate) fn new() -> Self {
+        Self::with(open(JUDGED_MARK, 0))
+    }
+
+    /// A node whose programs take every packet for one that was judged for a pod of it.
+    pub(crate) fn where_all_is_judged() -> Self {
+        Self::with(open(0, 0))
+    }
+
+    /// A node whose programs answer what policies deny.
+    pub(crate) fn rejecting() -> Self {
+        Self::with(open(JUDGED_MARK, 1))
+    }
+
+    fn with(ebpf: Ebpf) -> Self {
         // SAFETY: a network namespace changes nothing that this process shares between threads as memory or descriptors.
         unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
             .expect("a network namespace: are you root?");
@@ -78,7 +107,7 @@ impl Bench {
         for sysctl in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
             std::fs::write(Path::new("/proc/sys/net").join(sysctl), "1").unwrap();
         }
-        let mut bench = Self { ebpf: open(), services: 0 };
+        let mut bench = Self { ebpf, services: 0 };
         let source = Device { ipv4: ip(NODE[0]), ipv6: ip(NODE[1]), ..Device::default() };
         bench.put(tables::DEVICES, 0, source);
         let node = Address { flags: address_flags::NODE | address_flags::NODE_PORT };
@@ -180,13 +209,7 @@ impl Bench {
     /// Runs a frame through a program.
     pub(crate) fn run(&mut self, program: &str, frame: &[u8]) -> (Verdict, Vec<u8>) {
         let (code, bytes) = self.run_raw(program, frame);
-        let verdict = match code.cast_signed() {
-            -1 => Verdict::Next,
-            2 => Verdict::Drop,
-            7 => Verdict::Redirect,
-            other => panic!("{program} said {other}"),
-        };
-        (verdict, bytes)
+        (Verdict::of(program, code), bytes)
     }
 
     /// Runs a frame through a program and reads what comes out.
@@ -197,13 +220,23 @@ impl Bench {
 
     /// Runs a frame through a program: its return value, and the frame after it.
     pub(crate) fn run_raw(&mut self, program: &str, frame: &[u8]) -> (u32, Vec<u8>) {
+        self.run_with(program, frame, None)
+    }
+
+    /// The same with the start of a `__sk_buff`.
+    fn run_with(&mut self, program: &str, frame: &[u8], ctx_in: Option<&[u8]>) -> (u32, Vec<u8>) {
         let mut out = vec![0; frame.len() + 256];
         let program: &mut SchedClassifier = self.ebpf.program_mut(program).unwrap().try_into().unwrap();
         if program.fd().is_err() {
             program.load().unwrap();
         }
         let result = program
-            .test_run(TestRunOptions { data_in: Some(frame), data_out: Some(&mut out), ..TestRunOptions::default() })
+            .test_run(TestRunOptions {
+                data_in: Some(frame),
+                data_out: Some(&mut out),
+                ctx_in,
+                ..TestRunOptions::default()
+            })
             .unwrap();
         out.truncate(result.data_size_out as usize);
         (result.return_value, out)
@@ -216,10 +249,36 @@ impl Bench {
         program.attach(ifname, TcAttachType::Ingress).unwrap();
     }
 
+    /// Sets an array's only entry.
+    pub(crate) fn set<V: Pod>(&mut self, name: &str, value: V) {
+        Array::try_from(self.ebpf.map_mut(name).unwrap()).unwrap().set(0, value, 0).unwrap();
+    }
+
     /// Packets dropped for a reason.
     pub(crate) fn drops(&mut self, reason: Reason) -> u64 {
-        let drops: PerCpuArray<_, u64> = PerCpuArray::try_from(self.ebpf.map(tables::DROPS.name).unwrap()).unwrap();
-        drops.get(&reason.number(), 0).unwrap().iter().sum()
+        self.counted(tables::DROPS, reason)
+    }
+
+    /// Packets that passed in an audit, and would have been dropped for a reason.
+    pub(crate) fn audits(&mut self, reason: Reason) -> u64 {
+        self.counted(tables::AUDITS, reason)
+    }
+
+    fn counted(&mut self, counters: Table, reason: Reason) -> u64 {
+        let packets: PerCpuArray<_, u64> = PerCpuArray::try_from(self.ebpf.map(counters.name).unwrap()).unwrap();
+        packets.get(&reason.number(), 0).unwrap().iter().sum()
+    }
+
+    /// What the programs told since the last time.
+    pub(crate) fn events(&mut self) -> Vec<Event> {
+        let mut ring = RingBuf::try_from(self.ebpf.map_mut("EVENTS").unwrap()).unwrap();
+        let mut events = Vec::new();
+        while let Some(item) = ring.next() {
+            assert_eq!(item.len(), size_of::<Event>());
+            // SAFETY: as long as an event, and any bytes make up one.
+            events.push(unsafe { std::ptr::read_unaligned(item.as_ptr().cast()) });
+        }
+        events
     }
 
     /// Fragments that wait for the first of their datagram.
@@ -235,14 +294,22 @@ impl Bench {
     }
 }
 
+/// No packet has it that wasn't judged.
+const JUDGED_MARK: u16 = 0x1d02;
+
 /// The object with its maps, as an agent opens it that isn't asked for the programs' own log.
-fn open() -> Ebpf {
-    EbpfLoader::new().override_global("AYA_LOG_LEVEL", &0_u8, true).load(&object()).unwrap()
+fn open(judged_mark: u16, policy_reject: u8) -> Ebpf {
+    EbpfLoader::new()
+        .override_global("AYA_LOG_LEVEL", &0_u8, true)
+        .override_global("JUDGED_MARK", &judged_mark, true)
+        .override_global("POLICY_REJECT", &policy_reject, true)
+        .load(&object())
+        .unwrap()
 }
 
 /// Loads every program into the kernel.
 pub(crate) fn load() -> Ebpf {
-    let mut ebpf = open();
+    let mut ebpf = open(JUDGED_MARK, 0);
     for (name, program) in ebpf.programs_mut() {
         match program {
             aya::programs::Program::SchedClassifier(program) => program.load(),

@@ -12,9 +12,9 @@ use crate::bench::load;
 const VERIFIED_INSTRUCTIONS: [(&str, u32); 15] = [
     ("connect4", 3_200),
     ("connect6", 11_000),
-    ("from_pod", 130_000),
-    ("from_tunnel", 130_000),
-    ("from_uplink", 130_000),
+    ("from_pod", 320_000),
+    ("from_tunnel", 294_000),
+    ("from_uplink", 294_000),
     ("getpeername4", 80),
     ("getpeername6", 90),
     ("recvmsg4", 80),
@@ -22,13 +22,13 @@ const VERIFIED_INSTRUCTIONS: [(&str, u32); 15] = [
     ("sendmsg4", 4_400),
     ("sendmsg6", 14_000),
     ("sweep_flows", 54_000),
-    ("to_pod", 111_000),
-    ("to_tunnel", 128_000),
-    ("to_uplink", 128_000),
+    ("to_pod", 358_000),
+    ("to_tunnel", 314_000),
+    ("to_uplink", 314_000),
 ];
 
 /// Bytes the kernel charges for all maps of a node without objects.
-const MAP_MEMORY: u64 = 80 << 20;
+const MAP_MEMORY: u64 = 88 << 20;
 
 #[test]
 fn no_program_takes_more_of_the_verifier_than_its_budget() {
@@ -65,6 +65,7 @@ fn empty_tables_take_no_more_memory_than_their_budget() {
         | Map::Array(data)
         | Map::LpmTrie(data)
         | Map::PerCpuArray(data)
+        | Map::PerCpuHashMap(data)
         | Map::RingBuf(data)) = map
         else {
             panic!("{name}: another type of map")

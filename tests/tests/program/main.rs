@@ -5,10 +5,13 @@
 mod answer;
 mod bench;
 mod budget;
+mod bypass;
+mod event;
 mod fragment;
 mod icmp;
 mod model;
 mod packet;
+mod policy;
 mod sctp;
 mod service;
 mod sweep;

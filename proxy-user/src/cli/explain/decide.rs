@@ -159,7 +159,7 @@ impl Question {
         let flow = entry.map(|entry| entry.record()).filter(|record| !is_reply(record)).map(|record| {
             let member = MemberKey::new(record.service, record.dst, record.dst_port);
             let followed = nat::follow(&tables, &packet, self.hook(), self.now, &mut FlowRecord::default());
-            Flow { record, goes_on: followed == Followed::Translate, is_member: tables.member(&member).is_some() }
+            Flow { record, goes_on: followed == Ok(Followed::Translate), is_member: tables.member(&member).is_some() }
         });
         tables.check()?;
         Ok(flow)
@@ -178,6 +178,7 @@ impl Question {
         let family = self.to.family();
         Packet {
             key,
+            from: key.src,
             family,
             kind: Kind::Transport,
             tcp_flags,

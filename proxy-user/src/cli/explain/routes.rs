@@ -71,4 +71,8 @@ impl nat::Routes for NodeRoutes<'_> {
     fn has_socket(&self, _packet: &FlowKey, _sockets: Sockets) -> bool {
         false
     }
+    /// A connection that is asked for is yet to be made.
+    fn tcp_end(&self, _ifindex: u32, _segment: &FlowKey) -> nat::TcpEnd {
+        nat::TcpEnd::None
+    }
 }

@@ -6,7 +6,7 @@ use clap::Parser as _;
 use jiff::Timestamp;
 use proxy_common::addr::protocol::TCP;
 use proxy_common::addr::{Addr, Family, Port};
-use proxy_common::nat::{Routes, Sockets};
+use proxy_common::nat::{Routes, Sockets, TcpEnd};
 use proxy_common::tables::{
     self, Address, Affinity, AffinityKey, BackendKey, EndpointSet, FlowKey, FlowRecord, Member, MemberKey, Service,
     ServiceKey, Topology, address_flags, backend_flags, member_flags, service_flags,
@@ -54,6 +54,9 @@ impl Routes for Bridged {
     }
     fn has_socket(&self, _packet: &FlowKey, _sockets: Sockets) -> bool {
         false
+    }
+    fn tcp_end(&self, _ifindex: u32, _segment: &FlowKey) -> TcpEnd {
+        TcpEnd::None
     }
 }
 

@@ -1,5 +1,7 @@
 //! Brings maps and programs into the kernel, attached to nothing yet.
 
+use std::hash::{BuildHasher as _, RandomState};
+
 use aya::programs::{CgroupSockAddr, SchedClassifier};
 use aya::{Ebpf, EbpfLoader};
 use aya_log::Level;
@@ -18,6 +20,8 @@ pub struct Globals {
     pub host_netns_cookie: u64,
     /// Only sockets of the node itself are translated, not those of pods.
     pub socket_lb_host_only: bool,
+    /// What policies deny is answered, instead of dropped in silence.
+    pub policy_reject: bool,
 }
 
 /// Loads the object: maps that are pinned are used again after a check of their layout, the others made and pinned.
@@ -30,11 +34,15 @@ pub(super) fn load(
 ) -> Result<Ebpf, Error> {
     layout::check(&Object::parse(object).map_err(Error::Object)?, &pins.maps())?;
     let host_only = u8::from(globals.socket_lb_host_only);
+    let policy_reject = u8::from(globals.policy_reject);
     let log_level = log_level.map_or(0, |level| level as u8);
+    let judged_mark = judged_mark();
     let mut loader = EbpfLoader::new();
     loader
         .override_global("HOST_NETNS_COOKIE", &globals.host_netns_cookie, true)
         .override_global("SOCKET_LB_HOST_ONLY", &host_only, true)
+        .override_global("POLICY_REJECT", &policy_reject, true)
+        .override_global("JUDGED_MARK", &judged_mark, true)
         // Only there if a program logs.
         .override_global(aya_log::LEVEL, &log_level, false);
     for table in tables::ALL {
@@ -43,6 +51,15 @@ pub(super) fn load(
     let mut ebpf = loader.load(object).map_err(Error::Load)?;
     load_programs(&mut ebpf, with_sockets)?;
     Ok(ebpf)
+}
+
+/// The number by which the programs know a packet that they have judged. Pods don't learn it, and other nodes in the same
+/// kernel have another. It and its neighbour, which differs in the lowest bit, are not 0: that is on every new packet.
+fn judged_mark() -> u16 {
+    // Keyed by the kernel's random numbers.
+    let random = RandomState::new().hash_one(std::process::id());
+    let [low, high, ..] = random.to_ne_bytes();
+    u16::from_ne_bytes([low, high]) | 2
 }
 
 fn load_programs(ebpf: &mut Ebpf, with_sockets: bool) -> Result<(), Error> {

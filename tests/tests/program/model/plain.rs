@@ -115,6 +115,7 @@ fn parsed(packet: Packet) -> packet::Packet {
                 Protocol::Echo => protocol::ICMPV6,
             }),
         },
+        from: src,
         family: src.family(),
         kind: if echo { packet::Kind::Other } else { packet::Kind::Transport },
         tcp_flags: match (packet.protocol, packet.opens) {
