@@ -31,7 +31,7 @@ use self::node_tables::NodeTables;
 pub use self::policies::Policies;
 use self::report::{Failed, Report};
 pub use self::services::Services;
-use crate::config::{BpfLogLevel, Config, SocketLb};
+use crate::config::{BpfLogLevel, Config, PolicyDeny, SocketLb};
 use crate::dataplane::ebpf::read::Pinned;
 use crate::dataplane::ebpf::{Dataplane, Globals, Level, Options, TcMode};
 use crate::explain::explain;
@@ -306,7 +306,7 @@ fn open(config: &Config) -> anyhow::Result<Dataplane> {
         globals: Globals {
             host_netns_cookie: node::netns_cookie().context("the network namespace's cookie")?,
             socket_lb_host_only: config.socket_lb == SocketLb::Host,
-            ..Globals::default()
+            policy_reject: config.policy_deny == PolicyDeny::Reject,
         },
     };
     Dataplane::open(&options).context("cannot open the dataplane")

@@ -19,7 +19,7 @@ use crate::plan::{PolicyImage, PolicyPlan};
 /// What is known of the cluster's policies, and what the tables hold of them.
 #[derive(Debug)]
 pub struct Policies {
-    policies: model::Policies,
+    model: model::Policies,
     plan: PolicyPlan,
     hold_unknown: bool,
     /// The NetworkPolicies there are.
@@ -55,7 +55,7 @@ impl Policies {
     pub fn new(config: &Config) -> Self {
         let hold_unknown = config.unknown_pods == UnknownPods::Hold;
         Self {
-            policies: model::Policies::new(&config.node_name, config.policy_mode),
+            model: model::Policies::new(&config.node_name, config.policy_mode),
             plan: PolicyPlan::adopt(PolicyImage::default(), hold_unknown),
             hold_unknown,
             known: BTreeSet::new(),
@@ -77,7 +77,7 @@ impl Policies {
 
     fn set_bindings(&mut self, bindings: Bindings) {
         if bindings != self.bindings {
-            self.policies.set_interfaces(bindings.interfaces().clone());
+            self.model.set_interfaces(bindings.interfaces().clone());
             self.bindings = bindings;
         }
     }
@@ -90,7 +90,7 @@ impl Policies {
                 ObjectEvent::Change(change) => {
                     self.note(change);
                     matters |= Self::matters(change);
-                    self.policies.apply(change);
+                    self.model.apply(change);
                 }
                 ObjectEvent::Synced => self.complete = true,
                 // What was kept may go on, or is to be told of.
@@ -164,7 +164,7 @@ impl Policies {
         }
         // Until the kernel has all of it.
         self.from_scratch = true;
-        let writes = self.plan.update(&mut self.policies);
+        let writes = self.plan.update(&mut self.model);
         self.tell_refused();
         dataplane.apply_policy(&writes).context("the tables of NetworkPolicy")?;
         self.from_scratch = false;
@@ -217,7 +217,7 @@ impl Policies {
 
     fn list_errors(&self) -> Arc<[String]> {
         let kept = (self.state == State::Kept).then(|| KEPT.to_owned());
-        kept.into_iter().chain(self.policies.defects()).chain(self.refused.iter().cloned()).collect()
+        kept.into_iter().chain(self.model.defects()).chain(self.refused.iter().cloned()).collect()
     }
 }
 

@@ -45,7 +45,7 @@ fn errors(node: &Node) -> Result<Vec<String>> {
 fn a_policy_isolates_the_pods_it_selects_for_as_long_as_it_is_there() -> Result<()> {
     let cluster = cluster()?;
     let node = cluster.lab().node("node1")?;
-    let [web, asker] = ["web-1", "asker"].map(|name| cluster.pod(name).map(|pod| pod.addresses()));
+    let [web, asker] = ["web-1", "asker"].map(|name| cluster.pod(name).map(lab::Pod::addresses));
     let (web, asker) = (web?, asker?);
     let seen = || {
         let tables = pinned(node)?;
@@ -218,23 +218,23 @@ fn a_manifest_that_cannot_be_read_opens_nothing() -> Result<()> {
     let mut cluster = Cluster::start(lab, SocketLb::On)?;
     let [web, asker] = ["web-1", "asker"].map(|name| cluster.pod(name).map(|pod| IpAddr::from(pod.addresses().v4)));
     let (web, asker) = (web?, asker?);
-    let asked = |cluster: &Cluster| judged(&pinned(cluster.lab().node("node1")?)?, asker, web, 81);
-    assert_eq!(asked(&cluster)?, Err(Reason::PolicyIngress));
+    let verdict = |cluster: &Cluster| judged(&pinned(cluster.lab().node("node1")?)?, asker, web, 81);
+    assert_eq!(verdict(&cluster)?, Err(Reason::PolicyIngress));
 
     cluster.lab().manifests().write("policy.yaml", "kind: [")?;
     let errors_now = |cluster: &Cluster| errors(cluster.lab().node("node1")?);
     eventually("an error", &1, || Ok(errors_now(&cluster)?.len()))?;
-    assert_eq!(asked(&cluster)?, Err(Reason::PolicyIngress), "what it said last is in force");
+    assert_eq!(verdict(&cluster)?, Err(Reason::PolicyIngress), "what it said last is in force");
     cluster.agents()[0].kill()?;
     cluster.agents()[0].restart()?;
-    assert_eq!(asked(&cluster)?, Err(Reason::PolicyIngress), "what it said to an earlier agent is in force");
+    assert_eq!(verdict(&cluster)?, Err(Reason::PolicyIngress), "what it said to an earlier agent is in force");
     let told = errors_now(&cluster)?;
     assert!(told.iter().any(|error| error.starts_with("NetworkPolicies stay as an earlier agent")), "{told:?}");
     let device = device(cluster.lab().node("node1")?, cluster.pod("web-1")?)?;
     assert_eq!(device.pod_ipv4, web.into(), "and the pod is held to its address");
 
     cluster.lab().manifests().write("policy.yaml", &file(&[only("web", "web", "client", 81)]))?;
-    eventually("the mended policy", &Ok(()), || asked(&cluster))?;
+    eventually("the mended policy", &Ok(()), || verdict(&cluster))?;
     eventually("no error", &Vec::<String>::new(), || errors_now(&cluster))?;
     Ok(())
 }
