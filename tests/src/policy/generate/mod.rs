@@ -4,10 +4,12 @@
 mod address;
 mod change;
 mod connection;
+mod defect;
 mod label;
 mod network_policy;
 mod pod;
 
+pub use self::defect::defective;
 use fastrand::Rng;
 use k8s_openapi::serde::de::DeserializeOwned;
 use serde_json::{Value, json};

@@ -2,6 +2,7 @@
 //! pods, namespaces and policies at random, and while they change.
 
 mod cluster;
+mod defects;
 mod fuzz;
 mod loaded;
 mod node;

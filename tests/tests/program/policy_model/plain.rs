@@ -45,6 +45,14 @@ impl Judge for Plain {
     }
 }
 
+/// Whether some node denies a connection.
+pub(super) fn denied(cluster: &Cluster, connection: Connection) -> bool {
+    cluster.nodes.iter().any(|node| {
+        let question = question(connection, node.addresses.contains(&connection.from));
+        judge(&node.tables, &question, &mut Ruling::default()).is_err()
+    })
+}
+
 /// Whether the verdict of an end names what let the connection pass; nothing, where the end is another node's.
 fn is_explained(node: &Node, decision: Option<&Decision>, rule: Rule, is_audited: bool) -> Result<(), String> {
     if is_audited != (decision == Some(&Decision::Audited)) {
