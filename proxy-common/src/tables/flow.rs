@@ -96,6 +96,7 @@ pub mod flow_flags {
     pub const CLIENT_IS_NODE: u32 = 1 << 3;
     /// The backend is the node itself: in the host network, at one of the node's addresses.
     pub const BACKEND_IS_NODE: u32 = 1 << 4;
-    /// Of no Service and not translated: it is here so that the replies of a policed pod's flow pass.
+    /// Of no Service and not translated: it is here so that the replies of a policed pod's flow pass. `RESTORE_AT_CLIENT`
+    /// then says only where the client is.
     pub const AS_IS: u32 = 1 << 5;
 }

@@ -22,7 +22,9 @@ impl PodNetns {
             // SAFETY: a network namespace changes nothing that this process shares between threads as memory or descriptors.
             unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }.unwrap();
             ready.send(rustix::thread::gettid().as_raw_nonzero()).unwrap();
-            todo.into_iter().for_each(|job| job());
+            for job in todo {
+                job();
+            }
         });
         let tid = started.recv().unwrap();
         let pid = std::process::id();

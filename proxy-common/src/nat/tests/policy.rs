@@ -266,3 +266,40 @@ fn a_flow_that_an_audit_reports_passes_and_is_remembered() {
     passes(&tables, &packet(TCP, SERVER, POD, Tcp::SYN), Hook::FromUplink).unwrap();
     assert_eq!(flows(&tables), (0, 2));
 }
+
+#[test]
+fn a_flow_that_lost_its_clients_half_is_not_taken_for_another() {
+    let tables = policed("10.244.9.9", false, only_ingress());
+    let syn = packet(TCP, POD, SERVER, Tcp::SYN);
+    passes(&tables, &syn, Hook::FromPod).unwrap();
+    tables.flows_new.borrow_mut().remove(&syn.key);
+    assert_eq!(run(&tables, &syn, Hook::FromPod, NOW), Err(Stop::NotOurs), "from the port it came from");
+    assert_eq!(flows(&tables), (0, 2));
+}
+
+#[test]
+fn a_packet_is_counted_where_it_is_judged_and_not_again_where_it_leaves() {
+    let tables = policed("10.244.9.9", false, only_ingress());
+    let (ask, answer) = (packet(UDP, POD, SERVER, 0), packet(UDP, SERVER, POD, 0));
+    passes(&tables, &ask, Hook::FromPod).unwrap();
+    for (hook, seen) in [(Hook::JudgedToPod, NOW), (Hook::ToPod, NOW + 5)] {
+        assert_eq!(run(&tables, &answer, hook, NOW + 5), Err(Stop::NotOurs));
+        assert_eq!(tables.flows_new.borrow()[&answer.key].record().last_seen, seen);
+    }
+}
+
+#[test]
+fn a_record_tells_whether_its_packets_are_for_a_pod_of_the_node() {
+    let mut tables = policed(POD.0, true, only_ingress());
+    allow(&mut tables, INGRESS, TCP, 8_080);
+    for (client, hook, back) in [(PEER, Hook::FromPod, true), (CLIENT, Hook::FromUplink, false)] {
+        let there = run(&tables, &packet(TCP, client, NODE_PORT, Tcp::SYN), hook, NOW).unwrap();
+        assert!(ends_at_pod(&there));
+        let reply = answer_to(&there, TCP, SYN_ACK);
+        assert_eq!(ends_at_pod(&tables.flows_new.borrow()[&reply.key].record()), back);
+    }
+    let direct = packet(UDP, POD, SERVER, 0);
+    passes(&tables, &direct, Hook::FromPod).unwrap();
+    let flows = tables.flows_new.borrow();
+    assert!(!ends_at_pod(&flows[&direct.key].record()) && ends_at_pod(&flows[&direct.key.reversed()].record()));
+}
