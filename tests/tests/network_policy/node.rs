@@ -7,11 +7,10 @@ use lab::traffic::Reached::{Silence, Yes};
 use lab::traffic::{Ask, Serve};
 use lab::{Family, Host};
 
-use crate::scene::{at, everywhere, tcp, udp};
+use crate::scene::{at, everywhere, tcp};
 
-/// Ports that nothing else of a node has.
+/// A port that nothing else of a node has.
 const TCP: u16 = 20_080;
-const UDP: u16 = 20_053;
 
 #[test]
 fn node_reaches_its_pods_from_every_address_it_has_under_default_deny() -> Result<()> {
@@ -40,7 +39,7 @@ fn own_addresses(node: &Host, family: Family) -> Result<Vec<IpAddr>> {
 #[test]
 fn pod_reaches_its_own_node_and_no_other_under_default_deny() -> Result<()> {
     everywhere(&["cluster.yaml", "default-deny.yaml"], |cluster| {
-        let serve = Serve { name: "node".into(), http: vec![TCP], udp: vec![UDP], ..Serve::default() };
+        let serve = Serve { name: "node".into(), http: vec![TCP], ..Serve::default() };
         let nodes = [cluster.lab().node("node1")?, cluster.lab().node("node2")?];
         let _servers = [nodes[0].serve(&serve)?, nodes[1].serve(&serve)?];
         let pod = cluster.pod("nginx-1")?;
@@ -48,7 +47,6 @@ fn pod_reaches_its_own_node_and_no_other_under_default_deny() -> Result<()> {
             for (node, expected) in nodes.into_iter().zip([Yes, Silence]) {
                 let address = node.addresses().of(family);
                 assert_eq!(tcp(pod, SocketAddr::new(address, TCP))?, expected, "{} {family}", node.name());
-                assert_eq!(udp(pod, SocketAddr::new(address, UDP))?, expected, "{} {family}", node.name());
             }
         }
         Ok(())
