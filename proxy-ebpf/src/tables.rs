@@ -98,6 +98,12 @@ impl FlowEntry for Entry {
     }
 
     #[inline(always)]
+    fn copy_to(&self, record: &mut FlowRecord) {
+        // SAFETY: as above; a record that may be written is the caller's alone, so no element of these tables.
+        unsafe { core::ptr::copy_nonoverlapping(self.0, record, 1) }
+    }
+
+    #[inline(always)]
     fn set_last_seen(&self, now: u32) {
         // SAFETY: as above, and writable.
         unsafe { (*self.0).last_seen = now }

@@ -49,7 +49,7 @@ pub fn follow<T: ServiceTables + FlowTables + PolicyTables>(
             Err(Stop::NotOurs | Stop::Held) => Ok(Followed::Unknown),
         };
     };
-    *record = entry.record();
+    entry.copy_to(record);
     if judged {
         review(tables, &entry, &packet.key, record, packet)?;
     }
@@ -61,7 +61,7 @@ pub fn follow<T: ServiceTables + FlowTables + PolicyTables>(
 fn met_before<T: FlowTables + PolicyTables>(tables: &T, packet: &Packet, record: &mut FlowRecord) -> Result<(), Stop> {
     let key = packet.key.reversed();
     let (entry, _) = find(tables, &key).ok_or(Stop::NotOurs)?;
-    *record = entry.record();
+    entry.copy_to(record);
     Ok(review(tables, &entry, &key, record, packet)?)
 }
 

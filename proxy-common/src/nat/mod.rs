@@ -28,6 +28,12 @@ pub use verdict::{ends_at_pod, judges};
 pub trait FlowEntry {
     /// Copy of the record.
     fn record(&self) -> FlowRecord;
+    /// Copies the record to where another stood. The kernel programs do it by words: where the compiler can't tell that
+    /// the two don't overlap, it makes a loop over their bytes.
+    #[inline(always)]
+    fn copy_to(&self, record: &mut FlowRecord) {
+        *record = self.record();
+    }
     /// Notes a packet at `now`, in whole seconds of the kernel's monotonic clock.
     fn set_last_seen(&self, now: u32);
     /// Moves the flow along.

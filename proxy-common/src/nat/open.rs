@@ -217,7 +217,7 @@ fn part<T: ServiceTables + FlowTables>(
     let Some(standing) = tables.established(&reply_key).or_else(|| tables.half_open(&reply_key)) else {
         return Err(Stop::NotOurs);
     };
-    *record = standing.record();
+    standing.copy_to(record);
     // Without a translation the packet is that flow's own client's.
     if !is_reply(record) || record.flags & flow_flags::AS_IS != 0 {
         return Err(Stop::NotOurs);

@@ -190,7 +190,7 @@ fn settle<T: FlowTables>(tables: &T, key: &FlowKey, record: &mut FlowRecord) -> 
         Added::Taken => {
             let reply_key = record.reply_key(key.protocol);
             if let Some(winner) = tables.half_open(key) {
-                *record = winner.record();
+                winner.copy_to(record);
             }
             if record.reply_key(key.protocol) != reply_key {
                 tables.remove_half_open(&reply_key);

@@ -1,5 +1,7 @@
 //! The IP header, and what is between it and the transport's.
 
+use core::mem::MaybeUninit;
+
 use super::{ETH_P_IP, ETH_P_IPV6, Part};
 use crate::addr::{Addr, Family};
 use crate::drop::Reason;
@@ -10,7 +12,8 @@ use crate::wire::{Bytes, Ipv4, Ipv6, Ipv6Extension, Ipv6Fragment};
 const MAX_EXTENSIONS: u32 = 7;
 
 /// An IP header, up to where the transport's begins.
-pub(super) struct Network {
+#[repr(C)]
+pub struct Network {
     pub(super) family: Family,
     pub(super) src: Addr,
     pub(super) dst: Addr,
@@ -40,15 +43,20 @@ impl Network {
     }
 }
 
-/// Reads an IP header at `l3`; `None` for what isn't IP.
+/// Reads an IP header at `l3` into `to`; `None` for what isn't IP.
 ///
 /// # Errors
 /// [`Reason::Malformed`], [`Reason::MappedAddress`].
 #[inline(always)]
-pub(super) fn network(bytes: &(impl Bytes + ?Sized), ethertype: u16, l3: u32) -> Result<Option<Network>, Reason> {
+pub fn network<'a>(
+    bytes: &(impl Bytes + ?Sized),
+    ethertype: u16,
+    l3: u32,
+    to: &'a mut MaybeUninit<Network>,
+) -> Result<Option<&'a Network>, Reason> {
     match ethertype {
-        ETH_P_IP => ipv4(bytes, l3).map(Some),
-        ETH_P_IPV6 => ipv6(bytes, l3).map(Some),
+        ETH_P_IP => ipv4(bytes, l3, to).map(Some),
+        ETH_P_IPV6 => ipv6(bytes, l3, to).map(Some),
         _ => Ok(None),
     }
 }
@@ -63,12 +71,12 @@ const fn part(offset: u16, more: bool) -> Part {
 }
 
 #[inline(always)]
-fn ipv4(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
+fn ipv4<'a>(bytes: &(impl Bytes + ?Sized), l3: u32, to: &'a mut MaybeUninit<Network>) -> Result<&'a Network, Reason> {
     let header: Ipv4 = bytes.header(l3).ok_or(Reason::Malformed)?;
     if header.length() < Ipv4::LEN {
         return Err(Reason::Malformed);
     }
-    Ok(Network {
+    Ok(to.write(Network {
         family: Family::V4,
         src: Addr::from_v4_word(header.src),
         dst: Addr::from_v4_word(header.dst),
@@ -80,20 +88,39 @@ fn ipv4(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
         offset: header.fragment_offset(),
         fragment_id: u32::from(header.id),
         fragment_protocol: u32::from(header.protocol),
-    })
+    }))
 }
 
 #[inline(always)]
-fn ipv6(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
+fn ipv6<'a>(bytes: &(impl Bytes + ?Sized), l3: u32, to: &'a mut MaybeUninit<Network>) -> Result<&'a Network, Reason> {
     let header: Ipv6 = bytes.header(l3).ok_or(Reason::Malformed)?;
     let (src, dst) = (Addr::from_words(header.src), Addr::from_words(header.dst));
     if src.family() == Family::V4 || dst.family() == Family::V4 {
         return Err(Reason::MappedAddress);
     }
-    let mut next = header.next_header;
-    let mut length = Ipv6::LEN;
     let payload = u32::from(u16::from_be(header.payload_length));
-    let mut fragment = Ipv6Fragment { next_header: 0, reserved: 0, fragment: 0, id: 0 };
+    let network = to.write(Network {
+        family: Family::V6,
+        src,
+        dst,
+        protocol: header.next_header,
+        ttl: header.hop_limit,
+        length: Ipv6::LEN,
+        total: if payload == 0 { 0 } else { Ipv6::LEN + payload },
+        part: Part::Whole,
+        offset: 0,
+        fragment_id: 0,
+        fragment_protocol: 0,
+    });
+    read_extensions(bytes, l3, network)?;
+    Ok(network)
+}
+
+/// Finds the transport's header, and what an extension header says of a fragment.
+#[inline(always)]
+fn read_extensions(bytes: &(impl Bytes + ?Sized), l3: u32, network: &mut Network) -> Result<(), Reason> {
+    let mut next = network.protocol;
+    let mut length = Ipv6::LEN;
     let mut is_fragment = false;
     let mut i = 0;
     while i < MAX_EXTENSIONS {
@@ -116,8 +143,11 @@ fn ipv6(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
             (false, _) => (u32::from(extension.length) + 2) * 4,
         };
         if next == 44 {
-            fragment = bytes.header(l3 + length - Ipv6Fragment::LEN).ok_or(Reason::Malformed)?;
+            let fragment: Ipv6Fragment = bytes.header(l3 + length - Ipv6Fragment::LEN).ok_or(Reason::Malformed)?;
             is_fragment = true;
+            network.part = part(fragment.offset(), fragment.more());
+            network.offset = fragment.offset();
+            network.fragment_id = fragment.id;
             // What a later fragment says of its payload counts for nothing (RFC 8200, 4.5).
             if fragment.offset() != 0 {
                 break;
@@ -125,17 +155,7 @@ fn ipv6(bytes: &(impl Bytes + ?Sized), l3: u32) -> Result<Network, Reason> {
         }
         next = extension.next_header;
     }
-    Ok(Network {
-        family: Family::V6,
-        src,
-        dst,
-        protocol: next,
-        ttl: header.hop_limit,
-        length,
-        total: if payload == 0 { 0 } else { Ipv6::LEN + payload },
-        part: part(fragment.offset(), fragment.more()),
-        offset: fragment.offset(),
-        fragment_id: fragment.id,
-        fragment_protocol: 0,
-    })
+    network.protocol = next;
+    network.length = length;
+    Ok(())
 }

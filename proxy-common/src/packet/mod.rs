@@ -2,7 +2,9 @@
 
 mod ip;
 
-use ip::{Network, network};
+use core::mem::MaybeUninit;
+
+pub use ip::{Network, network};
 
 use crate::addr::{Addr, Family, Port, protocol};
 use crate::drop::Reason;
@@ -95,41 +97,89 @@ impl Packet {
     }
 }
 
-/// Reads a packet whose IP header begins at `l3`. `None` for what no decision is about: what isn't IP, and what a link's
-/// neighbours say to each other.
+/// What packets are read from.
+pub trait Readable: Bytes {
+    /// [`network`]. The kernel programs have a function of their own for it, at which the verifier looks once instead of once
+    /// for each way that leads to it: an ICMP error has two IP headers.
+    ///
+    /// # Errors
+    /// As [`network`]'s.
+    #[inline(always)]
+    fn network<'a>(
+        &self,
+        ethertype: u16,
+        l3: u32,
+        to: &'a mut MaybeUninit<Network>,
+    ) -> Result<Option<&'a Network>, Reason> {
+        network(self, ethertype, l3, to)
+    }
+}
+
+impl Readable for [u8] {}
+
+/// Reads a packet whose IP header begins at `l3` into `to`. `None` for what no decision is about: what isn't IP, and what a
+/// link's neighbours say to each other.
 ///
 /// # Errors
 /// [`Reason::Malformed`] when headers are cut short, [`Reason::MappedAddress`] for IPv6 with an IPv4-mapped address.
 #[inline(always)]
-pub fn parse(bytes: &(impl Bytes + ?Sized), ethertype: u16, l3: u32) -> Result<Option<Packet>, Reason> {
-    let Some(network) = network(bytes, ethertype, l3)? else { return Ok(None) };
-    let l4 = l3 + network.length;
+pub fn parse<'a>(
+    bytes: &(impl Readable + ?Sized),
+    ethertype: u16,
+    l3: u32,
+    to: &'a mut MaybeUninit<Packet>,
+) -> Result<Option<&'a Packet>, Reason> {
+    let Some(packet) = unquoted(bytes, ethertype, l3, to)? else { return Ok(None) };
+    if packet.inner_l4 != 0 {
+        packet.inner_l4 = 0;
+        if let Some((key, l4)) = quoted(bytes, &packet.key.dst, ethertype, packet.l4 + Icmp::LEN) {
+            packet.key = key.reversed();
+            packet.inner_l4 = l4;
+        }
+    }
+    Ok(Some(packet))
+}
+
+/// Reads all but what an ICMP error quotes: where that is to be read, `inner_l4` isn't 0. The memory of the one IP header is
+/// then free for the other's.
+#[inline(always)]
+fn unquoted<'a>(
+    bytes: &(impl Readable + ?Sized),
+    ethertype: u16,
+    l3: u32,
+    to: &'a mut MaybeUninit<Packet>,
+) -> Result<Option<&'a mut Packet>, Reason> {
+    let mut network = MaybeUninit::uninit();
+    let Some(network) = bytes.network(ethertype, l3, &mut network)? else { return Ok(None) };
+    let packet = to.write(other(network, l3));
     if matches!(network.part, Part::Later) {
-        if is_inside_header(&network) {
+        if is_inside_header(network) {
             return Err(Reason::Malformed);
         }
-        return Ok(Some(Packet { kind: Kind::Fragment, ..other(&network, l3, l4) }));
+        packet.kind = Kind::Fragment;
+        return Ok(Some(packet));
     }
     match network.protocol {
         protocol::TCP => {
             network.holds(Tcp::LEN)?;
-            let tcp: Tcp = bytes.header(l4).ok_or(Reason::Malformed)?;
-            Ok(Some(transport(&network, Ports { src: tcp.src_port, dst: tcp.dst_port }, tcp.flags, l3, l4)))
+            let tcp: Tcp = bytes.header(packet.l4).ok_or(Reason::Malformed)?;
+            set_transport(packet, Ports { src: tcp.src_port, dst: tcp.dst_port }, tcp.flags);
         }
         protocol::UDP => {
             network.holds(Udp::LEN)?;
-            let udp: Udp = bytes.header(l4).ok_or(Reason::Malformed)?;
-            Ok(Some(transport(&network, Ports { src: udp.src_port, dst: udp.dst_port }, 0, l3, l4)))
+            let udp: Udp = bytes.header(packet.l4).ok_or(Reason::Malformed)?;
+            set_transport(packet, Ports { src: udp.src_port, dst: udp.dst_port }, 0);
         }
         protocol::SCTP => {
             network.holds(Sctp::LEN + SctpChunk::LEN)?;
-            let ports: Ports = bytes.header(l4).ok_or(Reason::Malformed)?;
-            let chunk: SctpChunk = bytes.header(l4 + Sctp::LEN).ok_or(Reason::Malformed)?;
-            Ok(Some(transport(&network, ports, sctp::flags(chunk.kind), l3, l4)))
+            let ports: Ports = bytes.header(packet.l4).ok_or(Reason::Malformed)?;
+            let chunk: SctpChunk = bytes.header(packet.l4 + Sctp::LEN).ok_or(Reason::Malformed)?;
+            set_transport(packet, ports, sctp::flags(chunk.kind));
         }
-        protocol::ICMP | protocol::ICMPV6 => icmp(bytes, &network, ethertype, l3, l4),
-        _ => Ok(Some(other(&network, l3, l4))),
+        protocol::ICMP | protocol::ICMPV6 => return icmp(bytes, network, packet),
+        _ => {}
     }
+    Ok(Some(packet))
 }
 
 /// A later fragment that would lie over the transport header of its first (RFC 1858, 3.2; RFC 3128). Other overlaps are
@@ -144,27 +194,31 @@ fn is_inside_header(network: &Network) -> bool {
     u32::from(network.offset) * 8 < length
 }
 
+/// The packet, as far as its IP header tells.
 #[inline(always)]
-fn other(network: &Network, l3: u32, l4: u32) -> Packet {
-    Packet { kind: Kind::Other, ..transport(network, Ports { src: 0, dst: 0 }, 0, l3, l4) }
-}
-
-#[inline(always)]
-fn transport(network: &Network, ports: Ports, tcp_flags: u8, l3: u32, l4: u32) -> Packet {
+fn other(network: &Network, l3: u32) -> Packet {
     Packet {
-        key: key(network, ports),
+        key: key(network, Ports { src: 0, dst: 0 }),
         from: network.src,
         family: network.family,
-        kind: Kind::Transport,
-        tcp_flags,
+        kind: Kind::Other,
+        tcp_flags: 0,
         ttl: network.ttl,
         l3,
-        l4,
+        l4: l3 + network.length,
         inner_l4: 0,
         part: network.part,
         fragment_id: network.fragment_id,
         fragment_protocol: network.fragment_protocol,
     }
+}
+
+#[inline(always)]
+fn set_transport(packet: &mut Packet, ports: Ports, tcp_flags: u8) {
+    packet.kind = Kind::Transport;
+    packet.key.src_port = Port::from_wire(ports.src);
+    packet.key.dst_port = Port::from_wire(ports.dst);
+    packet.tcp_flags = tcp_flags;
 }
 
 #[inline(always)]
@@ -179,37 +233,36 @@ fn key(network: &Network, ports: Ports) -> FlowKey {
 }
 
 #[inline(always)]
-fn icmp(
-    bytes: &(impl Bytes + ?Sized),
+fn icmp<'a>(
+    bytes: &(impl Readable + ?Sized),
     outer: &Network,
-    ethertype: u16,
-    l3: u32,
-    l4: u32,
-) -> Result<Option<Packet>, Reason> {
+    packet: &'a mut Packet,
+) -> Result<Option<&'a mut Packet>, Reason> {
     outer.holds(Icmp::LEN)?;
-    let icmp: Icmp = bytes.header(l4).ok_or(Reason::Malformed)?;
-    let unread = Packet { kind: Kind::IcmpError, ..other(outer, l3, l4) };
-    Ok(match meaning(outer, icmp.kind) {
-        Meaning::Query => Some(other(outer, l3, l4)),
+    let icmp: Icmp = bytes.header(packet.l4).ok_or(Reason::Malformed)?;
+    match meaning(outer, icmp.kind) {
+        Meaning::Query => {}
         // Its other fragments are to find it under its own addresses, not under those it quotes, which anybody can choose.
-        _ if !matches!(outer.part, Part::Whole) => Some(Packet { kind: Kind::Fragment, ..other(outer, l3, l4) }),
-        Meaning::Link => None,
-        Meaning::Advice => Some(unread),
-        Meaning::Error => Some(match quoted(bytes, outer, ethertype, l4 + Icmp::LEN) {
-            Some((key, inner_l4)) => Packet { key: key.reversed(), inner_l4, ..unread },
-            None => unread,
-        }),
-    })
+        _ if !matches!(outer.part, Part::Whole) => packet.kind = Kind::Fragment,
+        Meaning::Link => return Ok(None),
+        Meaning::Advice => packet.kind = Kind::IcmpError,
+        Meaning::Error => {
+            packet.kind = Kind::IcmpError;
+            packet.inner_l4 = packet.l4;
+        }
+    }
+    Ok(Some(packet))
 }
 
 /// Errors quote the start of the packet they are about (RFC 792; RFC 4443, 2.4): its addresses and ports, and where the
-/// latter are.
+/// latter are. `to` is who gets the error.
 #[inline(always)]
-fn quoted(bytes: &(impl Bytes + ?Sized), outer: &Network, ethertype: u16, l3: u32) -> Option<(FlowKey, u32)> {
-    let inner = network(bytes, ethertype, l3).ok()??;
+fn quoted(bytes: &(impl Readable + ?Sized), to: &Addr, ethertype: u16, l3: u32) -> Option<(FlowKey, u32)> {
+    let mut inner = MaybeUninit::uninit();
+    let inner = bytes.network(ethertype, l3, &mut inner).ok()??;
     // An error goes to the source of what it is about. One that doesn't is a packet for somebody else, under the cover of
     // a flow that may be allowed.
-    if matches!(inner.part, Part::Later) || inner.src != outer.dst {
+    if matches!(inner.part, Part::Later) || inner.src != *to {
         return None;
     }
     let l4 = l3 + inner.length;
@@ -217,7 +270,7 @@ fn quoted(bytes: &(impl Bytes + ?Sized), outer: &Network, ethertype: u16, l3: u3
         protocol::TCP | protocol::UDP | protocol::SCTP => bytes.header(l4)?,
         _ => Ports { src: 0, dst: 0 },
     };
-    Some((key(&inner, ports), l4))
+    Some((key(inner, ports), l4))
 }
 
 /// What an ICMP message is for.

@@ -27,7 +27,8 @@ fn v6(write: impl FnOnce(etherparse::PacketBuilderStep<etherparse::IpHeaders>, &
 }
 
 fn read(bytes: &[u8]) -> Result<Option<Packet>, Reason> {
-    parse(bytes, u16::from_ne_bytes([bytes[12], bytes[13]]), L3)
+    let mut packet = MaybeUninit::uninit();
+    parse(bytes, u16::from_ne_bytes([bytes[12], bytes[13]]), L3, &mut packet).map(|read| read.copied())
 }
 
 /// With flags and offset in an IPv4 header.

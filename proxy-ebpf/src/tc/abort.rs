@@ -7,6 +7,7 @@ use proxy_common::sctp::chunk;
 use proxy_common::wire::{Bytes as _, Header, Ports, Sctp, SctpChunk};
 
 use super::answer::turn_ip;
+use super::rewrite::crc32c_product;
 use super::skb::Skb;
 
 /// An ABORT without a cause, and nothing else.
@@ -55,10 +56,10 @@ unsafe impl Header for Word {}
 fn sum(abort: &Abort) -> u32 {
     let Abort { header, chunk } = abort;
     let [high, low] = chunk.length.to_ne_bytes();
-    Crc32c::EMPTY
-        .word(Ports { src: header.src_port, dst: header.dst_port }.word())
-        .word(header.tag)
-        .word(header.checksum)
-        .word(u32::from_ne_bytes([chunk.kind, chunk.flags, high, low]))
+    let ports = Ports { src: header.src_port, dst: header.dst_port }.word();
+    let chunk = u32::from_ne_bytes([chunk.kind, chunk.flags, high, low]);
+    [ports, header.tag, header.checksum, chunk]
+        .into_iter()
+        .fold(Crc32c::EMPTY, |sum, word| sum.word(word, |a, b| crc32c_product(a, b)))
         .field()
 }

@@ -1,8 +1,10 @@
 //! Reads a packet.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::bindings::__sk_buff;
 use proxy_common::drop::{Reason, Stop};
-use proxy_common::packet::{Packet, parse};
+use proxy_common::packet::{Network, Packet, Readable, network, parse};
 
 use super::skb::Skb;
 
@@ -25,20 +27,48 @@ const MALFORMED: u32 = Reason::Malformed.number();
 const MAPPED_ADDRESS: u32 = Reason::MappedAddress.number();
 const NOT_OURS: u32 = u32::MAX;
 
-/// A function that the verifier looks at by itself and once, for all who ask: a packet inside an ICMP error is read as the
-/// one around it, which makes many ways. Returns the reason's number.
+// Functions that the verifier looks at by themselves and once, for all who ask. They return the reason's number.
+
 #[inline(never)]
 #[unsafe(no_mangle)]
-pub(crate) extern "C" fn read_packet(skb: *mut __sk_buff, link_layer: u32, packet: *mut Packet) -> u32 {
+pub(crate) extern "C" fn read_packet(skb: *mut __sk_buff, link_layer: u32, to: *mut Packet) -> u32 {
     // SAFETY: the caller's, which uses it again only after this returns.
-    let Some(packet) = (unsafe { packet.as_mut() }) else { return NOT_OURS };
+    let Some(to) = (unsafe { to.cast::<MaybeUninit<Packet>>().as_mut() }) else { return NOT_OURS };
     let skb = Skb(skb);
-    match parse(&skb, skb.ethertype(), link_layer) {
-        Ok(Some(read)) => {
-            *packet = read;
-            READ
-        }
+    number(parse(&skb, skb.ethertype(), link_layer, to))
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn read_network(skb: *mut __sk_buff, ethertype: u32, l3: u32, to: *mut Network) -> u32 {
+    // SAFETY: the caller's, which uses it again only after this returns.
+    let Some(to) = (unsafe { to.cast::<MaybeUninit<Network>>().as_mut() }) else { return NOT_OURS };
+    number(network(&Skb(skb), ethertype as u16, l3, to))
+}
+
+#[inline(always)]
+fn number<T>(read: Result<Option<&T>, Reason>) -> u32 {
+    match read {
+        Ok(Some(_)) => READ,
         Ok(None) => NOT_OURS,
         Err(reason) => reason.number(),
+    }
+}
+
+impl Readable for Skb {
+    #[inline(always)]
+    fn network<'a>(
+        &self,
+        ethertype: u16,
+        l3: u32,
+        to: &'a mut MaybeUninit<Network>,
+    ) -> Result<Option<&'a Network>, Reason> {
+        match read_network(self.0, u32::from(ethertype), l3, to.as_mut_ptr()) {
+            // SAFETY: it was written.
+            READ => Ok(Some(unsafe { to.assume_init_ref() })),
+            MALFORMED => Err(Reason::Malformed),
+            MAPPED_ADDRESS => Err(Reason::MappedAddress),
+            _ => Ok(None),
+        }
     }
 }

@@ -63,12 +63,19 @@ fn sctp(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reason> {
     addresses(skb, packet, record)
 }
 
-/// A function that the verifier looks at by itself, for any arguments, and once: what it computes takes thousands of
-/// instructions, and would be looked at again for each way that leads here.
+// Functions that the verifier looks at by themselves, for any arguments, and once: what they compute takes thousands of
+// instructions, and would be looked at again for each way that leads here.
+
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn updated_crc32c(field: u32, old: u32, new: u32, length: u32) -> u32 {
-    crc32c::update(field, old, new, length as u16)
+    crc32c::update(field, old, new, length as u16, |a, b| crc32c_product(a, b))
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn crc32c_product(a: u32, b: u32) -> u32 {
+    crc32c::multiply(a, b)
 }
 
 /// Addresses alone, where no checksum behind the IP header makes up for them.

@@ -12,9 +12,9 @@ use crate::bench::load;
 const VERIFIED_INSTRUCTIONS: [(&str, u32); 15] = [
     ("connect4", 3_200),
     ("connect6", 11_000),
-    ("from_pod", 320_000),
-    ("from_tunnel", 294_000),
-    ("from_uplink", 294_000),
+    ("from_pod", 114_000),
+    ("from_tunnel", 93_000),
+    ("from_uplink", 94_000),
     ("getpeername4", 80),
     ("getpeername6", 90),
     ("recvmsg4", 80),
@@ -22,9 +22,9 @@ const VERIFIED_INSTRUCTIONS: [(&str, u32); 15] = [
     ("sendmsg4", 4_400),
     ("sendmsg6", 14_000),
     ("sweep_flows", 54_000),
-    ("to_pod", 358_000),
-    ("to_tunnel", 314_000),
-    ("to_uplink", 314_000),
+    ("to_pod", 132_000),
+    ("to_tunnel", 104_000),
+    ("to_uplink", 104_000),
 ];
 
 /// Bytes the kernel charges for all maps of a node without objects.
