@@ -53,7 +53,7 @@ const fn mask(bit: u32) -> u32 {
 #[inline(always)]
 #[must_use]
 pub fn update(field: u32, old: u32, new: u32, length: u16, multiply: impl Fn(u32, u32) -> u32) -> u32 {
-    let filled = (field != 0) as u32;
+    let filled = u32::from(field != 0);
     field ^ (change(old, new, length, multiply) & mask(filled))
 }
 
@@ -63,7 +63,7 @@ fn change(old: u32, new: u32, length: u16, multiply: impl Fn(u32, u32) -> u32) -
     let mut remainder = u32::from_le(old ^ new);
     let mut i = 0;
     while i < LENGTH_BITS {
-        let counts = mask((length as u32 >> i) & 1);
+        let counts = mask((u32::from(length) >> i) & 1);
         remainder = multiply(remainder, (POWERS[i] & counts) | (ONE & !counts));
         i += 1;
     }

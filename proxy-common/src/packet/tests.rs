@@ -28,7 +28,7 @@ fn v6(write: impl FnOnce(etherparse::PacketBuilderStep<etherparse::IpHeaders>, &
 
 fn read(bytes: &[u8]) -> Result<Option<Packet>, Reason> {
     let mut packet = MaybeUninit::uninit();
-    parse(bytes, u16::from_ne_bytes([bytes[12], bytes[13]]), L3, &mut packet).map(|read| read.copied())
+    parse(bytes, u16::from_ne_bytes([bytes[12], bytes[13]]), L3, &mut packet).map(Option::<&Packet>::copied)
 }
 
 /// With flags and offset in an IPv4 header.

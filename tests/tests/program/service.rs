@@ -190,7 +190,7 @@ fn what_is_no_service_passes_untouched() {
         tcp("10.244.1.20:40000", "10.96.0.2:80", "S"),
         tcp("10.244.1.20:40000", "192.0.2.12:30080", "S"),
         udp("10.244.1.20:40000", "203.0.113.1:53", b"?"),
-        [vec![0xff; 12], vec![8, 6], vec![0; 28]].concat(),
+        [vec![0xff; 12], vec![8, 6], vec![0, 1, 8, 0, 6, 4, 0, 1], vec![0; 20]].concat(),
     ] {
         for program in ["from_pod", "to_pod", "from_uplink", "to_uplink"] {
             assert_eq!(bench.run(program, &frame), (Verdict::Next, frame.clone()));
