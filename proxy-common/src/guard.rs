@@ -6,9 +6,9 @@
 use crate::addr::{Addr, Family, Port, protocol};
 use crate::drop::Reason;
 use crate::neighbour::Claim;
-use crate::packet::Packet;
+use crate::packet::{Kind, Packet};
 use crate::policy::PolicyTables;
-use crate::tables::{Device, Identity, Policing};
+use crate::tables::{Device, FlowKey, Identity, Policing};
 
 /// What is known of interfaces, beside what policies are asked with.
 pub trait GuardTables: PolicyTables {
@@ -32,6 +32,22 @@ pub enum Direction {
 #[inline(always)]
 pub fn check_source(tables: &impl GuardTables, ifindex: u32, packet: &Packet) -> Result<(), Reason> {
     if is_own(tables, ifindex, &packet.from) || asks_for_address(packet) { Ok(()) } else { Err(Reason::SpoofedSource) }
+}
+
+/// Takes a pod's ICMP error for a message of its own, under its own addresses, where it quotes what was sent to somebody
+/// else: that flow, and what that one may send, would cover it.
+#[inline(always)]
+pub fn disown_quote(packet: &mut Packet) {
+    if !matches!(packet.kind, Kind::IcmpError) || packet.key.src == packet.from {
+        return;
+    }
+    let number = match packet.family {
+        Family::V4 => protocol::ICMP,
+        Family::V6 => protocol::ICMPV6,
+    };
+    // An error goes to the source of what it quotes, so that destination is its own.
+    packet.key = FlowKey { src: packet.from, dst: packet.key.dst, protocol: u32::from(number), ..FlowKey::default() };
+    packet.inner_l4 = 0;
 }
 
 /// A DHCP client that has no address yet (RFC 2131, 4.1): it asks everybody, from port 68 to port 67.

@@ -1,13 +1,14 @@
 //! A packet of a flow that is known: found, and moved along.
 
 use super::as_is::may_open;
+use super::open::client;
 use super::verdict::{judges, review};
 use super::{FlowEntry, FlowTables, Hook, forget, is_over, other_direction};
 use crate::drop::{Reason, Stop};
 use crate::flow::{State, is_reply};
 use crate::packet::{Kind, Packet};
 use crate::policy::PolicyTables;
-use crate::service::ServiceTables;
+use crate::service::{self, ServiceTables};
 use crate::tables::{FlowKey, FlowRecord, MemberKey, flow_flags};
 
 /// What is known of a packet's flow.
@@ -98,7 +99,11 @@ fn advance<T: ServiceTables + FlowTables>(
     }
     let state = State::from_number(record.state);
     let elsewhere = began_elsewhere(record, place, hook);
-    if !reply && may_open(packet) && (elsewhere | begins_anew(tables, entry, record, packet, state, now)) {
+    let meant_for_service = as_is && state == State::New && packet.opens() && is_for_service(tables, &packet.key, hook);
+    if !reply
+        && may_open(packet)
+        && (elsewhere | meant_for_service | begins_anew(tables, entry, record, packet, state, now))
+    {
         forget(tables, &packet.key, record);
         return Followed::Unknown;
     }
@@ -144,6 +149,14 @@ fn began_elsewhere(record: &FlowRecord, place: Place, hook: Hook) -> bool {
         Hook::FromNode | Hook::FromNodeToPod => of_client != flow_flags::CLIENT_IS_NODE,
         Hook::ToPod | Hook::JudgedToPod | Hook::Passing => false,
     }
+}
+
+/// What was let pass as it is, and nobody answered, may be for a Service that wasn't there then: its client goes on from the
+/// same port.
+#[inline(never)]
+fn is_for_service(tables: &impl ServiceTables, key: &FlowKey, hook: Hook) -> bool {
+    let Some(client) = client(hook) else { return false };
+    !matches!(service::find(tables, client, key.dst, key.dst_port, key.protocol as u8), Err(Stop::NotOurs))
 }
 
 /// The first packet of a new flow between the same addresses and ports, or one whose backend left its Service.

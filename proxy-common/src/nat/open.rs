@@ -94,7 +94,7 @@ fn open_through_service<T: ServiceTables + FlowTables + PolicyTables>(
 
 /// Whom a Service serves at a hook; nobody where packets only leave.
 #[inline(always)]
-const fn client(hook: Hook) -> Option<Client> {
+pub(super) const fn client(hook: Hook) -> Option<Client> {
     match hook {
         Hook::FromPod => Some(Client::Pod),
         Hook::FromNode | Hook::FromNodeToPod => Some(Client::Node),

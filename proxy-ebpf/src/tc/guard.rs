@@ -2,8 +2,8 @@
 //! what becomes of a frame that nothing can be decided about.
 
 use proxy_common::addr::{Family, protocol};
-use proxy_common::drop::Stop;
-use proxy_common::guard::{self, Direction, GuardTables, check_claim, check_source};
+use proxy_common::drop::{Reason, Stop};
+use proxy_common::guard::{self, Direction, GuardTables, check_claim, check_source, disown_quote};
 use proxy_common::nat::Hook;
 use proxy_common::neighbour;
 use proxy_common::packet::{ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, Packet};
@@ -24,13 +24,16 @@ impl GuardTables for Maps {
 ///
 /// # Errors
 /// [`Stop::NotOurs`] for one that isn't and may pass: under a VLAN tag it belongs to another interface, and what is neither
-/// IP nor ARP is of no protocol of ours. [`Reason::Unjudgeable`](proxy_common::drop::Reason::Unjudgeable) where it would pass by a pod's policies.
+/// IP nor ARP is of no protocol of ours. [`Reason::Unjudgeable`] where it would pass by a pod's policies, or by the check of
+/// its source.
 #[inline(always)]
 pub(super) fn admit_frame(skb: Skb, hook: Hook) -> Result<(), Stop> {
     if !skb.has_vlan() && matches!(skb.ethertype(), ETH_P_IP | ETH_P_IPV6 | ETH_P_ARP) {
         return Ok(());
     }
     match hook {
+        // What the kernel makes of it would be another's packet for all who meet it next.
+        Hook::FromPod if skb.has_priority_tag() => return Err(Stop::Drop(Reason::Unjudgeable)),
         Hook::FromPod => check_unread(skb, Direction::Egress)?,
         Hook::ToPod => check_unread(skb, Direction::Ingress)?,
         _ => {}
@@ -43,13 +46,15 @@ fn check_unread(skb: Skb, direction: Direction) -> Result<(), Stop> {
     Ok(guard::check_unread(&Maps, skb.ifindex(), direction)?)
 }
 
-/// Lets a pod's packet pass that comes from an address of its own.
+/// Lets a pod's packet pass that comes from an address of its own, as what such a packet can be.
 ///
 /// # Errors
-/// [`Reason::SpoofedSource`](proxy_common::drop::Reason::SpoofedSource).
+/// [`Reason::SpoofedSource`].
 #[inline(never)]
-pub(super) fn admit_source(skb: Skb, packet: &Packet) -> Result<(), Stop> {
-    Ok(check_source(&Maps, skb.ifindex(), packet)?)
+pub(super) fn admit_source(skb: Skb, packet: &mut Packet) -> Result<(), Stop> {
+    check_source(&Maps, skb.ifindex(), packet)?;
+    disown_quote(packet);
+    Ok(())
 }
 
 /// Lets what a pod tells its neighbours pass if it speaks for itself; [`Stop::NotOurs`] is what passes. Leaves what it says

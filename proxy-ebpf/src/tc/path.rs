@@ -70,7 +70,7 @@ fn decide(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Resul
         (Err(Stop::NotOurs), Hook::FromPod) => {
             return Err(guard::admit_neighbour(skb, link_layer, &mut scratch.packet.key));
         }
-        (Ok(()), Hook::FromPod) => guard::admit_source(skb, &scratch.packet)?,
+        (Ok(()), Hook::FromPod) => guard::admit_source(skb, &mut scratch.packet)?,
         (read, _) => read?,
     }
     let hook = match hook {

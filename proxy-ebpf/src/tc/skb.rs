@@ -128,6 +128,14 @@ impl Skb {
         unsafe { (*self.0).vlan_present != 0 }
     }
 
+    /// It carries a tag that names no VLAN, only a priority (IEEE 802.1Q, 9.6): the kernel's own stack reads past it.
+    #[inline(always)]
+    pub(crate) fn has_priority_tag(self) -> bool {
+        const VLAN: u32 = 0x0fff;
+        // SAFETY: as above.
+        self.has_vlan() && unsafe { (*self.0).vlan_tci } & VLAN == 0
+    }
+
     /// Payload of each segment it will be cut into; 0 for a packet that is one already.
     #[inline(always)]
     pub(crate) fn segment_size(self) -> u32 {

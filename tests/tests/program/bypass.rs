@@ -236,7 +236,12 @@ fn an_error_that_quotes_an_allowed_flow_carries_nothing_to_others() {
     let mut bench = bench(0, 3);
     for [own, other, _, outside] in FAMILIES {
         let (kind, code) = if own.contains(':') { (1, 4) } else { (3, 3) };
-        for about in [udp(&at(other, 53), &at(own, 1), b"?"), echo(&at(outside, 1), &at(own, 1))] {
+        for about in [
+            udp(&at(other, 53), &at(own, 1), b"?"),
+            echo(&at(outside, 1), &at(own, 1)),
+            // What was sent to a pod that may is no business of this one.
+            udp(&at(outside, 53), &at(other, 1), b"?"),
+        ] {
             let error = icmp_error(own, outside, kind, code, 0, &about);
             assert!(dropped(&mut bench, "from_pod", &error, Reason::PolicyEgress));
         }

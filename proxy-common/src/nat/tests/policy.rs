@@ -78,6 +78,23 @@ fn an_allowed_flow_is_remembered_so_that_its_replies_pass_and_a_denied_one_is_no
 }
 
 #[test]
+fn a_client_that_was_there_before_its_service_is_served_as_soon_as_that_is() {
+    for (number, flags) in [(TCP, Tcp::SYN), (UDP, 0)] {
+        let mut tables = policed(SERVER.0, false, only_egress());
+        for port in [CLUSTER_IP.1, SERVER.1] {
+            allow(&mut tables, EGRESS, number, port);
+        }
+        let frontend = tables.addresses.remove(&addr(CLUSTER_IP.0)).unwrap();
+        let ask = packet(number, POD, CLUSTER_IP, flags);
+        assert_eq!(run(&tables, &ask, Hook::FromPod, NOW), Err(Stop::NotOurs));
+        tables.addresses.insert(addr(CLUSTER_IP.0), frontend);
+        let served = run(&tables, &ask, Hook::FromPod, NOW + 1).unwrap();
+        assert_eq!(served.dst, addr(SERVER.0));
+        assert_eq!(run(&tables, &ask, Hook::FromPod, NOW + 2).unwrap().dst, served.dst);
+    }
+}
+
+#[test]
 fn an_unpoliced_pod_leaves_no_record() {
     let tables = policed("10.244.9.9", false, only_egress());
     for (packet, hook) in [
