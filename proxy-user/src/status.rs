@@ -15,7 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, SocketLb};
+use crate::config::{Config, PolicyDeny, SocketLb};
 
 /// Where the status of every agent of this machine is.
 const RUN: &str = "/run/sluice";
@@ -37,6 +37,9 @@ pub struct AgentStatus {
     pub mode: String,
     /// Who gets Services translated at the socket.
     pub socket_lb: SocketLb,
+    /// What becomes of a packet that policies deny.
+    #[serde(default)]
+    pub policy_deny: PolicyDeny,
     /// Where it reads objects from.
     pub manifests: PathBuf,
     /// The cgroup its socket programs are attached to.
@@ -70,6 +73,7 @@ impl AgentStatus {
             node_name: config.node_name.clone(),
             mode: "ebpf".into(),
             socket_lb: config.socket_lb,
+            policy_deny: config.policy_deny,
             manifests: config.manifests.clone(),
             cgroup: config.cgroup.clone(),
             ready: false,

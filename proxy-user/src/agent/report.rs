@@ -124,6 +124,10 @@ impl Report {
             Ok(drops) => drops.iter().for_each(|count| metrics.set_drops(count.reason, count.packets)),
             Err(error) => tracing::warn!("the drops are not counted: {}", explain(&error)),
         }
+        match dataplane.audits() {
+            Ok(audits) => audits.iter().for_each(|count| metrics.set_audits(count.reason, count.packets)),
+            Err(error) => tracing::warn!("the audits are not counted: {}", explain(&error)),
+        }
     }
 }
 

@@ -59,6 +59,8 @@ struct Table {
 struct Drops {
     reason: &'static str,
     packets: u64,
+    /// Those that passed and would not have if an audited policy were enforced.
+    audited: u64,
 }
 
 #[derive(Serialize)]
@@ -92,7 +94,13 @@ fn kernel(Bpffs { bpffs }: &Bpffs) -> Result<Option<Kernel>, ReadError> {
     };
     let fills = pinned.fill()?;
     let table = |fill: &Fill| Table { name: fill.table.name, entries: fill.entries, limit: fill.table.max_entries };
-    let drops = |count: read::DropCount| Drops { reason: count.reason.name(), packets: count.packets };
+    // Both have all reasons, in one order.
+    let counts = pinned.drops()?.into_iter().zip(pinned.audits()?);
+    let drops = |(drops, audits): (read::DropCount, read::DropCount)| Drops {
+        reason: drops.reason.name(),
+        packets: drops.packets,
+        audited: audits.packets,
+    };
     let link = |link: read::PinnedLink| {
         let read::PinnedLink { name, id, program, program_id } = link;
         Link { name, id, program, program_id }
@@ -101,7 +109,7 @@ fn kernel(Bpffs { bpffs }: &Bpffs) -> Result<Option<Kernel>, ReadError> {
         epoch: pinned.epoch()?,
         warnings: fills.iter().filter(|fill| fill.is_nearly_full()).map(ToString::to_string).collect(),
         tables: fills.iter().map(table).collect(),
-        drops: pinned.drops()?.into_iter().map(drops).collect(),
+        drops: counts.map(drops).collect(),
         links: read::links(bpffs)?.into_iter().map(link).collect(),
     }))
 }
@@ -120,9 +128,8 @@ fn text(status: &Status, Bpffs { bpffs }: &Bpffs) -> anyhow::Result<String> {
     summary.push(pair("Epoch:", &kernel.epoch.to_string()));
     let tables =
         kernel.tables.iter().map(|table| vec![table.name.into(), table.entries.to_string(), table.limit.to_string()]);
-    // Reasons that never came up are left to the other formats.
-    let drops = kernel.drops.iter().filter(|drops| drops.packets > 0);
-    let drops = drops.map(|drops| vec![drops.reason.into(), drops.packets.to_string()]);
+    let drops = counted(kernel, |drops| drops.packets);
+    let audits = counted(kernel, |drops| drops.audited);
     let links = kernel
         .links
         .iter()
@@ -130,10 +137,20 @@ fn text(status: &Status, Bpffs { bpffs }: &Bpffs) -> anyhow::Result<String> {
     Ok([
         output::table(summary)?,
         section(["TABLE", "ENTRIES", "LIMIT"], tables.collect())?,
-        section(["DROPPED", "PACKETS"], drops.collect())?,
+        section(["DROPPED", "PACKETS"], drops)?,
+        section(["AUDITED", "PACKETS"], audits)?,
         section(["LINK", "ID", "PROGRAM", "PROGRAM-ID"], links.collect())?,
     ]
     .concat())
+}
+
+/// Reasons that never came up are left to the other formats.
+fn counted(kernel: &Kernel, packets: impl Fn(&Drops) -> u64) -> Vec<Vec<String>> {
+    let counts = kernel.drops.iter().map(|drops| (drops.reason, packets(drops)));
+    counts
+        .filter(|(_, packets)| *packets > 0)
+        .map(|(reason, packets)| vec![reason.into(), packets.to_string()])
+        .collect()
 }
 
 fn agent_lines(agent: &AgentStatus) -> Vec<Vec<String>> {

@@ -46,9 +46,14 @@ pub struct Clocks {
     pub wall: Timestamp,
 }
 
-/// Gives names to all that is in an event. `None` for one of a kind that this build doesn't know.
+/// Gives names to all that is in an event. `None` for one of a kind that this build doesn't know, and for a packet that no
+/// rule had to allow: one between a pod and its node, say, or itself. Such flows have no record, so each packet is told.
 pub fn annotate(event: &Event, clocks: Clocks, names: &impl Names) -> Option<Verdict> {
     let verdict = Kind::from_number(event.kind)?;
+    let (egress, ingress) = (rule(event.egress, names), rule(event.ingress, names));
+    if verdict == Kind::Allow && egress.is_none() && ingress.is_none() {
+        return None;
+    }
     let reason = Reason::ALL.into_iter().find(|reason| reason.number() == event.reason);
     let number = event.key.protocol as u8;
     // What was stopped before it was translated goes nowhere else.
@@ -79,8 +84,8 @@ pub fn annotate(event: &Event, clocks: Clocks, names: &impl Names) -> Option<Ver
         tcp_flags: flags(event.tcp_flags),
         interface: names.interface(event.ifindex).unwrap_or_else(|| format!("#{}", event.ifindex)),
         bytes: event.length,
-        egress: rule(event.egress, names),
-        ingress: rule(event.ingress, names),
+        egress,
+        ingress,
         isolated_by: isolated,
     })
 }
@@ -226,7 +231,13 @@ mod tests {
         assert_eq!(verdict.source.port, None, "that protocol has no ports");
         let rule = verdict.ingress.unwrap();
         assert_eq!((rule.of.policy.as_str(), rule.rule.as_str()), ("#8", "ingress[0]"));
+    }
+
+    #[test]
+    fn what_no_rule_allowed_and_what_is_of_an_unknown_kind_is_not_told() {
         let clocks = Clocks { monotonic: 0, wall: Timestamp::UNIX_EPOCH };
         assert_eq!(annotate(&Event { kind: 99, ..event() }, clocks, &Known), None);
+        let exempt = Event { kind: kind::ALLOW, reason: 0, egress: Rule::default(), ..event() };
+        assert_eq!(annotate(&exempt, clocks, &Known), None);
     }
 }

@@ -155,6 +155,7 @@ async fn metrics_are_served_with_their_names_and_labels() {
     let metrics = metrics();
     metrics.set_drops(Reason::NoEndpoints, 7);
     metrics.set_drops(Reason::NoEndpoints, 9);
+    metrics.set_audits(Reason::PolicyIngress, 4);
     metrics.set_table(&Fill { table: Table { name: "FLOWS", max_entries: 10 }, entries: 5, evicts: false });
     metrics.set_table(&Fill { table: Table { name: "FLOWS_NEW", max_entries: 10 }, entries: 8, evicts: true });
     metrics.programmed(Duration::from_millis(3));
@@ -171,6 +172,7 @@ async fn metrics_are_served_with_their_names_and_labels() {
     assert!(answer.head.contains("application/openmetrics-text"), "{}", answer.head);
     for line in [
         "sluice_drops_total{reason=\"NoEndpoints\"} 9",
+        "sluice_audits_total{reason=\"PolicyIngress\"} 4",
         "sluice_table_entries{table=\"FLOWS\"} 5",
         "sluice_table_limit{table=\"FLOWS\"} 10",
         "sluice_table_nearly_full{table=\"FLOWS\"} 0",

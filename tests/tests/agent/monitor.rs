@@ -11,7 +11,8 @@ use lab::{Cluster, Family, Lab, Node, Process, SocketLb};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::{Value, json};
 
-use crate::support::objects::{client, file, service};
+use crate::support::objects::{HTTP, client, file, pod, service};
+use crate::support::policies::only;
 use crate::support::{LIMIT, eventually, stderr, stdout};
 
 const AT_ONCE: Duration = Duration::from_millis(500);
@@ -115,6 +116,86 @@ fn a_drop_is_shown_with_the_names_of_pod_service_and_reason() -> Result<()> {
             if family == Family::V6 { format!("[{from}]") } else { from.to_string() }
         );
         assert!(line.contains(&said) && line.contains("(Service quiet/idle:http) TCP SYN on "), "{line}");
+    }
+    Ok(())
+}
+
+/// A web server, `asker` that its policy lets in, and `stranger` that it doesn't.
+fn policed_cluster() -> Result<Cluster> {
+    let lab = Lab::builder().nodes(1).build()?;
+    let mut stranger = client("stranger", 1, 21);
+    stranger["metadata"]["labels"]["app"] = "stranger".into();
+    let pods = [pod("web-1", "web", 1, 10), client("asker", 1, 20), stranger];
+    lab.manifests().write("pods.yaml", &file(&pods))?;
+    lab.manifests().write("policy.yaml", &file(&[only("web", "web", "client", HTTP)]))?;
+    Ok(Cluster::start(lab, SocketLb::On)?)
+}
+
+/// What is shown first of a pod's requests to `web-1`, and what `explain` says of them.
+fn shown_and_explained(cluster: &Cluster, pod: &str, family: Family, only: &[&str]) -> Result<[Value; 2]> {
+    let node = cluster.lab().node("node1")?;
+    let to = SocketAddr::new(cluster.pod("web-1")?.addresses().of(family), HTTP);
+    let monitor = Monitor::start(node, &[&["-o", "json", "--pod", pod], only].concat())?;
+    monitor.wait(|| {
+        // Answered or not, by which of the verdicts that are asked for it is.
+        drop(cluster.pod(pod)?.http(&Ask::new(to).timeout(AT_ONCE)));
+        Ok(())
+    })?;
+    let (ip, port) = (to.ip().to_string(), HTTP.to_string());
+    let output = node.sluice(&["explain", "--from", pod, "--to", &ip, "--port", &port, "-o", "json"])?;
+    let explained: Value = serde_json::from_str(&stdout(&output)).with_context(|| stderr(&output))?;
+    Ok([monitor.verdicts()?.swap_remove(0), explained["policy"][0].clone()])
+}
+
+#[test]
+fn what_policies_deny_allow_and_audit_is_shown_as_it_is_explained() -> Result<()> {
+    let cluster = policed_cluster()?;
+    let web = json!({"namespace": "default", "policy": "web"});
+    let rule = json!({"namespace": "default", "policy": "web", "rule": "ingress[0]"});
+    for family in Family::BOTH {
+        let [shown, explained] = shown_and_explained(&cluster, "stranger", family, &["--drops"])?;
+        assert_eq!((&shown["verdict"], &shown["reason"]), (&"Drop".into(), &"PolicyIngress".into()), "{shown}");
+        assert_eq!((&shown["isolatedBy"], shown.get("ingressRule")), (&json!([web]), None), "{shown}");
+        assert_eq!(shown["destination"]["pod"]["name"], "web-1", "{shown}");
+        assert_eq!((&explained["verdict"], &explained["reason"]), (&"Denied".into(), &"PolicyIngress".into()));
+        assert_eq!(explained["message"], shown["message"]);
+
+        let [shown, explained] = shown_and_explained(&cluster, "asker", family, &["--policy", "web"])?;
+        assert_eq!((&shown["verdict"], shown.get("reason")), (&"Allow".into(), None), "{shown}");
+        assert_eq!((&shown["ingressRule"], shown.get("isolatedBy")), (&rule, None), "{shown}");
+        assert_eq!(
+            (&explained["verdict"], &explained["ingress"]["rule"]["rule"]),
+            (&"Allowed".into(), &"ingress[0]".into())
+        );
+    }
+    cluster.lab().manifests().edit("NetworkPolicy", "web", |policy| {
+        policy["metadata"]["annotations"] =
+            serde_yaml_ng::Value::Mapping([("sluice.io/policy-mode".into(), "audit".into())].into_iter().collect());
+        Some(())
+    })?;
+    for family in Family::BOTH {
+        let [shown, explained] = shown_and_explained(&cluster, "stranger", family, &["--audit"])?;
+        assert_eq!((&shown["verdict"], &shown["reason"]), (&"Audit".into(), &"PolicyIngress".into()), "{shown}");
+        assert_eq!(shown["isolatedBy"], json!([web]), "{shown}");
+        assert_eq!((&explained["verdict"], &explained["ingress"]["audit"]), (&"Audited".into(), &true.into()));
+    }
+    Ok(())
+}
+
+#[test]
+fn what_no_rule_had_to_allow_is_not_shown() -> Result<()> {
+    let cluster = policed_cluster()?;
+    let node = cluster.lab().node("node1")?;
+    let monitor = Monitor::start(node, &["-o", "json"])?;
+    let web = SocketAddr::new(cluster.pod("web-1")?.addresses().v4.into(), HTTP);
+    monitor.wait(|| {
+        node.http(&Ask::new(web))?;
+        cluster.pod("asker")?.http(&Ask::new(web))?;
+        Ok(())
+    })?;
+    let asker = json!({"namespace": "default", "name": "asker"});
+    for verdict in monitor.verdicts()? {
+        assert_eq!(verdict["source"]["pod"], asker, "a probe's reply: {verdict}");
     }
     Ok(())
 }

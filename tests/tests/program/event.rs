@@ -2,7 +2,7 @@
 
 use proxy_common::drop::Reason;
 use proxy_common::event::{Listening, kind};
-use proxy_common::tables::Policing;
+use proxy_common::tables::{FlowKey, Policing};
 
 use crate::bench::{Bench, Verdict, ip, socket};
 use crate::bypass::isolate;
@@ -47,7 +47,7 @@ fn what_cannot_be_read_is_told_under_nobodys_name() {
     bench.run("from_pod", &odd);
     let [_, event] = bench.events().try_into().unwrap();
     assert_eq!(event.reason, Reason::Unjudgeable.number());
-    assert_eq!((event.key, event.dst), (Default::default(), ip("::")));
+    assert_eq!((event.key, event.dst), (FlowKey::default(), ip("::")));
 }
 
 #[test]

@@ -19,6 +19,7 @@ use super::why;
 use crate::cli::clock;
 use crate::cli::get::affinity::State as AffinityState;
 use crate::cli::names::{FrontendType, PortName, cidr, socket_addr};
+use crate::config::PolicyDeny;
 use crate::dataplane::ebpf::read::{Overlay, Pinned, ReadError};
 use crate::reason;
 use crate::status::AgentStatus;
@@ -47,7 +48,7 @@ impl<R: Ways> Facts<'_, R> {
         };
         let translation = frontend.map(|it| self.translation(question, it));
         let policy = verdicts(self.pinned, self.agent, question, decision)?;
-        let (verdict, reason, message) = denied(&policy).map_or_else(|| self.verdict(question, decision), Ok)?;
+        let (verdict, reason, message) = self.denied(&policy).map_or_else(|| self.verdict(question, decision), Ok)?;
         Ok(Explanation {
             client: ClientEnd {
                 address: question.source.to_string(),
@@ -66,6 +67,16 @@ impl<R: Ways> Facts<'_, R> {
             translation,
             policy,
         })
+    }
+
+    /// Where policies deny it wherever it may get to, that is what becomes of it.
+    fn denied(&self, policy: &[PolicyVerdict]) -> Option<Outcome> {
+        let first = policy.first().filter(|_| policy.iter().all(|it| it.verdict == PolicyDecision::Denied))?;
+        let by_rules =
+            [Reason::PolicyEgress, Reason::PolicyIngress].map(Reason::name).map(Some).contains(&first.reason);
+        let is_told = by_rules && self.agent.is_some_and(|agent| agent.policy_deny == PolicyDeny::Reject);
+        let verdict = if is_told { Verdict::Refused } else { Verdict::Dropped };
+        Some((verdict, first.reason, format!("{}, as told below", first.message)))
     }
 
     fn verdict(&self, question: &Question, decision: &Decision) -> Result<Outcome, ReadError> {
@@ -224,13 +235,6 @@ impl<R: Ways> Facts<'_, R> {
             Client::Pod | Client::Outside => (Some(question.source), why::KEPT),
         }
     }
-}
-
-/// The outcome where no place that it may get to lets it in.
-fn denied(policy: &[PolicyVerdict]) -> Option<Outcome> {
-    let first = policy.first()?;
-    let all = policy.iter().all(|it| it.verdict == PolicyDecision::Denied);
-    all.then(|| (Verdict::Dropped, first.reason, format!("{}, as told below", first.message)))
 }
 
 fn flow_now(question: &Question, flow: &Flow) -> FlowNow {

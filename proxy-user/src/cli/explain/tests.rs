@@ -16,7 +16,7 @@ use super::explanation::Verdict;
 use super::*;
 use crate::cli::get::tests::{addr, backend, frontend, name, range};
 use crate::cli::{Cli, Command};
-use crate::config::SocketLb;
+use crate::config::{PolicyDeny, SocketLb};
 use crate::dataplane::ebpf::read::tests::PinnedTables;
 use crate::node::Hop;
 use crate::status::{DeviceStatus, PodStatus, PolicyStatus};
@@ -73,6 +73,7 @@ fn agent(socket_lb: SocketLb) -> AgentStatus {
         node_name: "node1".into(),
         mode: "ebpf".into(),
         socket_lb,
+        policy_deny: PolicyDeny::Drop,
         manifests: "/m".into(),
         cgroup: None,
         ready: true,
@@ -148,9 +149,13 @@ fn node(web_flags: u32, affinity_timeout: u32) -> PinnedTables {
 }
 
 fn told_by(pinned: &PinnedTables, socket_lb: SocketLb, arguments: &str) -> anyhow::Result<Explanation> {
+    told_of(pinned, &agent(socket_lb), arguments)
+}
+
+fn told_of(pinned: &PinnedTables, agent: &AgentStatus, arguments: &str) -> anyhow::Result<Explanation> {
     let command_line = ["sluice", "explain"].into_iter().chain(arguments.split_whitespace());
     let Command::Explain(args) = Cli::try_parse_from(command_line).unwrap().command else { panic!("{arguments}") };
-    explain(&args, &Pinned::open(pinned.bpffs()).unwrap(), Some(&agent(socket_lb)), &Bridged)
+    explain(&args, &Pinned::open(pinned.bpffs()).unwrap(), Some(agent), &Bridged)
 }
 
 fn told(arguments: &str) -> Explanation {

@@ -6,7 +6,7 @@ use proxy_common::tables::{self, Device};
 use serde_json::json;
 
 use super::*;
-use crate::config::SocketLb;
+use crate::config::{PolicyDeny, SocketLb};
 use crate::dataplane::ebpf::read::tests::PinnedTables;
 use crate::status::{DeviceStatus, HeldStatus};
 
@@ -18,6 +18,7 @@ fn agent() -> AgentStatus {
         node_name: "node1".into(),
         mode: "ebpf".into(),
         socket_lb: SocketLb::Host,
+        policy_deny: PolicyDeny::Drop,
         manifests: "/etc/sluice".into(),
         cgroup: None,
         ready: true,
@@ -40,6 +41,7 @@ fn agent_tables_and_drops_are_printed_in_columns() {
     let pinned = PinnedTables::empty();
     pinned.put(tables::DEVICES, [(2, Device::default())]);
     let dropped = pinned.put_drops(Reason::NoEndpoints);
+    let audited = pinned.put_counts(tables::AUDITS, Reason::PolicyIngress);
     let bpffs = Bpffs { bpffs: pinned.bpffs().into() };
     let status = Status { alive: true, agent: Some(agent()), kernel: kernel(&bpffs).unwrap() };
     let expected = format!(
@@ -84,6 +86,9 @@ DEVICES         1         8192
 
 DROPPED       PACKETS
 NoEndpoints   {dropped}
+
+AUDITED         PACKETS
+PolicyIngress   {audited}
 ",
         pinned.bpffs().display()
     );
@@ -99,7 +104,7 @@ fn json_keeps_its_field_names_and_has_every_reason() {
     assert_eq!(status["agent"]["nodeName"], json!("node1"));
     assert_eq!(status["agent"]["devices"][0], json!({ "name": "eth0", "ifindex": 2, "role": "Uplink" }));
     assert_eq!(status["kernel"]["tables"][0], json!({ "name": "SERVICES", "entries": 0, "limit": 258_048 }));
-    assert_eq!(status["kernel"]["drops"][0], json!({ "reason": "NoEndpoints", "packets": 0 }));
+    assert_eq!(status["kernel"]["drops"][0], json!({ "reason": "NoEndpoints", "packets": 0, "audited": 0 }));
     assert_eq!(status["kernel"]["drops"].as_array().unwrap().len(), Reason::ALL.len());
 }
 

@@ -41,7 +41,7 @@ use std::path::Path;
 use aya::Ebpf;
 use aya::maps::{MapData, PerCpuArray};
 use aya::programs::{ProgramError, SchedClassifier, TcError};
-use proxy_common::tables::{self, Device, FlowKey, FlowRecord};
+use proxy_common::tables::{self, Device, FlowKey, FlowRecord, Table};
 
 pub use aya_log::Level;
 pub use devices::{Attached, TcMode};
@@ -81,6 +81,7 @@ pub struct Dataplane {
     policy: PolicyTables,
     flows: [table::Table<FlowKey, FlowRecord>; 2],
     drops: PerCpuArray<MapData, u64>,
+    audits: PerCpuArray<MapData, u64>,
     devices: devices::Devices,
     ebpf: Ebpf,
     pins: pins::Pins,
@@ -96,7 +97,8 @@ impl Dataplane {
             tables: Tables::take(&mut ebpf)?,
             policy: PolicyTables::take(&mut ebpf)?,
             flows: [table::Table::take(&mut ebpf, tables::FLOWS)?, table::Table::take(&mut ebpf, tables::FLOWS_NEW)?],
-            drops: take_drops(&mut ebpf)?,
+            drops: take_counts(&mut ebpf, tables::DROPS)?,
+            audits: take_counts(&mut ebpf, tables::AUDITS)?,
             devices: devices::Devices::open(options.tc_mode, &pins)?,
             ebpf,
             pins,
@@ -201,6 +203,11 @@ impl Dataplane {
         read::drop_counts(&self.drops).map_err(|source| Error::Map { name: tables::DROPS.name, source })
     }
 
+    /// Packets that passed so far and would not have if audited policies were enforced, by reason.
+    pub fn audits(&self) -> Result<Vec<DropCount>, Error> {
+        read::drop_counts(&self.audits).map_err(|source| Error::Map { name: tables::AUDITS.name, source })
+    }
+
     /// What removes flows that are over.
     pub fn sweeper(&self) -> Result<Sweeper, Error> {
         let table = |table: &table::Table<FlowKey, FlowRecord>| {
@@ -230,8 +237,7 @@ impl Dataplane {
     }
 }
 
-fn take_drops(ebpf: &mut Ebpf) -> Result<PerCpuArray<MapData, u64>, Error> {
-    let name = tables::DROPS.name;
+fn take_counts(ebpf: &mut Ebpf, Table { name, .. }: Table) -> Result<PerCpuArray<MapData, u64>, Error> {
     let map = ebpf.take_map(name).ok_or(Error::Missing { kind: "map", name })?;
     map.try_into().map_err(|source| Error::Map { name, source })
 }

@@ -32,6 +32,7 @@ type Histograms = Family<IpFamilyLabel, Histogram, fn() -> Histogram>;
 pub struct Metrics {
     registry: Registry,
     drops: Family<ReasonLabel, Counter>,
+    audits: Family<ReasonLabel, Counter>,
     table_entries: Family<TableLabel, Gauge>,
     table_limit: Family<TableLabel, Gauge>,
     table_nearly_full: Family<TableLabel, Gauge>,
@@ -76,6 +77,10 @@ impl Metrics {
         let network_programming: Histograms = Family::new_with_constructor(buckets::network_programming);
         Self {
             drops: names.family("sluice_drops", "Packets dropped or refused, by reason"),
+            audits: names.family(
+                "sluice_audits",
+                "Packets that passed as what denies them is audited only, by the reason they would be dropped for",
+            ),
             table_entries: names.family("sluice_table_entries", "Entries of a table in the kernel"),
             table_limit: names.family("sluice_table_limit", "Most entries a table takes"),
             table_nearly_full: names
@@ -159,6 +164,12 @@ impl Metrics {
     pub fn set_drops(&self, reason: Reason, packets: u64) {
         let label = ReasonLabel { reason: reason.name() };
         self.drops.get_or_create(&label).inner().store(packets, Ordering::Relaxed);
+    }
+
+    /// Packets that passed because a policy is audited only, since the tables were made, as the kernel counts them.
+    pub fn set_audits(&self, reason: Reason, packets: u64) {
+        let label = ReasonLabel { reason: reason.name() };
+        self.audits.get_or_create(&label).inner().store(packets, Ordering::Relaxed);
     }
 
     /// How full a table is.

@@ -227,6 +227,18 @@ fn what_is_denied_wherever_it_may_get_to_is_dropped_and_what_is_not_goes_its_way
 }
 
 #[test]
+fn what_is_denied_is_refused_where_its_sender_is_told_and_what_is_held_is_not() {
+    let (pinned, agent) = (node(0, 0), AgentStatus { policy_deny: PolicyDeny::Reject, ..agent(SocketLb::Off) });
+    pinned.put_policies(&image(DENY, 0));
+    let outcome = |arguments: &str| {
+        let it = told_of(&pinned, &agent, arguments).unwrap();
+        (it.verdict, it.reason)
+    };
+    assert_eq!(outcome("--from client-1 --to web-1 --port 80"), (Verdict::Refused, Some("PolicyEgress")));
+    assert_eq!(outcome("--from 10.244.1.99 --to web-1 --port 80"), (Verdict::Dropped, Some("UnknownPod")));
+}
+
+#[test]
 fn nothing_is_judged_of_what_gets_nowhere() {
     let image = image(DENY, WEB_INGRESS);
     assert_eq!(judged_by(&image, "--from client-1 --to idle --port 80").policy, []);
