@@ -34,7 +34,9 @@ fn passes(skb: Skb, scratch: &Scratch) {
             tell(skb, kind::AUDIT, reason.number(), scratch);
         }
     }
-    if flags & (AUDIT_EGRESS | AUDIT_INGRESS) == 0 {
+    // What no rule had to allow is no news: a node's probes, a policed pod's other direction.
+    let by_rule = scratch.ruling.egress.policy | scratch.ruling.ingress.policy != 0;
+    if by_rule && flags & (AUDIT_EGRESS | AUDIT_INGRESS) == 0 {
         tell(skb, kind::ALLOW, 0, scratch);
     }
 }

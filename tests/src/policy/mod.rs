@@ -1,5 +1,5 @@
 //! NetworkPolicy judged a second time, independently of the product: clusters of objects made at random
-//! ([`generate`]), a verdict read straight off the API reference ([`reference`]), and the smallest cluster on which
+//! ([`generate`]), a verdict read straight off the API reference ([`mod@reference`]), and the smallest cluster on which
 //! two judges still differ ([`smaller`]).
 
 pub mod case;

@@ -25,10 +25,15 @@ impl TryFrom<ApiNetworkPolicy> for NetworkPolicy {
     fn try_from(object: ApiNetworkPolicy) -> Result<Self, FieldError> {
         let namespace = meta::namespace(&object.metadata)?;
         let name = meta::name(&object.metadata)?;
-        if !syntax::is_subdomain(&name) {
-            return Err(FieldProblem::NotASubdomain(name).at("metadata.name"));
-        }
         let mut defects = Defects::default();
+        if !syntax::is_subdomain(&name) {
+            let error = FieldProblem::NotASubdomain(name.clone()).at("metadata.name");
+            // A name that can be told apart costs nobody the isolation.
+            if name.len() > syntax::SUBDOMAIN_MAX || name.contains('\0') {
+                return Err(error);
+            }
+            defects.note(&error);
+        }
         let audit = object.metadata.annotations.is_some_and(|it| meta::is_audited(&it, &mut defects));
         let nothing = Spec::default();
         let ((spec, pod_selector), selects_exactly) = defects.watch(|defects| {

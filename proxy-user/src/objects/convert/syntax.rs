@@ -5,9 +5,12 @@ pub(super) fn is_label(text: &str) -> bool {
     (1..=63).contains(&text.len()) && is_part_of_subdomain(text)
 }
 
+/// Most bytes of a DNS subdomain.
+pub(super) const SUBDOMAIN_MAX: usize = 253;
+
 /// A DNS subdomain (RFC 1123). A part of it may be longer than a label.
 pub(super) fn is_subdomain(text: &str) -> bool {
-    text.len() <= 253 && text.split('.').all(is_part_of_subdomain)
+    text.len() <= SUBDOMAIN_MAX && text.split('.').all(is_part_of_subdomain)
 }
 
 /// Name of a port (`IANA_SVC_NAME`, RFC 6335).
