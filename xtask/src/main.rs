@@ -3,10 +3,10 @@
 mod build;
 mod demo;
 mod ebpf;
-mod flood;
 mod fuzz;
 mod lab;
 mod lint;
+mod long;
 mod policy;
 mod process;
 mod scale;
@@ -33,6 +33,8 @@ enum Verb {
     Flood,
     /// Hold NetworkPolicy to its reference on clusters at random
     Fuzz(fuzz::Fuzz),
+    /// Start a thousand pods under default deny and under fire
+    Leak,
     /// Look around in labs, and remove them
     Lab(lab::LabArgs),
     /// Measure what NetworkPolicy costs: connections by numbers of rules, one label's change
@@ -50,8 +52,9 @@ fn main() -> ExitCode {
         Verb::Setup => setup::run(),
         Verb::Build(build) => build.run(),
         Verb::Demo(args) => demo::run(args),
-        Verb::Flood => flood::run(),
+        Verb::Flood => long::run("flood"),
         Verb::Fuzz(fuzz) => fuzz.run(),
+        Verb::Leak => long::run("network_policy"),
         Verb::Lab(args) => lab::run(args),
         Verb::Policy(policy) => policy.run(),
         Verb::Scale(scale) => scale.run(),
