@@ -4,7 +4,7 @@ use lab::manifests::build;
 use serde_json::{Value, json};
 
 /// Label of who is let in, by the last rule.
-pub(crate) const CLIENT: &str = "client";
+pub(crate) const CLIENT: &str = "asking-pod";
 
 /// A policy of so many rules for the pods with `app: <app>`, of which only the last lets the client in.
 pub(crate) fn policy(app: &str, rules: u32) -> Value {
