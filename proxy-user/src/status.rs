@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, PolicyDeny, SocketLb};
+use crate::objects::kubernetes::Connection;
 
 /// Where the status of every agent of this machine is.
 const RUN: &str = "/run/sluice";
@@ -40,8 +41,11 @@ pub struct AgentStatus {
     /// What becomes of a packet that policies deny.
     #[serde(default)]
     pub policy_deny: PolicyDeny,
-    /// Where it reads objects from.
-    pub manifests: PathBuf,
+    /// Where it gets objects from, for people.
+    pub objects: String,
+    /// How the API server is doing; `None` where objects come from manifests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_server: Option<Connection>,
     /// The cgroup its socket programs are attached to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<PathBuf>,
@@ -74,7 +78,8 @@ impl AgentStatus {
             mode: "ebpf".into(),
             socket_lb: config.socket_lb,
             policy_deny: config.policy_deny,
-            manifests: config.manifests.clone(),
+            objects: config.objects.to_string(),
+            api_server: None,
             cgroup: config.cgroup.clone(),
             ready: false,
             last_synced_at: None,

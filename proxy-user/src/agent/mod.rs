@@ -31,13 +31,15 @@ use self::node_tables::NodeTables;
 pub use self::policies::Policies;
 use self::report::{Failed, Report};
 pub use self::services::Services;
-use crate::config::{BpfLogLevel, Config, PolicyDeny, SocketLb};
+use crate::config::{BpfLogLevel, Config, ObjectsFrom, PolicyDeny, SocketLb};
 use crate::dataplane::ebpf::read::Pinned;
 use crate::dataplane::ebpf::{Dataplane, Globals, Level, Options, TcMode};
 use crate::explain::explain;
 use crate::model::NodePortAddresses;
 use crate::node::{self, NodeState};
-use crate::objects::manifest::{Batch, ManifestSource};
+use crate::objects::kubernetes::KubernetesSource;
+use crate::objects::manifest::ManifestSource;
+use crate::objects::{Batch, ObjectEvent, Source};
 use crate::serve::{self, Failures, Health, HealthCheckServers, Limits, Metrics};
 
 /// The kernel programs, as the build embedded them; empty where they were not built.
@@ -105,7 +107,7 @@ struct Servers {
 struct Agent {
     node_name: String,
     node_port_addresses: NodePortAddresses,
-    source: ManifestSource,
+    source: Source,
     node: watch::Receiver<NodeState>,
     dataplane: Dataplane,
     services: Services,
@@ -128,8 +130,8 @@ impl Agent {
     /// work on.
     async fn start(config: Config, report: Report, servers: Servers) -> anyhow::Result<Self> {
         let Servers { health, metrics, failures } = &servers;
-        health.waiting_for("the manifests");
-        let (source, events) = ManifestSource::new(&config.manifests).context("manifests")?;
+        health.waiting_for("the first full list of objects");
+        let (source, events) = objects(&config).await?;
         health.waiting_for("the node's interfaces");
         let node = node::watch(config.devices.clone()).await?;
         health.waiting_for("the kernel programs");
@@ -192,7 +194,7 @@ impl Agent {
             tokio::select! {
                 () = ends.wait() => return Ok(()),
                 batch = self.source.next() => {
-                    self.objects_changed(batch.context("the watch on the manifests has ended")?);
+                    self.objects_changed(batch.context("the watch on objects has ended")?);
                 }
                 changed = self.node.changed() => {
                     changed.context("the watch on the node's interfaces has ended")?;
@@ -286,6 +288,20 @@ async fn at(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,
         None => std::future::pending().await,
+    }
+}
+
+/// The source of objects, and what it has at the start.
+async fn objects(config: &Config) -> anyhow::Result<(Source, Vec<ObjectEvent>)> {
+    match &config.objects {
+        ObjectsFrom::Manifests(dir) => {
+            let (source, events) = ManifestSource::new(dir).context("manifests")?;
+            Ok((Source::Manifests(source), events))
+        }
+        ObjectsFrom::Kubernetes { kubeconfig } => {
+            let source = KubernetesSource::new(kubeconfig.as_deref(), &config.node_name).await?;
+            Ok((Source::Kubernetes(source), Vec::new()))
+        }
     }
 }
 

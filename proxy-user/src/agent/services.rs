@@ -92,7 +92,7 @@ impl Services {
                 }
                 ObjectEvent::Synced => self.complete = true,
                 ObjectEvent::Problem(problem) => tracing::error!("{}", problem.error),
-                ObjectEvent::Resolved(path) => tracing::info!(path = %path.display(), "usable again"),
+                ObjectEvent::Resolved(place) => tracing::info!(%place, "usable again"),
             }
         }
         if self.internal_ips != self.cluster.internal_ips() {

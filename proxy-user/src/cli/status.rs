@@ -162,7 +162,7 @@ fn agent_lines(agent: &AgentStatus) -> Vec<Vec<String>> {
         pair("Node:", &agent.node_name),
         pair("Mode:", &agent.mode),
         pair("Socket LB:", &agent.socket_lb.to_string()),
-        pair("Manifests:", &agent.manifests.display().to_string()),
+        pair("Objects:", &agent.objects),
         pair("Ready:", if agent.ready { "yes" } else { "no" }),
         pair("Synced:", &agent.last_synced_at.map_or_else(|| "never".into(), |at| at.to_string())),
         pair("Devices:", &non_empty(devices.collect::<Vec<_>>().join(", "))),

@@ -30,8 +30,8 @@ pub(crate) const GROUP: &str = "sluice.dev";
 pub struct Config {
     /// Name of the Node object this machine is; lower case.
     pub node_name: String,
-    /// Directory of manifests to read objects from.
-    pub manifests: PathBuf,
+    /// Where objects come from.
+    pub objects: ObjectsFrom,
     /// Directory on a bpffs below which maps and links are pinned; absolute.
     pub bpffs: PathBuf,
     /// The cgroup v2 directory whose processes get socket load balancing; `None` only where [`SocketLb::Off`].
@@ -76,6 +76,28 @@ impl Config {
     pub fn to_json(&self) -> serde_json::Value {
         #[expect(clippy::expect_used, reason = "strings, lists and unit variants always have a JSON form")]
         serde_json::to_value(Settings::from(self)).expect("settings hold only strings, lists of strings and names")
+    }
+}
+
+/// Where objects come from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ObjectsFrom {
+    /// A directory of manifests.
+    Manifests(PathBuf),
+    /// The API server that a kubeconfig names; without one, that of the cluster in a Pod of which the agent runs.
+    Kubernetes {
+        /// The kubeconfig.
+        kubeconfig: Option<PathBuf>,
+    },
+}
+
+impl fmt::Display for ObjectsFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Manifests(path) => write!(f, "manifests in {}", path.display()),
+            Self::Kubernetes { kubeconfig: Some(path) } => write!(f, "the API server of {}", path.display()),
+            Self::Kubernetes { kubeconfig: None } => f.write_str("the API server of this cluster"),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use glob::Pattern;
 
-use super::{BindAddress, Config, ConfigError, Settings, SocketLb};
+use super::{BindAddress, Config, ConfigError, ObjectsFrom, Settings, SocketLb};
 use crate::model::{NodePortAddresses, NotNodePortAddresses};
 use crate::mounts;
 
@@ -23,7 +23,7 @@ impl Settings {
         let socket_lb = self.socket_lb.unwrap_or_default();
         Ok(Config {
             node_name: node_name(self.node_name)?,
-            manifests: manifests(self.manifests)?,
+            objects: objects(self.manifests, self.kubeconfig)?,
             bpffs: bpffs(self.bpffs)?,
             cgroup: cgroup(self.cgroup, socket_lb)?,
             devices: devices(self.devices)?,
@@ -64,10 +64,19 @@ fn node_name(given: Option<String>) -> Result<String, ConfigError> {
     Ok(trimmed)
 }
 
-fn manifests(given: Option<PathBuf>) -> Result<PathBuf, ConfigError> {
-    let hint = "give the directory of manifests to read objects from";
-    let missing = ConfigError::Missing { key: "manifests", flag: "--manifests", hint };
-    given.filter(|path| !path.as_os_str().is_empty()).ok_or(missing)
+/// A directory of manifests is for machines without an API server, so it can't be given beside one.
+fn objects(manifests: Option<PathBuf>, kubeconfig: Option<PathBuf>) -> Result<ObjectsFrom, ConfigError> {
+    let given = |path: Option<PathBuf>| path.filter(|path| !path.as_os_str().is_empty());
+    match (given(manifests), given(kubeconfig)) {
+        (Some(manifests), Some(_)) => Err(ConfigError::Invalid {
+            key: "manifests",
+            flag: "--manifests",
+            value: manifests.display().to_string(),
+            expected: "is given beside a kubeconfig (flag --kubeconfig): objects come from one of them, give one",
+        }),
+        (Some(manifests), None) => Ok(ObjectsFrom::Manifests(manifests)),
+        (None, kubeconfig) => Ok(ObjectsFrom::Kubernetes { kubeconfig }),
+    }
 }
 
 /// Absolute, because an agent and a command line that name one directory must mean the same one.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::{BpfLogLevel, Config, LogFormat, PolicyDeny, SocketLb, UnknownPods};
+use super::{BpfLogLevel, Config, LogFormat, ObjectsFrom, PolicyDeny, SocketLb, UnknownPods};
 use crate::model::PolicyMode;
 
 /// One source of settings, the command line or a file: what it doesn't set is `None`.
@@ -28,6 +28,11 @@ pub struct Settings {
     #[arg(long, value_name = "DIR")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifests: Option<PathBuf>,
+    /// kubeconfig file that says which API server to get objects from, and as whom [default: the service account of the
+    /// Pod that this runs in]
+    #[arg(long, value_name = "FILE")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubeconfig: Option<PathBuf>,
     /// Directory on a bpffs for maps and links; agents side by side need one each [default: /sys/fs/bpf/sluice]
     #[arg(long, value_name = "DIR")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,6 +122,7 @@ impl Settings {
             kind: self.kind.or(fallback.kind),
             node_name: self.node_name.or(fallback.node_name),
             manifests: self.manifests.or(fallback.manifests),
+            kubeconfig: self.kubeconfig.or(fallback.kubeconfig),
             bpffs: self.bpffs.or(fallback.bpffs),
             cgroup: self.cgroup.or(fallback.cgroup),
             devices: self.devices.or(fallback.devices),
@@ -138,11 +144,16 @@ impl Settings {
 
 impl From<&Config> for Settings {
     fn from(config: &Config) -> Self {
+        let (manifests, kubeconfig) = match config.objects.clone() {
+            ObjectsFrom::Manifests(path) => (Some(path), None),
+            ObjectsFrom::Kubernetes { kubeconfig } => (None, kubeconfig),
+        };
         Self {
             api_version: Some(ApiVersion::V1Alpha1),
             kind: Some(Kind::SluiceConfiguration),
             node_name: Some(config.node_name.clone()),
-            manifests: Some(config.manifests.clone()),
+            manifests,
+            kubeconfig,
             bpffs: Some(config.bpffs.clone()),
             cgroup: config.cgroup.clone(),
             devices: Some(config.devices.clone()),

@@ -51,7 +51,7 @@ fn every_key_of_a_file_is_in_force() {
     let config = file(EVERY_KEY).unwrap().resolve().unwrap();
     let expected = Config {
         node_name: "node1".into(),
-        manifests: "/etc/sluice/manifests".into(),
+        objects: ObjectsFrom::Manifests("/etc/sluice/manifests".into()),
         bpffs: "/sys/fs/bpf/one".into(),
         cgroup: Some("/proc".into()),
         devices: vec!["eth0".into(), "wg*".into()],
@@ -165,8 +165,12 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
-fn manifests_must_be_named() {
-    assert!(error(Settings::default()).starts_with("manifests (flag --manifests) is not set"));
+fn objects_come_from_the_cluster_unless_a_kubeconfig_or_manifests_are_named_and_never_from_both() {
+    let objects = |line: &[&str]| flags(line).resolve().unwrap().objects;
+    assert_eq!(objects(&[]), ObjectsFrom::Kubernetes { kubeconfig: None });
+    assert_eq!(objects(&["--kubeconfig", "/k"]), ObjectsFrom::Kubernetes { kubeconfig: Some("/k".into()) });
+    assert_eq!(objects(&["--manifests", "/m"]), ObjectsFrom::Manifests("/m".into()));
+    assert!(error(flags(&["--manifests", "/m", "--kubeconfig", "/k"])).starts_with("manifests (flag --manifests)"));
 }
 
 #[test]

@@ -1,13 +1,25 @@
 //! What a source says.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
+use super::FieldError;
 use super::manifest::ManifestError;
-use crate::model::Change;
+use crate::model::{Change, ObjectRef};
 
-/// One thing a source has to say. Events come in batches: the state after a whole batch is one that existed.
+/// The changes of one moment: the state after a whole batch is one that existed.
+#[derive(Debug)]
+pub struct Batch {
+    /// When they were noticed; reading them comes after.
+    pub seen: Instant,
+    /// What changed.
+    pub events: Vec<ObjectEvent>,
+}
+
+/// One thing a source has to say.
 #[derive(Clone, Debug)]
 pub enum ObjectEvent {
     /// An object came, changed or went.
@@ -17,30 +29,64 @@ pub enum ObjectEvent {
     /// Something could not be used; it replaces an earlier problem at the same place.
     Problem(Problem),
     /// The problem at this place is no more.
-    Resolved(PathBuf),
+    Resolved(Place),
+}
+
+/// Where something stands that can't be used.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Place {
+    /// A file or directory.
+    File(PathBuf),
+    /// An object of the API server.
+    Object(ObjectRef),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Object(object) => object.fmt(f),
+        }
+    }
 }
 
 /// Something that could not be used, and where.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// File or directory.
-    pub path: PathBuf,
+    /// Where it stands.
+    pub place: Place,
     /// What is wrong with it.
-    pub error: Arc<ManifestError>,
+    pub error: Arc<ObjectError>,
+}
+
+/// What is wrong with what a source has.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectError {
+    /// With a file.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// With an object of the API server; its last good state stays in force.
+    #[error("{object}: {source}; its last good state stays in force")]
+    Object {
+        /// The object.
+        object: ObjectRef,
+        /// The field and what is wrong with it.
+        source: FieldError,
+    },
 }
 
 /// The problems there are at present.
 #[derive(Clone, Debug, Default)]
 pub struct Problems {
-    by_path: BTreeMap<PathBuf, Arc<ManifestError>>,
+    by_place: BTreeMap<Place, Arc<ObjectError>>,
 }
 
 impl Problems {
     /// Takes `event` in, if it is about a problem.
     pub fn record(&mut self, event: &ObjectEvent) {
         match event {
-            ObjectEvent::Problem(problem) => drop(self.by_path.insert(problem.path.clone(), problem.error.clone())),
-            ObjectEvent::Resolved(path) => drop(self.by_path.remove(path)),
+            ObjectEvent::Problem(problem) => drop(self.by_place.insert(problem.place.clone(), problem.error.clone())),
+            ObjectEvent::Resolved(place) => drop(self.by_place.remove(place)),
             ObjectEvent::Change(_) | ObjectEvent::Synced => {}
         }
     }
@@ -48,11 +94,12 @@ impl Problems {
     /// Whether some of what there is can't be told: what a bad place holds, or held at last, isn't known.
     #[must_use]
     pub fn hide_objects(&self) -> bool {
-        self.by_path.values().any(|error| !matches!(**error, ManifestError::Shadowed { .. }))
+        let shadows = |error: &ObjectError| matches!(error, ObjectError::Manifest(ManifestError::Shadowed { .. }));
+        self.by_place.values().any(|error| !shadows(error))
     }
 
-    /// Places and what is wrong there, in the order of the paths.
-    pub fn iter(&self) -> impl Iterator<Item = (&Path, &ManifestError)> {
-        self.by_path.iter().map(|(path, error)| (path.as_path(), &**error))
+    /// Places and what is wrong there, in the order of the places.
+    pub fn iter(&self) -> impl Iterator<Item = (&Place, &ObjectError)> {
+        self.by_place.iter().map(|(place, error)| (place, &**error))
     }
 }

@@ -5,8 +5,11 @@
 
 mod convert;
 mod event;
+pub mod kubernetes;
 pub mod manifest;
+mod source;
 
 use convert::ApiNetworkPolicy;
 pub use convert::{FieldError, FieldProblem};
-pub use event::{ObjectEvent, Problem, Problems};
+pub use event::{Batch, ObjectError, ObjectEvent, Place, Problem, Problems};
+pub use source::Source;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::decode::Objects;
 use super::error::{ManifestError, Shadowed};
 use crate::model::{Change, Object, ObjectRef};
-use crate::objects::{ObjectEvent, Problem};
+use crate::objects::{ObjectError, ObjectEvent, Place, Problem};
 
 /// What became of a file.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) enum FileChange {
 #[derive(Debug, Default)]
 struct File {
     objects: Objects,
-    error: Option<Arc<ManifestError>>,
+    error: Option<Arc<ObjectError>>,
 }
 
 /// The files, and which of them has each object.
@@ -77,7 +77,7 @@ impl Directory {
     fn replace(&mut self, path: PathBuf, change: FileChange) {
         let objects = match change {
             FileChange::Bad(error) => {
-                self.files.entry(path).or_default().error = Some(Arc::new(error));
+                self.files.entry(path).or_default().error = Some(Arc::new(error.into()));
                 return;
             }
             FileChange::Content(objects) => Some(objects),
@@ -113,14 +113,14 @@ impl Directory {
     /// The event that `path` calls for, if its problem is another than last told.
     fn tell_problem(&mut self, path: PathBuf) -> Option<ObjectEvent> {
         let Some(error) = self.problem(&path) else {
-            return self.told.remove(&path).map(|_| ObjectEvent::Resolved(path));
+            return self.told.remove(&path).map(|_| ObjectEvent::Resolved(Place::File(path)));
         };
         let text = error.to_string();
         let is_new = self.told.insert(path.clone(), text.clone()) != Some(text);
-        is_new.then_some(ObjectEvent::Problem(Problem { path, error }))
+        is_new.then_some(ObjectEvent::Problem(Problem { place: Place::File(path), error }))
     }
 
-    fn problem(&self, path: &Path) -> Option<Arc<ManifestError>> {
+    fn problem(&self, path: &Path) -> Option<Arc<ObjectError>> {
         let file = self.files.get(path)?;
         if file.error.is_some() {
             return file.error.clone();
@@ -130,7 +130,7 @@ impl Directory {
             Some(Shadowed { object: name.clone(), by: by.clone() })
         });
         let objects: Vec<_> = shadowed.collect();
-        (!objects.is_empty()).then(|| Arc::new(ManifestError::Shadowed { path: path.to_owned(), objects }))
+        (!objects.is_empty()).then(|| Arc::new(ManifestError::Shadowed { path: path.to_owned(), objects }.into()))
     }
 }
 

@@ -13,4 +13,4 @@ mod watch;
 
 pub use decode::object;
 pub use error::{DocumentError, ManifestError, Shadowed, SyntaxError};
-pub use source::{Batch, ManifestSource, read};
+pub use source::{ManifestSource, read};

@@ -10,7 +10,7 @@ use super::directory::Directory;
 use super::error::ManifestError;
 use super::scan::{Hints, Scanner};
 use super::watch::{Signal, Watch};
-use crate::objects::ObjectEvent;
+use crate::objects::{Batch, ObjectEvent};
 
 /// Batches that may wait to be taken; while they do, further changes come together in one.
 const QUEUE: usize = 4;
@@ -20,15 +20,6 @@ const QUEUE: usize = 4;
 pub struct ManifestSource {
     batches: mpsc::Receiver<Batch>,
     signals: Sender<Signal>,
-}
-
-/// The changes of one moment.
-#[derive(Debug)]
-pub struct Batch {
-    /// When they were noticed; reading them comes after.
-    pub seen: Instant,
-    /// What changed.
-    pub events: Vec<ObjectEvent>,
 }
 
 /// The files and what they say.

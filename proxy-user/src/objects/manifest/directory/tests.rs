@@ -18,8 +18,8 @@ fn apply(directory: &mut Directory, changes: Vec<(&str, FileChange)>) -> Vec<Str
     let text = |event| match event {
         ObjectEvent::Change(Change::Apply(Object::Service(it))) => format!("{} {}", it.id.name, it.cluster_ips[0]),
         ObjectEvent::Change(Change::Delete(object)) => format!("-{}", object.name),
-        ObjectEvent::Problem(problem) => format!("!{}", problem.path.display()),
-        ObjectEvent::Resolved(path) => format!("ok {}", path.display()),
+        ObjectEvent::Problem(problem) => format!("!{}", problem.place),
+        ObjectEvent::Resolved(place) => format!("ok {place}"),
         other => format!("{other:?}"),
     };
     directory.apply(changes).into_iter().map(text).collect()
