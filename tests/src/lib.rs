@@ -5,6 +5,7 @@
 //! [`topology`] for the addresses.
 
 mod agent;
+pub mod api_server;
 mod cgroup;
 mod claim;
 mod cli;
@@ -33,6 +34,7 @@ pub mod traffic;
 mod wait;
 
 pub use agent::{Agent, AgentOptions, SocketLb};
+pub use api_server::ApiServer;
 pub use cli::EndpointSet;
 pub use cluster::Cluster;
 pub use error::{Error, Result};
