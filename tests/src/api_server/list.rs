@@ -7,8 +7,9 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use serde_json::json;
+use tokio::time::sleep;
 
 use super::kind::Kind;
 use super::request::Request;
@@ -16,6 +17,7 @@ use super::selector::Selection;
 use super::shared::Shared;
 use super::status::Refusal;
 use super::stored::{Key, Stored};
+use super::watch::BEFORE_CUT;
 
 /// A page of a list. As the real one does, a list at version 0 comes from a cache, all at once; any other is of one
 /// moment over all of its pages.
@@ -96,8 +98,14 @@ fn body(head: String, page: Vec<Arc<Stored>>, metadata_only: bool, cut: bool) ->
         }
     });
     let parts = std::iter::once(Bytes::from(head)).chain(items).map(Ok::<_, io::Error>);
-    let end = if cut { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(Bytes::from_static(b"]}")) };
-    json_response(Body::from_stream(stream::iter(parts.chain(std::iter::once(end)))))
+    let end = stream::once(async move {
+        if cut {
+            sleep(BEFORE_CUT).await;
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(Bytes::from_static(b"]}"))
+    });
+    json_response(Body::from_stream(stream::iter(parts).chain(end)))
 }
 
 /// Where a list goes on: its revision, and the last object that was sent. Opaque to clients, as the real one's.

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures::stream;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, interval, sleep_until};
+use tokio::time::{Instant, interval, sleep, sleep_until};
 
 use super::fault::{Fault, Verb};
 use super::kind::Kind;
@@ -23,6 +23,8 @@ use super::stored::Stored;
 
 /// The longest a watch lasts that doesn't say how long, as with the real one's `--min-request-timeout`.
 const LONGEST: Duration = Duration::from_mins(30);
+/// From the last bytes before a cut until the cut: an error in a body takes along what isn't sent yet.
+pub(super) const BEFORE_CUT: Duration = Duration::from_millis(50);
 /// Lines that wait for the client.
 const AHEAD: usize = 64;
 
@@ -195,7 +197,7 @@ impl Watch {
         let line = line(event, object);
         if self.shared.take_fault(Verb::Watch, self.kind.plural, Fault::Cut) {
             self.send(line[..line.len() / 2].to_vec()).await?;
-            // An error here closes the connection before the answer's end.
+            sleep(BEFORE_CUT).await;
             let _ = self.lines.send(Err(io::ErrorKind::ConnectionAborted.into())).await;
             return Err(Ended);
         }
