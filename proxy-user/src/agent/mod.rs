@@ -13,6 +13,8 @@ mod policies;
 mod policy_hits;
 mod report;
 mod services;
+mod signals;
+mod start;
 mod sweep;
 mod told;
 
@@ -21,7 +23,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::runtime::Handle;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -31,15 +32,13 @@ use self::node_tables::NodeTables;
 pub use self::policies::Policies;
 use self::report::{Failed, Report};
 pub use self::services::Services;
-use crate::config::{BpfLogLevel, Config, ObjectsFrom, PolicyDeny, SocketLb};
-use crate::dataplane::ebpf::read::Pinned;
-use crate::dataplane::ebpf::{Dataplane, Globals, Level, Options, TcMode};
+use self::signals::Ends;
+use crate::config::Config;
+use crate::dataplane::ebpf::Dataplane;
 use crate::explain::explain;
-use crate::model::NodePortAddresses;
-use crate::node::{self, NodeState};
-use crate::objects::kubernetes::KubernetesSource;
-use crate::objects::manifest::ManifestSource;
-use crate::objects::{Batch, ObjectEvent, Source};
+use crate::node::NodeState;
+use crate::objects::kubernetes::Connection;
+use crate::objects::{Batch, Source};
 use crate::serve::{self, Failures, Health, HealthCheckServers, Limits, Metrics};
 
 /// The kernel programs, as the build embedded them; empty where they were not built.
@@ -77,26 +76,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     }
 }
 
-/// The signals that end the agent.
-struct Ends {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Ends {
-    fn new() -> anyhow::Result<Self> {
-        let on = |kind| signal(kind).context("cannot wait for signals");
-        Ok(Self { terminate: on(SignalKind::terminate())?, interrupt: on(SignalKind::interrupt())? })
-    }
-
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => tracing::info!("SIGTERM: the agent ends, the dataplane stays"),
-            _ = self.interrupt.recv() => tracing::info!("SIGINT: the agent ends, the dataplane stays"),
-        }
-    }
-}
-
 /// What the servers tell, and what keeps them from telling it.
 struct Servers {
     health: Arc<Health>,
@@ -105,9 +84,10 @@ struct Servers {
 }
 
 struct Agent {
-    node_name: String,
-    node_port_addresses: NodePortAddresses,
+    config: Config,
     source: Source,
+    /// How the API server is doing, where objects come from one.
+    api_server: Option<watch::Receiver<Connection>>,
     node: watch::Receiver<NodeState>,
     dataplane: Dataplane,
     services: Services,
@@ -117,6 +97,8 @@ struct Agent {
     servers: Servers,
     health_checks: HealthCheckServers,
     monitor: Monitor,
+    /// What the dataplane serves.
+    state: State,
     /// When changes that are not in the kernel yet were seen.
     unapplied: Vec<std::time::Instant>,
     /// What failed at the last attempt.
@@ -125,67 +107,18 @@ struct Agent {
     retry: Option<Instant>,
 }
 
+/// What the dataplane serves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// Nothing: no agent has brought these tables to a full state.
+    Fresh,
+    /// What an earlier agent left, on interfaces as they are now.
+    Adopted,
+    /// What this one knows.
+    Serving,
+}
+
 impl Agent {
-    /// Brings the kernel to the first full state. Until the tables are as they should be, an earlier agent's programs
-    /// work on.
-    async fn start(config: Config, report: Report, servers: Servers) -> anyhow::Result<Self> {
-        let Servers { health, metrics, failures } = &servers;
-        health.waiting_for("the first full list of objects");
-        let (source, events) = objects(&config).await?;
-        health.waiting_for("the node's interfaces");
-        let node = node::watch(config.devices.clone()).await?;
-        health.waiting_for("the kernel programs");
-        let mut dataplane = open(&config)?;
-        start_program_log(&mut dataplane)?;
-
-        health.waiting_for("the first full state");
-        let mut node_tables = NodeTables::default();
-        let state = node.borrow().clone();
-        let mut services = Services::new(&config.node_name).with_config(&config);
-        let mut policies = Policies::new(&config);
-        metrics.queued();
-        policies.take(&events);
-        services.take(events, metrics);
-        policies.adopt(&dataplane.devices()?);
-        policies.bind(services.local_pods(), &state.devices, services.hides_objects());
-        node_tables.put(&mut dataplane, &state, policies.bound())?;
-        services.set_node_addresses(&state.addresses);
-        services.sync(&mut dataplane, metrics)?;
-        policies.sync(&mut dataplane, services.hides_objects())?;
-        node_tables.put(&mut dataplane, &state, policies.bound())?;
-        NodeTables::attach(&mut dataplane, &state)?;
-        node_tables.trim(&mut dataplane, &state, policies.bound())?;
-        attach_sockets(&config, &mut dataplane)?;
-        dataplane.remove_other_versions()?;
-        sweep::start(dataplane.sweeper()?, Pinned::open(&config.bpffs)?, metrics.clone());
-        tracing::info!(node = config.node_name, services = services.count(), "serving");
-        let monitor = Monitor::start(&config.bpffs, &mut dataplane);
-        let health_checks = HealthCheckServers::start(health.clone(), failures.clone());
-        let mut agent = Self {
-            node_name: config.node_name,
-            node_port_addresses: config.node_port_addresses,
-            source,
-            node,
-            dataplane,
-            services,
-            policies,
-            node_tables,
-            report,
-            servers,
-            health_checks,
-            monitor,
-            unapplied: Vec::new(),
-            failures: Vec::new(),
-            retry: None,
-        };
-        agent.follow_node_object();
-        agent.tell_load_balancers();
-        agent.synced();
-        agent.servers.health.ready();
-        agent.publish();
-        Ok(agent)
-    }
-
     async fn run(&mut self, ends: &mut Ends) -> anyhow::Result<()> {
         let mut ticks = interval(REPORT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -194,8 +127,9 @@ impl Agent {
             tokio::select! {
                 () = ends.wait() => return Ok(()),
                 batch = self.source.next() => {
-                    self.objects_changed(batch.context("the watch on objects has ended")?);
+                    self.objects_changed(batch.context("the watch on objects has ended")?)?;
                 }
+                () = changed(&mut self.api_server) => {}
                 changed = self.node.changed() => {
                     changed.context("the watch on the node's interfaces has ended")?;
                     self.sync();
@@ -209,27 +143,43 @@ impl Agent {
         }
     }
 
-    fn objects_changed(&mut self, Batch { seen, events }: Batch) {
+    fn objects_changed(&mut self, Batch { seen, events }: Batch) -> anyhow::Result<()> {
         self.monitor.note(&events);
         let policies = self.policies.take(&events);
         let services = self.services.take(events, &self.servers.metrics);
         self.follow_node_object();
+        if self.state != State::Serving {
+            return if self.services.is_complete() { self.serve() } else { Ok(()) };
+        }
         if services || policies {
             self.unapplied.push(seen);
             self.sync();
         }
+        Ok(())
     }
 
     /// Tells load balancers whether the node is theirs to use. A Node that is gone leaves what was told last. One that
     /// never was leaves the node eligible: a directory of manifests need not have Nodes, and nobody takes such a node away.
     fn follow_node_object(&self) {
-        if let Some(node) = self.services.cluster().node(&self.node_name) {
+        if let Some(node) = self.services.cluster().node(&self.config.node_name) {
             self.servers.health.set_node_eligible(node.is_eligible());
         }
     }
 
-    /// Carries everything that changed to the kernel; what fails is tried again a little later.
+    /// Carries everything that changed to the kernel; what fails is tried again a little later. Of objects nothing is, before
+    /// all are known.
     fn sync(&mut self) {
+        match self.state {
+            State::Fresh => {}
+            State::Adopted => {
+                let done = self.keep_up();
+                self.done([done]);
+            }
+            State::Serving => self.sync_all(),
+        }
+    }
+
+    fn sync_all(&mut self) {
         self.servers.health.queued();
         self.servers.metrics.queued();
         let state = self.node.borrow_and_update().clone();
@@ -245,7 +195,11 @@ impl Agent {
         self.tell_load_balancers();
         let policies = self.policies.sync(&mut self.dataplane, hidden);
         let node = self.node_tables.follow(&mut self.dataplane, &state, self.policies.bound());
-        let errors = [before, services, policies, node].into_iter().filter_map(Result::err);
+        self.done([before, services, policies, node]);
+    }
+
+    fn done<const N: usize>(&mut self, parts: [anyhow::Result<()>; N]) {
+        let errors = parts.into_iter().filter_map(Result::err);
         self.failures = errors.map(|error| explain(error.as_ref())).collect();
         for failure in &self.failures {
             tracing::error!("{failure}; trying again");
@@ -271,15 +225,27 @@ impl Agent {
     /// Opens, changes and closes the health check ports of Services, by what the kernel has of them.
     fn tell_load_balancers(&self) {
         let internal_ips = self.services.cluster().internal_ips();
-        let addresses = health_ports::addresses(&self.node_port_addresses, internal_ips, &self.node.borrow().addresses);
+        let addresses = health_ports::addresses(&self.config.node_port_addresses, internal_ips, &self.node.borrow().addresses);
         self.health_checks.set(self.services.told().health_checks(), &addresses);
     }
 
     fn publish(&mut self) {
+        if let Some(connection) = &mut self.api_server {
+            self.report.set_api_server(&connection.borrow_and_update(), &self.servers.metrics);
+        }
         let Self { services, policies, node, dataplane, servers: Servers { metrics, failures: servers, .. }, .. } =
             self;
         let failed = Failed { kernel: &self.failures, servers };
         self.report.publish(services, policies, &node.borrow(), dataplane, metrics, failed);
+    }
+}
+
+/// Returns when the API server does better or worse; never, where there is none.
+async fn changed(api_server: &mut Option<watch::Receiver<Connection>>) {
+    let Some(connection) = api_server else { return std::future::pending().await };
+    // Those who tell are in the source, so they are there as long as this waits.
+    if connection.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -289,60 +255,4 @@ async fn at(moment: Option<Instant>) {
         Some(moment) => sleep_until(moment).await,
         None => std::future::pending().await,
     }
-}
-
-/// The source of objects, and what it has at the start.
-async fn objects(config: &Config) -> anyhow::Result<(Source, Vec<ObjectEvent>)> {
-    match &config.objects {
-        ObjectsFrom::Manifests(dir) => {
-            let (source, events) = ManifestSource::new(dir).context("manifests")?;
-            Ok((Source::Manifests(source), events))
-        }
-        ObjectsFrom::Kubernetes { kubeconfig } => {
-            let source = KubernetesSource::new(kubeconfig.as_deref(), &config.node_name).await?;
-            Ok((Source::Kubernetes(source), Vec::new()))
-        }
-    }
-}
-
-fn open(config: &Config) -> anyhow::Result<Dataplane> {
-    let options = Options {
-        object: OBJECT,
-        bpffs: &config.bpffs,
-        tc_mode: TcMode::detect(),
-        socket_lb: config.socket_lb != SocketLb::Off,
-        bpf_log_level: match config.bpf_log_level {
-            BpfLogLevel::Off => None,
-            BpfLogLevel::Error => Some(Level::Error),
-            BpfLogLevel::Warn => Some(Level::Warn),
-            BpfLogLevel::Info => Some(Level::Info),
-            BpfLogLevel::Debug => Some(Level::Debug),
-            BpfLogLevel::Trace => Some(Level::Trace),
-        },
-        globals: Globals {
-            host_netns_cookie: node::netns_cookie().context("the network namespace's cookie")?,
-            socket_lb_host_only: config.socket_lb == SocketLb::Host,
-            policy_reject: config.policy_deny == PolicyDeny::Reject,
-        },
-    };
-    Dataplane::open(&options).context("cannot open the dataplane")
-}
-
-fn start_program_log(dataplane: &mut Dataplane) -> anyhow::Result<()> {
-    if let Some(log) = dataplane.program_log()? {
-        tokio::spawn(async move {
-            if let Err(error) = log.run().await {
-                tracing::error!("the log of the kernel programs has ended: {}", explain(&error));
-            }
-        });
-    }
-    Ok(())
-}
-
-fn attach_sockets(config: &Config, dataplane: &mut Dataplane) -> anyhow::Result<()> {
-    match &config.cgroup {
-        Some(cgroup) if config.socket_lb != SocketLb::Off => dataplane.attach_sockets(cgroup)?,
-        _ => drop(dataplane.detach_sockets()?),
-    }
-    Ok(())
 }

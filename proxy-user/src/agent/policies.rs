@@ -121,13 +121,18 @@ impl Policies {
     }
 
     /// Finds the interfaces that the Pods of this node are behind now. What the programs check the source of packets by
-    /// loses those that are over at once ([`Policies::bound`]), and gains the new ones with the next sync.
+    /// loses those that are over at once ([`Policies::bound`]), and gains the new ones with the next sync. Before the first
+    /// full list nobody knows the Pods, and those of an earlier agent stay for as long as their interfaces.
     pub(super) fn bind<'a>(
         &mut self,
         pods: impl Iterator<Item = &'a Pod>,
         devices: &BTreeMap<u32, DeviceInfo>,
         hidden: bool,
     ) {
+        if !self.complete {
+            self.bound = self.bound.retain(|_, ifindex| devices.contains_key(&ifindex));
+            return;
+        }
         let ips = pods.filter(|pod| !pod.host_network).flat_map(|pod| pod.ips.iter().copied()).collect();
         let bindings = self.bindings.update(&ips, devices);
         self.set_bindings(bindings);

@@ -18,6 +18,7 @@ use crate::dataplane::ebpf::Dataplane;
 use crate::explain::explain;
 use crate::model::Pod;
 use crate::node::{NodeState, Role};
+use crate::objects::kubernetes::Connection;
 use crate::plan::PolicyImage;
 use crate::serve::{Failures, Metrics};
 use crate::status::{AgentStatus, DeviceStatus, HeldStatus, PodStatus, PolicyStatus, Publisher, StatusError};
@@ -29,6 +30,8 @@ pub(super) struct Report {
     /// As [`Services::errors`], [`Policies::errors`] and the failures were when `status` was made.
     errors: ([Arc<[String]>; 2], Vec<String>),
     writes: u64,
+    /// `status` has what isn't written.
+    is_old: bool,
 }
 
 /// What was tried and failed.
@@ -46,7 +49,22 @@ impl Report {
     pub(super) fn open(config: &Config) -> Result<Self, StatusError> {
         let (publisher, status) = (Publisher::open(&config.bpffs)?, AgentStatus::new(config));
         publisher.publish(&status)?;
-        Ok(Self { publisher, status, errors: Default::default(), writes: 0 })
+        Ok(Self { publisher, status, errors: Default::default(), writes: 0, is_old: true })
+    }
+
+    /// The first full state is in the kernel.
+    pub(super) fn set_ready(&mut self) {
+        self.status.ready = true;
+        self.is_old = true;
+    }
+
+    /// How the API server is doing.
+    pub(super) fn set_api_server(&mut self, connection: &Connection, metrics: &Metrics) {
+        metrics.set_api_server(connection);
+        if self.status.api_server.as_ref() != Some(connection) {
+            self.status.api_server = Some(connection.clone());
+            self.is_old = true;
+        }
     }
 
     /// Brings status and metrics up to date, at no cost that grows with the cluster.
@@ -60,12 +78,12 @@ impl Report {
         Failed { kernel, servers }: Failed<'_>,
     ) {
         let wrote = dataplane.writes() != self.writes || self.status.last_synced_at.is_none();
-        let synced = wrote && kernel.is_empty();
+        let synced = self.status.ready && wrote && kernel.is_empty();
         let errors = [services.errors(), policies.errors()];
         metrics.manifest_errors.set(errors.iter().map(|errors| errors.len()).sum::<usize>().cast_signed() as i64);
         let failures: Vec<String> = kernel.iter().cloned().chain(servers.list()).collect();
         metrics.refused_services.set(services.refused().count().cast_signed() as i64);
-        let mut is_old = !self.status.ready;
+        let mut is_old = std::mem::take(&mut self.is_old);
         let is_same = |(new, old): (&Arc<[String]>, &Arc<[String]>)| Arc::ptr_eq(new, old);
         if !errors.iter().zip(&self.errors.0).all(is_same) || failures != self.errors.1 {
             self.status.errors = errors.iter().flat_map(|errors| &**errors).chain(&failures).cloned().collect();
@@ -92,7 +110,6 @@ impl Report {
             self.status.last_synced_at = Some(Timestamp::now());
             is_old = true;
         }
-        self.status.ready = true;
         if is_old && let Err(error) = self.publisher.publish(&self.status) {
             tracing::warn!("the status is not written: {}", explain(&error));
         }
@@ -113,7 +130,8 @@ impl Report {
             (POLICY_NAMES, policy.names.len()),
             (SET_POLICIES, policy.set_policies.len()),
         ];
-        for (table, entries) in held {
+        // Before that, the tables may hold what this agent has not read yet.
+        for (table, entries) in held.into_iter().filter(|_| self.status.ready) {
             metrics.set_table(&Fill { table, entries: entries as u64, evicts: false });
         }
         for of in [Family::V4, Family::V6] {

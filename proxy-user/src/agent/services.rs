@@ -115,6 +115,11 @@ impl Services {
         self.node_addresses = self.node_ports.entries(&self.interfaces, &self.internal_ips);
     }
 
+    /// Whether all objects that there were at the start are known.
+    pub(super) const fn is_complete(&self) -> bool {
+        self.complete
+    }
+
     /// Nothing is before the first full list: what isn't known yet would look as if it were gone.
     fn is_due(&self) -> bool {
         self.complete

@@ -163,10 +163,13 @@ fn agent_lines(agent: &AgentStatus) -> Vec<Vec<String>> {
         pair("Mode:", &agent.mode),
         pair("Socket LB:", &agent.socket_lb.to_string()),
         pair("Objects:", &agent.objects),
+    ];
+    lines.extend(agent.api_server.iter().map(|connection| pair("API server:", &connection.to_string())));
+    lines.extend([
         pair("Ready:", if agent.ready { "yes" } else { "no" }),
         pair("Synced:", &agent.last_synced_at.map_or_else(|| "never".into(), |at| at.to_string())),
         pair("Devices:", &non_empty(devices.collect::<Vec<_>>().join(", "))),
-    ];
+    ]);
     lines.extend(policy_lines(agent));
     lines.extend(list("Errors:", &agent.errors));
     lines

@@ -91,6 +91,14 @@ pub enum ObjectsFrom {
     },
 }
 
+impl ObjectsFrom {
+    /// Whether they come from an API server.
+    #[must_use]
+    pub const fn is_api_server(&self) -> bool {
+        matches!(self, Self::Kubernetes { .. })
+    }
+}
+
 impl fmt::Display for ObjectsFrom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

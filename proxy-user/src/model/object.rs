@@ -46,6 +46,22 @@ pub enum Kind {
     NetworkPolicy,
 }
 
+impl Kind {
+    /// What the API calls a collection of it.
+    #[must_use]
+    pub const fn resource(self) -> &'static str {
+        match self {
+            Self::Namespace => "namespaces",
+            Self::Node => "nodes",
+            Self::Pod => "pods",
+            Self::Service => "services",
+            Self::Endpoints => "endpoints",
+            Self::EndpointSlice => "endpointslices",
+            Self::NetworkPolicy => "networkpolicies",
+        }
+    }
+}
+
 /// Which object: kind, namespace and name are unique in a cluster.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ObjectRef {

@@ -71,7 +71,7 @@ pub enum ObjectError {
         /// The object.
         object: ObjectRef,
         /// The field and what is wrong with it.
-        source: FieldError,
+        source: Arc<FieldError>,
     },
 }
 

@@ -9,7 +9,6 @@ pub mod kubernetes;
 pub mod manifest;
 mod source;
 
-use convert::ApiNetworkPolicy;
 pub use convert::{FieldError, FieldProblem};
 pub use event::{Batch, ObjectError, ObjectEvent, Place, Problem, Problems};
 pub use source::Source;

@@ -8,6 +8,7 @@ mod field;
 mod meta;
 mod network_policy;
 mod node;
+mod object;
 mod peer;
 mod pod;
 mod selector;
@@ -17,7 +18,8 @@ mod strict;
 mod syntax;
 
 pub use field::{FieldError, FieldProblem};
-pub(in crate::objects) use network_policy::ApiNetworkPolicy;
+use network_policy::ApiNetworkPolicy;
+pub(in crate::objects) use object::{object, typed};
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,14 @@
 //! How the API server is doing.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::model::Kind;
 
 /// The connection to the API server, as of now.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -18,4 +25,115 @@ pub struct Connection {
     /// Kinds of which the first list hasn't come yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting_for: Vec<String>,
+    /// Lists that were made anew after a first one.
+    #[serde(default)]
+    pub relists: u64,
+    /// Failures to list or watch.
+    #[serde(default)]
+    pub watch_errors: u64,
+}
+
+impl fmt::Display for Connection {
+    /// For people, on a line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.lost_since, &self.error) {
+            (None, _) => write!(f, "{}, ok", self.server)?,
+            (Some(since), None) => write!(f, "{}, lost since {since}", self.server)?,
+            (Some(since), Some(error)) => write!(f, "{}, lost since {since}: {error}", self.server)?,
+        }
+        if !self.waiting_for.is_empty() {
+            write!(f, "; waiting for the first list of {}", self.waiting_for.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+/// What the watches tell of the API server, put together.
+#[derive(Debug)]
+pub(super) struct Tracker {
+    published: watch::Sender<Connection>,
+    lost: Mutex<Lost>,
+}
+
+#[derive(Debug, Default)]
+struct Lost {
+    /// Since when each kind can't be followed.
+    since: BTreeMap<Kind, Timestamp>,
+    waiting: BTreeSet<Kind>,
+}
+
+impl Tracker {
+    /// Of the API server at `server`.
+    pub(super) fn new(server: String) -> Self {
+        let connection = Connection { server, ..Connection::default() };
+        Self { published: watch::channel(connection).0, lost: Mutex::default() }
+    }
+
+    /// The first list of `kind` hasn't come.
+    pub(super) fn wait_for(&self, kind: Kind) {
+        self.change(|lost, connection| {
+            lost.waiting.insert(kind);
+            connection.waiting_for = names(&lost.waiting);
+        });
+    }
+
+    /// What is told, as it changes.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Connection> {
+        self.published.subscribe()
+    }
+
+    /// `kind` can't be listed or watched at present. Said in the log once for each reason, and not at each attempt.
+    pub(super) fn lost(&self, kind: Kind, error: String) {
+        self.change(|lost, connection| {
+            connection.watch_errors += 1;
+            lost.since.entry(kind).or_insert_with(Timestamp::now);
+            if connection.error.as_deref() != Some(&error) {
+                tracing::warn!(
+                    server = connection.server,
+                    "the API server can't be followed: {error}; what is in the kernel stays in force, trying again"
+                );
+                connection.error = Some(error);
+            }
+        });
+    }
+
+    /// `kind` is watched.
+    pub(super) fn followed(&self, kind: Kind) {
+        self.change(|lost, connection| {
+            if lost.since.remove(&kind).is_some() && lost.since.is_empty() {
+                connection.error = None;
+                tracing::info!(server = connection.server, "the API server is followed again");
+            }
+        });
+    }
+
+    /// A kind is about to be listed anew.
+    pub(super) fn relists(&self) {
+        self.change(|_, connection| connection.relists += 1);
+    }
+
+    /// `kind` was listed.
+    pub(super) fn listed(&self, kind: Kind) {
+        self.change(|lost, connection| {
+            if lost.waiting.remove(&kind) {
+                connection.waiting_for = names(&lost.waiting);
+            }
+        });
+        self.followed(kind);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Lost, &mut Connection)) {
+        // Each change leaves it whole, so a panic elsewhere does too.
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        self.published.send_if_modified(|connection| {
+            let old = connection.clone();
+            change(&mut lost, connection);
+            connection.lost_since = lost.since.values().min().copied();
+            *connection != old
+        });
+    }
+}
+
+fn names(kinds: &BTreeSet<Kind>) -> Vec<String> {
+    kinds.iter().map(|kind| kind.resource().to_owned()).collect()
 }

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use k8s_openapi::api::{core::v1 as core, discovery::v1 as discovery};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::{DocumentError, SyntaxError};
 use crate::model::{Kind, Object, ObjectRef};
-use crate::objects::{ApiNetworkPolicy, FieldError, FieldProblem};
+use crate::objects::convert::{self, typed};
+use crate::objects::{FieldError, FieldProblem};
 
 /// How a file is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -117,27 +116,17 @@ fn collect_items(
 /// A field that the model can't do without can't be used.
 pub fn object(value: Value) -> Result<Option<Object>, FieldError> {
     let (api_version, kind) = (text(&value, "apiVersion")?, text(&value, "kind")?);
-    Ok(Some(match (api_version.as_str(), kind.as_str()) {
-        ("v1", "Namespace") => Object::Namespace(typed::<core::Namespace>(value)?.try_into()?),
-        ("v1", "Node") => Object::Node(typed::<core::Node>(value)?.try_into()?),
-        ("v1", "Pod") => Object::Pod(typed::<core::Pod>(value)?.try_into()?),
-        ("v1", "Service") => Object::Service(typed::<core::Service>(value)?.try_into()?),
-        ("v1", "Endpoints") => Object::Endpoints(typed::<core::Endpoints>(value)?.try_into()?),
-        ("discovery.k8s.io/v1", "EndpointSlice") => {
-            Object::EndpointSlice(typed::<discovery::EndpointSlice>(value)?.try_into()?)
-        }
-        ("networking.k8s.io/v1", "NetworkPolicy") => {
-            Object::NetworkPolicy(typed::<ApiNetworkPolicy>(value)?.try_into()?)
-        }
+    let kind = match (api_version.as_str(), kind.as_str()) {
+        ("v1", "Namespace") => Kind::Namespace,
+        ("v1", "Node") => Kind::Node,
+        ("v1", "Pod") => Kind::Pod,
+        ("v1", "Service") => Kind::Service,
+        ("v1", "Endpoints") => Kind::Endpoints,
+        ("discovery.k8s.io/v1", "EndpointSlice") => Kind::EndpointSlice,
+        ("networking.k8s.io/v1", "NetworkPolicy") => Kind::NetworkPolicy,
         _ => return Ok(None),
-    }))
-}
-
-fn typed<T: DeserializeOwned>(value: Value) -> Result<T, FieldError> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let field = error.path().to_string();
-        FieldProblem::Type(error.into_inner()).at(field)
-    })
+    };
+    convert::object(kind, value).map(Some)
 }
 
 /// A string that every object has.

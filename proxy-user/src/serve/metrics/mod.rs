@@ -1,5 +1,6 @@
 //! Metrics: kube-proxy's names where the meaning is kube-proxy's, `sluice_` otherwise.
 
+mod api_server;
 mod buckets;
 mod labels;
 
@@ -18,10 +19,12 @@ use prometheus_client::registry::{Metric, Registry};
 use proxy_common::addr;
 use proxy_common::drop::Reason;
 
+use self::api_server::ApiServerMetrics;
 pub use self::labels::PolicyLabels;
 use self::labels::{AgentLabels, BuildLabels, Code, IpFamilyLabel, ReasonLabel, TableLabel, TrafficPolicyLabel};
 use crate::config::Config;
 use crate::dataplane::Fill;
+use crate::objects::kubernetes::Connection;
 use crate::status::PolicyStatus;
 
 type SecondsGauge = Gauge<f64, AtomicU64>;
@@ -60,6 +63,8 @@ pub struct Metrics {
     service_changes_pending: Gauge,
     endpoint_changes: Counter,
     endpoint_changes_pending: Gauge,
+    /// Where objects come from one.
+    api_server: Option<ApiServerMetrics>,
 }
 
 impl Metrics {
@@ -156,6 +161,7 @@ impl Metrics {
                 "Changes of endpoints that are not in the tables",
                 Gauge::default(),
             ),
+            api_server: config.objects.is_api_server().then(|| ApiServerMetrics::new(&mut names)),
             registry: names.0,
         }
     }
@@ -178,6 +184,13 @@ impl Metrics {
         self.table_entries.get_or_create(&label).set(fill.entries.cast_signed());
         self.table_limit.get_or_create(&label).set(fill.table.max_entries.into());
         self.table_nearly_full.get_or_create(&label).set(fill.is_nearly_full().into());
+    }
+
+    /// How the API server is doing.
+    pub fn set_api_server(&self, connection: &Connection) {
+        if let Some(metrics) = &self.api_server {
+            metrics.set(connection);
+        }
     }
 
     /// What NetworkPolicies make of this node.

@@ -1,0 +1,162 @@
+//! From nothing, or from what an earlier agent left, to serving.
+
+use std::time::Instant;
+
+use anyhow::Context as _;
+
+use super::monitor::Monitor;
+use super::node_tables::NodeTables;
+use super::report::Report;
+use super::{Agent, OBJECT, Policies, Servers, Services, State, sweep};
+use crate::config::{BpfLogLevel, Config, ObjectsFrom, PolicyDeny, SocketLb};
+use crate::dataplane::ebpf::read::Pinned;
+use crate::dataplane::ebpf::{Dataplane, Globals, Level, Options, TcMode};
+use crate::explain::explain;
+use crate::node;
+use crate::objects::kubernetes::KubernetesSource;
+use crate::objects::manifest::ManifestSource;
+use crate::objects::{Batch, Source};
+use crate::serve::HealthCheckServers;
+
+impl Agent {
+    /// Opens the dataplane and begins to follow objects. What an earlier agent left works on, and gets the node's interfaces
+    /// as they are now; where nobody left anything, no program runs before all objects are known.
+    pub(super) async fn start(config: Config, report: Report, servers: Servers) -> anyhow::Result<Self> {
+        let Servers { health, metrics, failures } = &servers;
+        health.waiting_for("the objects' source");
+        let (source, first) = objects(&config).await?;
+        health.waiting_for("the node's interfaces");
+        let node = node::watch(config.devices.clone()).await?;
+        health.waiting_for("the kernel programs");
+        let mut dataplane = open(&config)?;
+        start_program_log(&mut dataplane)?;
+        let pinned = Pinned::open(&config.bpffs)?;
+        // It is the last that is written of the first full state of Services.
+        let state = if pinned.epoch()? == 0 { State::Fresh } else { State::Adopted };
+        sweep::start(dataplane.sweeper()?, pinned, metrics.clone());
+        let mut policies = Policies::new(&config);
+        policies.adopt(&dataplane.devices()?);
+        let monitor = Monitor::start(&config.bpffs, &mut dataplane);
+        let health_checks = HealthCheckServers::start(health.clone(), failures.clone());
+        let api_server = match &source {
+            Source::Kubernetes(source) => Some(source.connection()),
+            Source::Manifests(_) => None,
+        };
+        let mut agent = Self {
+            services: Services::new(&config.node_name).with_config(&config),
+            config,
+            source,
+            api_server,
+            node,
+            dataplane,
+            policies,
+            node_tables: NodeTables::default(),
+            report,
+            servers,
+            health_checks,
+            monitor,
+            state,
+            unapplied: Vec::new(),
+            failures: Vec::new(),
+            retry: None,
+        };
+        match first {
+            Some(batch) => agent.objects_changed(batch)?,
+            None => {
+                agent.servers.health.waiting_for("the first full list of objects");
+                agent.sync();
+            }
+        }
+        agent.publish();
+        Ok(agent)
+    }
+
+    /// Brings the kernel to the first full state. Until the tables are as they should be, an earlier agent's programs
+    /// work on.
+    pub(super) fn serve(&mut self) -> anyhow::Result<()> {
+        self.servers.health.waiting_for("the first full state");
+        self.servers.metrics.queued();
+        let Self { dataplane, services, policies, node_tables, .. } = self;
+        let state = self.node.borrow_and_update().clone();
+        policies.bind(services.local_pods(), &state.devices, services.hides_objects());
+        node_tables.put(dataplane, &state, policies.bound())?;
+        services.set_node_addresses(&state.addresses);
+        services.sync(dataplane, &self.servers.metrics)?;
+        policies.sync(dataplane, services.hides_objects())?;
+        node_tables.follow(dataplane, &state, policies.bound())?;
+        attach_sockets(&self.config, dataplane)?;
+        dataplane.remove_other_versions()?;
+        tracing::info!(node = self.config.node_name, services = services.count(), "serving");
+        self.state = State::Serving;
+        self.tell_load_balancers();
+        (self.failures, self.retry) = (Vec::new(), None);
+        self.synced();
+        self.servers.health.ready();
+        self.report.set_ready();
+        Ok(())
+    }
+
+    /// Has what an earlier agent left serve the node's interfaces as they are now.
+    pub(super) fn keep_up(&mut self) -> anyhow::Result<()> {
+        let state = self.node.borrow_and_update().clone();
+        self.policies.bind(std::iter::empty(), &state.devices, true);
+        self.node_tables.follow(&mut self.dataplane, &state, self.policies.bound())
+    }
+}
+
+/// The source of objects, and what it has at the start if that can be told without waiting for anybody.
+async fn objects(config: &Config) -> anyhow::Result<(Source, Option<Batch>)> {
+    match &config.objects {
+        ObjectsFrom::Manifests(dir) => {
+            let seen = Instant::now();
+            let (source, events) = ManifestSource::new(dir).context("manifests")?;
+            Ok((Source::Manifests(source), Some(Batch { seen, events })))
+        }
+        ObjectsFrom::Kubernetes { kubeconfig } => {
+            let source = KubernetesSource::new(kubeconfig.as_deref(), &config.node_name).await?;
+            Ok((Source::Kubernetes(source), None))
+        }
+    }
+}
+
+fn open(config: &Config) -> anyhow::Result<Dataplane> {
+    let options = Options {
+        object: OBJECT,
+        bpffs: &config.bpffs,
+        tc_mode: TcMode::detect(),
+        socket_lb: config.socket_lb != SocketLb::Off,
+        bpf_log_level: match config.bpf_log_level {
+            BpfLogLevel::Off => None,
+            BpfLogLevel::Error => Some(Level::Error),
+            BpfLogLevel::Warn => Some(Level::Warn),
+            BpfLogLevel::Info => Some(Level::Info),
+            BpfLogLevel::Debug => Some(Level::Debug),
+            BpfLogLevel::Trace => Some(Level::Trace),
+        },
+        globals: Globals {
+            host_netns_cookie: node::netns_cookie().context("the network namespace's cookie")?,
+            socket_lb_host_only: config.socket_lb == SocketLb::Host,
+            policy_reject: config.policy_deny == PolicyDeny::Reject,
+        },
+    };
+    Dataplane::open(&options).context("cannot open the dataplane")
+}
+
+fn start_program_log(dataplane: &mut Dataplane) -> anyhow::Result<()> {
+    if let Some(log) = dataplane.program_log()? {
+        tokio::spawn(async move {
+            if let Err(error) = log.run().await {
+                tracing::error!("the log of the kernel programs has ended: {}", explain(&error));
+            }
+        });
+    }
+    Ok(())
+}
+
+fn attach_sockets(config: &Config, dataplane: &mut Dataplane) -> anyhow::Result<()> {
+    match &config.cgroup {
+        Some(cgroup) if config.socket_lb != SocketLb::Off => dataplane.attach_sockets(cgroup)?,
+        _ => drop(dataplane.detach_sockets()?),
+    }
+    Ok(())
+}
