@@ -84,3 +84,20 @@ fn the_files_can_be_written_to_a_new_directory_and_to_no_other() {
     assert_eq!(fs::read(root.join("usr/local/bin/sluice")).unwrap(), b"a program");
     assert!(files().write(&root).is_err());
 }
+
+#[test]
+fn the_dockerfile_says_of_its_image_what_this_says() {
+    let dockerfile = fs::read_to_string(workspace::root().join("deploy/Dockerfile")).unwrap();
+    let (config, _) = layout(Arch::Amd64).unpack().unwrap();
+    let labels = config.labels_of_config().unwrap();
+    for name in ["title", "description", "licenses"].map(|name| format!("org.opencontainers.image.{name}")) {
+        assert!(dockerfile.contains(&format!("{name}=\"{}\"", labels[&name])), "{name}");
+    }
+    let config = config.config().as_ref().unwrap();
+    let entrypoint =
+        format!("\nENTRYPOINT {}\n", serde_json::to_string(config.entrypoint().as_ref().unwrap()).unwrap());
+    assert!(dockerfile.contains(&entrypoint), "{entrypoint}");
+    for variable in config.env().iter().flatten() {
+        assert!(dockerfile.contains(&format!("\nENV {variable}\n")), "{variable}");
+    }
+}
