@@ -34,6 +34,9 @@ pub struct AgentStatus {
     pub started_at: Timestamp,
     /// Name of the Node it works for.
     pub node_name: String,
+    /// The configuration in force, as a file of it has it; null from an agent that didn't tell yet.
+    #[serde(default)]
+    pub configuration: serde_json::Value,
     /// Dataplane: `ebpf`.
     pub mode: String,
     /// Who gets Services translated at the socket.
@@ -75,6 +78,7 @@ impl AgentStatus {
             pid: std::process::id(),
             started_at: Timestamp::now(),
             node_name: config.node_name.clone(),
+            configuration: config.to_json(),
             mode: "ebpf".into(),
             socket_lb: config.socket_lb,
             policy_deny: config.policy_deny,

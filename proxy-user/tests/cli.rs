@@ -209,3 +209,58 @@ fn check_needs_no_agent_and_exits_with_1_when_an_object_is_wrong() {
     assert_eq!((code(&missing), stdout(&missing)), (1, ""));
     assert!(stderr(&missing).starts_with("error: /nonexistent: cannot be read"), "{}", stderr(&missing));
 }
+
+/// The lines of standard error as the JSON objects that they have to be.
+fn log(output: &Output) -> Vec<Value> {
+    let line = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    stderr(output).lines().map(line).collect()
+}
+
+#[test]
+fn with_json_logs_even_the_error_before_the_start_is_json() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"logFormat: json\nmetricsBindAddress: nowhere\n").unwrap();
+    let missing = ["agent", "--log-format", "json", "--config", "/nowhere"];
+    let invalid = ["agent", "--config", file.path().to_str().unwrap()];
+    for (arguments, said) in [(&missing[..], "/nowhere"), (&invalid[..], "metricsBindAddress")] {
+        let output = sluice(arguments);
+        let lines = log(&output);
+        assert_eq!((code(&output), lines.len()), (2, 1), "{lines:?}");
+        assert_eq!(lines[0]["level"], "ERROR");
+        assert!(lines[0]["message"].as_str().unwrap().contains(said), "{lines:?}");
+    }
+}
+
+#[test]
+fn with_json_logs_a_bad_rust_log_and_what_ends_the_agent_are_json() {
+    let bpffs = Bpffs::new();
+    let _other = Publisher::open(bpffs.path()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+    command.args(["agent", "--log-format", "json", "--manifests", "/nowhere", "--socket-lb", "off", "--bpffs"]);
+    let output = command.arg(bpffs.path()).env("RUST_LOG", "info,kube=loud").output().unwrap();
+    let lines = log(&output);
+    assert_eq!((code(&output), &lines[0]["directive"]), (1, &"kube=loud".into()));
+    let last = lines.last().unwrap();
+    assert!(last["level"] == "ERROR" && last["message"].as_str().unwrap().contains("another agent"), "{last}");
+}
+
+/// Run by the next test in a process of its own, because whoever panics and how it is told are the process's.
+#[test]
+#[ignore = "panics"]
+fn panics_with_json_logs() {
+    proxy_user::logging::init(proxy_user::config::LogFormat::Json);
+    let ended = std::thread::Builder::new().name("worker".into()).spawn(|| panic!("two\nlines")).unwrap().join();
+    assert!(ended.is_err());
+}
+
+#[test]
+fn with_json_logs_a_panic_is_one_json_line_that_says_where() {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "panics_with_json_logs", "--ignored"]).env_remove("RUST_BACKTRACE");
+    let output = command.output().unwrap();
+    let lines = log(&output);
+    assert_eq!((code(&output), lines.len()), (0, 1), "{lines:?}");
+    assert_eq!((&lines[0]["level"], &lines[0]["message"]), (&"ERROR".into(), &"panicked: two\nlines".into()));
+    assert_eq!(lines[0]["thread"], "worker");
+    assert!(lines[0]["location"].as_str().unwrap().starts_with("proxy-user/tests/cli.rs:"), "{lines:?}");
+}

@@ -1,9 +1,11 @@
 //! `cargo xtask`: set-up, build, demonstration and tests of Sluice. A laptop and a build server run the same verbs.
 
+mod arch;
 mod build;
 mod demo;
 mod ebpf;
 mod fuzz;
+mod image;
 mod lab;
 mod lint;
 mod long;
@@ -33,6 +35,8 @@ enum Verb {
     Flood,
     /// Hold NetworkPolicy to its reference on clusters at random
     Fuzz(fuzz::Fuzz),
+    /// Make an image of the agent for container runtimes
+    Image(image::Image),
     /// Start a thousand pods under default deny and under fire
     Leak,
     /// Look around in labs, and remove them
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         Verb::Demo(args) => demo::run(args),
         Verb::Flood => long::run("flood"),
         Verb::Fuzz(fuzz) => fuzz.run(),
+        Verb::Image(image) => image.run(),
         Verb::Leak => long::run("network_policy"),
         Verb::Lab(args) => lab::run(args),
         Verb::Policy(policy) => policy.run(),

@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -11,6 +12,17 @@ use anyhow::{Context as _, Result, bail};
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(crate::workspace::root());
+    command
+}
+
+/// The cargo that belongs to a compiler, in the workspace.
+pub(crate) fn cargo_of(rustc: &Path) -> Command {
+    let mut command = Command::new(rustc.with_file_name("cargo"));
+    command
+        .current_dir(crate::workspace::root())
+        .env("RUSTC", rustc)
+        .env_remove("CARGO")
+        .env_remove("RUSTUP_TOOLCHAIN");
     command
 }
 

@@ -20,6 +20,11 @@ pub(crate) fn ebpf_target() -> PathBuf {
     root().join("target/bpf")
 }
 
+/// The target directory of the agent for images: linked in another way, and so built of other flags.
+pub(crate) fn image_target() -> PathBuf {
+    root().join("target/image")
+}
+
 /// The kernel programs as `proxy-user` embeds them; its build script names the same file.
 pub(crate) fn ebpf_object() -> PathBuf {
     ebpf_target().join("sluice-ebpf.o")

@@ -8,7 +8,7 @@ use tokio::runtime::Builder;
 
 use super::output;
 use crate::agent;
-use crate::config::{Config, ConfigError, Settings};
+use crate::config::{Config, ConfigError, LogFormat, Settings};
 use crate::logging;
 use crate::preflight::{self, Needs};
 
@@ -43,6 +43,17 @@ pub(super) fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn configuration(args: AgentArgs) -> Result<Config, ConfigError> {
+    // A flag decides how even this is told; what the file says of it is known once the file could be read.
+    log_as(args.settings.log_format);
     let file = args.config.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
-    args.settings.or(file).resolve()
+    let settings = args.settings.or(file);
+    log_as(settings.log_format);
+    settings.resolve()
+}
+
+/// Starts logging where it is to be for programs; for people, an error that comes first is no log line.
+fn log_as(format: Option<LogFormat>) {
+    if format == Some(LogFormat::Json) {
+        logging::init(LogFormat::Json);
+    }
 }

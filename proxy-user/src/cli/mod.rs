@@ -17,6 +17,7 @@ mod names;
 mod output;
 mod policies;
 mod status;
+mod support_bundle;
 mod version;
 
 use std::path::PathBuf;
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{ConfigError, DEFAULT_BPFFS};
-use crate::explain::explain;
+use crate::logging;
 
 /// Service proxy of a Kubernetes node on eBPF.
 #[derive(Debug, Parser)]
@@ -51,6 +52,7 @@ enum Command {
     Status(status::StatusArgs),
     Doctor(doctor::DoctorArgs),
     Cleanup(cleanup::CleanupArgs),
+    SupportBundle(support_bundle::SupportBundleArgs),
     Version(version::VersionArgs),
     Completion(completion::CompletionArgs),
 }
@@ -67,7 +69,7 @@ struct Bpffs {
 #[must_use]
 pub fn main() -> ExitCode {
     run(Cli::parse().command).unwrap_or_else(|error| {
-        eprintln!("error: {}", explain(error.as_ref()));
+        logging::report(error.as_ref());
         ExitCode::from(if error.is::<ConfigError>() { 2 } else { 1 })
     })
 }
@@ -82,6 +84,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(args) => status::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Cleanup(args) => cleanup::run(&args),
+        Command::SupportBundle(args) => support_bundle::run(&args),
         Command::Version(args) => version::run(&args),
         Command::Completion(args) => completion::run(&args),
     }

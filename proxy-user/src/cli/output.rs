@@ -34,6 +34,9 @@ pub(super) enum Format {
     Yaml,
 }
 
+/// `apiVersion` of lists.
+const API_VERSION: &str = "sluice.dev/v1alpha1";
+
 /// What a `get` lists.
 pub(super) trait Row: Serialize {
     /// `kind` of the list.
@@ -52,13 +55,22 @@ pub(super) trait Row: Serialize {
 struct List<'a, R> {
     api_version: &'static str,
     kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Metadata>,
     items: &'a [R],
+}
+
+/// Kubernetes' `metadata` of a list that isn't whole.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    remaining_item_count: usize,
 }
 
 /// The rows in the format asked for.
 pub(super) fn list<R: Row>(rows: &[R], format: ListFormat) -> anyhow::Result<String> {
     let columns = R::COLUMNS.len() + if format == ListFormat::Wide { R::WIDE_COLUMNS.len() } else { 0 };
-    let list = List { api_version: "sluice.dev/v1alpha1", kind: R::LIST_KIND, items: rows };
+    let list = List { api_version: API_VERSION, kind: R::LIST_KIND, metadata: None, items: rows };
     match format {
         ListFormat::Table | ListFormat::Wide => {
             let titles = R::COLUMNS.iter().chain(R::WIDE_COLUMNS).map(ToString::to_string).collect();
@@ -71,6 +83,13 @@ pub(super) fn list<R: Row>(rows: &[R], format: ListFormat) -> anyhow::Result<Str
         ListFormat::Json => json(&list),
         ListFormat::Yaml => yaml(&list),
     }
+}
+
+/// The first items as one JSON document, which says how many it lacks.
+pub(super) fn sample<R: Serialize>(kind: &'static str, items: &[R], limit: usize) -> anyhow::Result<String> {
+    let (items, rest) = items.split_at(items.len().min(limit));
+    let metadata = (!rest.is_empty()).then_some(Metadata { remaining_item_count: rest.len() });
+    json(&List { api_version: API_VERSION, kind, metadata, items })
 }
 
 /// Lines of cells as columns three spaces apart, as kubectl prints them.

@@ -26,7 +26,7 @@ pub(super) struct StatusArgs {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Status {
+pub(super) struct Status {
     /// Whether an agent runs now.
     alive: bool,
     /// What the agent, running or the last one, told.
@@ -73,18 +73,23 @@ struct Link {
 }
 
 pub(super) fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
-    let (alive, agent) = match Agent::read(&args.bpffs.bpffs)? {
-        Agent::Unknown => (false, None),
-        Agent::Dead(status) => (false, status),
-        Agent::Alive(status) => (true, status),
-    };
-    let status = Status { alive, agent, kernel: kernel(&args.bpffs)? };
+    let status = read(&args.bpffs)?;
     output::write(&match args.output {
         Format::Text => text(&status, &args.bpffs)?,
         Format::Json => output::json(&status)?,
         Format::Yaml => output::yaml(&status)?,
     })?;
-    Ok(if alive { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if status.alive { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The agent's status and the kernel's, whether an agent runs or not.
+pub(super) fn read(bpffs: &Bpffs) -> anyhow::Result<Status> {
+    let (alive, agent) = match Agent::read(&bpffs.bpffs)? {
+        Agent::Unknown => (false, None),
+        Agent::Dead(status) => (false, status),
+        Agent::Alive(status) => (true, status),
+    };
+    Ok(Status { alive, agent, kernel: kernel(bpffs)? })
 }
 
 fn kernel(Bpffs { bpffs }: &Bpffs) -> Result<Option<Kernel>, ReadError> {

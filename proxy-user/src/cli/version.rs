@@ -18,18 +18,19 @@ pub(super) struct VersionArgs {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Build {
+pub(super) struct Build {
     version: &'static str,
     table_layout: u32,
     architecture: &'static str,
 }
 
+/// What this binary is.
+pub(super) fn build() -> Build {
+    Build { version: env!("CARGO_PKG_VERSION"), table_layout: tables::VERSION, architecture: std::env::consts::ARCH }
+}
+
 pub(super) fn run(args: &VersionArgs) -> anyhow::Result<ExitCode> {
-    let build = Build {
-        version: env!("CARGO_PKG_VERSION"),
-        table_layout: tables::VERSION,
-        architecture: std::env::consts::ARCH,
-    };
+    let build = build();
     output::write(&match args.output {
         Format::Text => {
             let Build { version, table_layout, architecture } = build;

@@ -11,3 +11,4 @@ mod restart;
 mod settings;
 mod start_up;
 mod support;
+mod support_bundle;

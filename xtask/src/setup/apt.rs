@@ -32,6 +32,18 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     try_install(&packages).with_context(|| format!("to see what is wrong: {command}"))
 }
 
+/// Whether packages for another kind of machine can be had.
+///
+/// # Errors
+/// They can't, with the command that helps: what a machine takes packages for is its owner's to say.
+pub(crate) fn require_architecture(name: &str) -> Result<()> {
+    let foreign = process::output(Command::new("dpkg").arg("--print-foreign-architectures"))?;
+    if foreign.lines().all(|line| line != name) {
+        bail!("apt has no packages for {name} here; it will with: dpkg --add-architecture {name} && apt-get update");
+    }
+    Ok(())
+}
+
 /// The versions apt would install, by package; packages it doesn't know are left out.
 pub(crate) fn candidates(packages: &[String]) -> BTreeMap<String, String> {
     let mut command = Command::new("apt-cache");

@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use super::apt;
 use super::toolchain::{Keeper, Toolchain};
 use super::version::Version;
+use crate::arch::Arch;
 use crate::process;
 
 /// The compilers the distribution's packages install, wherever they are on this machine.
@@ -42,6 +43,18 @@ pub(crate) fn install_clippy(rustc: &Path) -> Result<()> {
     apt::install(&[&format!("{}-clippy", set(&owner(rustc)?))])
 }
 
+/// A compiler with its library for another kind of machine.
+pub(crate) fn with_library_for(arch: Arch) -> Result<PathBuf> {
+    let usable = |rustc: &PathBuf| Toolchain::probe(rustc, Keeper::Distribution).is_ok();
+    let rustc = match installed().into_iter().find(usable) {
+        Some(rustc) => rustc,
+        None => install()?.tool("rustc"),
+    };
+    apt::require_architecture(arch.name())?;
+    apt::install(&[&library(&owner(&rustc)?, arch)])?;
+    Ok(rustc)
+}
+
 /// The package of the newest rustc apt offers, if that is new enough.
 fn newest() -> Option<String> {
     let names = apt::search("^rustc(-web|-[0-9.]+)?$");
@@ -53,6 +66,11 @@ fn newest() -> Option<String> {
 /// What the other packages of a rustc's set start with: `rustc-web` has `rust-web-src`.
 fn set(rustc: &str) -> String {
     rustc.replacen("rustc", "rust", 1)
+}
+
+/// The package of a rustc's library for a kind of machine: `rustc-web` has `libstd-rust-web-dev`.
+fn library(rustc: &str, arch: Arch) -> String {
+    format!("libstd-{}-dev:{}", set(rustc), arch.name())
 }
 
 /// The package a file came from.
@@ -69,5 +87,6 @@ mod tests {
     #[test]
     fn the_packages_of_a_set_are_named_after_its_rustc() {
         assert_eq!(["rustc", "rustc-web", "rustc-1.96"].map(set), ["rust", "rust-web", "rust-1.96"]);
+        assert_eq!(library("rustc-web", Arch::Arm64), "libstd-rust-web-dev:arm64");
     }
 }

@@ -6,6 +6,7 @@
 
 mod apt;
 mod distribution;
+mod host;
 mod linker;
 mod lint_tools;
 mod rustup;
@@ -18,6 +19,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Result, bail};
 
+pub(crate) use host::{Host, host};
 pub(crate) use lint_tools::ensure as lint;
 use toolchain::Keeper;
 pub(crate) use toolchain::Toolchain;

@@ -42,6 +42,13 @@ pub(crate) fn install() -> Result<Toolchain> {
     Toolchain::probe(&rustc, Keeper::Xtask)
 }
 
+/// Adds the library of a target to the toolchain that runs xtask.
+pub(crate) fn add_target(target: &str) -> Result<()> {
+    let mut command = rustup();
+    command.env("RUSTUP_MAX_RETRIES", "1").args(["target", "add", target]);
+    process::output(&mut command).map(drop)
+}
+
 fn private_home() -> PathBuf {
     workspace::tools().join("rustup")
 }

@@ -54,13 +54,13 @@ struct Flow {
     record: FlowRecord,
 }
 
-/// The flows asked for. A flow whose Service is gone is listed under `<unknown>`, unless one was named.
-pub(super) fn read(pinned: &Pinned, filter: Filter<'_>) -> Result<Vec<FlowRow>, ReadError> {
+/// The flows asked for, of so many entries of each table at most. A flow whose Service is gone is listed under `<unknown>`, unless one was named.
+pub(super) fn read(pinned: &Pinned, filter: Filter<'_>, limit: usize) -> Result<Vec<FlowRow>, ReadError> {
     let services = Services { names: pinned.names.entries()?, filter };
     let now = clock::seconds();
-    let records = pinned.flows.entries()?.into_iter().chain(pinned.flows_new.entries()?);
+    let records = pinned.flows.some(limit)?.into_iter().chain(pinned.flows_new.some(limit)?);
     let mut rows = packets(records, &services, now);
-    rows.extend(sockets(pinned.sock_backend.entries()?, pinned.sock_origin.entries()?, &services, now));
+    rows.extend(sockets(pinned.sock_backend.some(limit)?, pinned.sock_origin.some(limit)?, &services, now));
     rows.sort();
     Ok(rows)
 }

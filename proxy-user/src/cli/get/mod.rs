@@ -44,7 +44,7 @@ pub(super) struct GetArgs {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-enum Resource {
+pub(super) enum Resource {
     /// Service ports: their frontends, and how many endpoints they have
     #[value(aliases = ["service", "svc"])]
     Services,
@@ -70,29 +70,62 @@ enum Resource {
     Drops,
 }
 
+/// What becomes of rows.
+trait Sink {
+    type Done;
+
+    fn take<R: Row>(&self, rows: &[R]) -> anyhow::Result<Self::Done>;
+}
+
 pub(super) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
-    let pinned = Pinned::open(&args.bpffs.bpffs)?;
     let filter = Filter { namespace: args.namespace.as_deref(), name: args.name.as_deref() };
     if args.resource == Resource::Drops {
         ensure!(filter.is_everything(), "drops are counted by reason, not by Service: leave out NAME and --namespace");
     }
-    if !matches!(args.resource, Resource::Policies | Resource::Identities) {
+    read(args.resource, &args.bpffs, filter, usize::MAX, args)
+}
+
+/// Some of a kind, as one JSON document, which says how many it lacks. Of a table of flows no more are read.
+pub(super) fn sample(resource: Resource, bpffs: &Bpffs, limit: usize) -> anyhow::Result<String> {
+    read(resource, bpffs, Filter::default(), limit, &Sample(limit))
+}
+
+fn read<S: Sink>(
+    resource: Resource,
+    bpffs: &Bpffs,
+    filter: Filter<'_>,
+    flows: usize,
+    sink: &S,
+) -> anyhow::Result<S::Done> {
+    let pinned = Pinned::open(&bpffs.bpffs)?;
+    if !matches!(resource, Resource::Policies | Resource::Identities) {
         find(&pinned, filter)?;
     }
-    let agent = || Agent::read(&args.bpffs.bpffs).map(Agent::status);
-    match args.resource {
+    let agent = || Agent::read(&bpffs.bpffs).map(Agent::status);
+    match resource {
         Resource::Policies => {
-            print(&found("networkpolicies", filter, policies::read(&pinned, agent()?.as_ref(), filter)?)?, args)
+            sink.take(&found("networkpolicies", filter, policies::read(&pinned, agent()?.as_ref(), filter)?)?)
         }
         Resource::Identities => {
-            print(&found("pods", filter, identities::read(&pinned, agent()?.as_ref(), filter)?)?, args)
+            sink.take(&found("pods", filter, identities::read(&pinned, agent()?.as_ref(), filter)?)?)
         }
-        Resource::Drops => print(&drops::rows(&pinned.drops()?, &pinned.audits()?), args),
-        Resource::Services => print(&services::rows(&pinned.image()?, filter), args),
-        Resource::Backends => print(&backends::rows(&pinned.image()?, filter), args),
-        Resource::Endpoints => print(&endpoints::rows(&pinned.image()?, filter), args),
-        Resource::Flows => print(&flows::read(&pinned, filter)?, args),
-        Resource::Affinity => print(&affinity::read(&pinned, filter)?, args),
+        Resource::Drops => sink.take(&drops::rows(&pinned.drops()?, &pinned.audits()?)),
+        Resource::Services => sink.take(&services::rows(&pinned.image()?, filter)),
+        Resource::Backends => sink.take(&backends::rows(&pinned.image()?, filter)),
+        Resource::Endpoints => sink.take(&endpoints::rows(&pinned.image()?, filter)),
+        Resource::Flows => sink.take(&flows::read(&pinned, filter, flows)?),
+        Resource::Affinity => sink.take(&affinity::read(&pinned, filter)?),
+    }
+}
+
+/// At most so many rows, as JSON.
+struct Sample(usize);
+
+impl Sink for Sample {
+    type Done = String;
+
+    fn take<R: Row>(&self, rows: &[R]) -> anyhow::Result<String> {
+        output::sample(R::LIST_KIND, rows, self.0)
     }
 }
 
@@ -112,17 +145,22 @@ fn found<T>(kind: &str, filter: Filter<'_>, things: Vec<T>) -> anyhow::Result<Ve
     }
 }
 
-fn print<R: Row>(rows: &[R], args: &GetArgs) -> anyhow::Result<ExitCode> {
-    let for_people = matches!(args.output, ListFormat::Table | ListFormat::Wide);
-    if rows.is_empty() && for_people {
-        match (&args.namespace, &args.name) {
-            (_, Some(name)) => eprintln!("No resources found of Service {name}."),
-            (Some(namespace), None) => eprintln!("No resources found in {namespace} namespace."),
-            (None, None) => eprintln!("No resources found."),
+/// As the command line asks.
+impl Sink for GetArgs {
+    type Done = ExitCode;
+
+    fn take<R: Row>(&self, rows: &[R]) -> anyhow::Result<ExitCode> {
+        let for_people = matches!(self.output, ListFormat::Table | ListFormat::Wide);
+        if rows.is_empty() && for_people {
+            match (&self.namespace, &self.name) {
+                (_, Some(name)) => eprintln!("No resources found of Service {name}."),
+                (Some(namespace), None) => eprintln!("No resources found in {namespace} namespace."),
+                (None, None) => eprintln!("No resources found."),
+            }
+            return Ok(ExitCode::SUCCESS);
         }
-        return Ok(ExitCode::SUCCESS);
+        output::write(&output::list(rows, self.output)?)
     }
-    output::write(&output::list(rows, args.output)?)
 }
 
 #[cfg(test)]

@@ -63,11 +63,19 @@ impl<'map, K: Pod, V: Pod> Batches<'map, K, V> {
 
 /// Every entry of a hash of `K` and `V`, whose sizes the caller has checked.
 pub(super) fn entries<K: Pod, V: Pod>(map: BorrowedFd<'_>) -> io::Result<Vec<(K, V)>> {
+    some(map, usize::MAX)
+}
+
+/// The same, so many entries at most.
+pub(super) fn some<K: Pod, V: Pod>(map: BorrowedFd<'_>, limit: usize) -> io::Result<Vec<(K, V)>> {
     let mut batches = Batches::new(map);
     let mut entries = Vec::new();
-    while let Some((keys, values)) = batches.next()? {
+    while entries.len() < limit
+        && let Some((keys, values)) = batches.next()?
+    {
         entries.extend(keys.iter().copied().zip(values.iter().copied()));
     }
+    entries.truncate(limit);
     Ok(entries)
 }
 
@@ -107,6 +115,7 @@ mod tests {
         assert_eq!(seen.len(), expected.len());
         assert_eq!(count::<u32, u64>(map.as_fd()).unwrap(), 20_000);
         assert_eq!(seen.into_iter().collect::<BTreeMap<_, _>>(), expected);
+        assert_eq!(some::<u32, u64>(map.as_fd(), 5000).unwrap().len(), 5000);
     }
 
     #[test]

@@ -45,7 +45,7 @@ fn both_records_of_a_flow_make_one_row() {
     let pinned = tables();
     let flow = node_port_flow(uptime());
     pinned.put(tables::FLOWS, [flow, reply(flow)]);
-    let rows = flows::read(&Pinned::open(pinned.bpffs()).unwrap(), EVERYTHING).unwrap();
+    let rows = flows::read(&Pinned::open(pinned.bpffs()).unwrap(), EVERYTHING, usize::MAX).unwrap();
     let [item] = json(&rows)["items"].as_array().unwrap().clone().try_into().unwrap();
     for (field, value) in [
         ("translatedAt", "packet"),
@@ -65,7 +65,7 @@ fn either_record_of_a_flow_tells_the_whole_flow() {
     let of = |record| {
         let pinned = tables();
         pinned.put(tables::FLOWS_NEW, [record]);
-        let mut list = json(&flows::read(&Pinned::open(pinned.bpffs()).unwrap(), EVERYTHING).unwrap());
+        let mut list = json(&flows::read(&Pinned::open(pinned.bpffs()).unwrap(), EVERYTHING, usize::MAX).unwrap());
         // The two are read at two times.
         list["items"][0].as_object_mut().unwrap().remove("idleSeconds").unwrap();
         list
@@ -84,7 +84,7 @@ fn a_socket_in_both_tables_is_listed_once_and_flows_are_aligned() {
     pinned.put(tables::SOCK_BACKEND, [(SocketKey::new(99, service.0, service.1), peer(pod, now + 1000))]);
     pinned.put(tables::SOCK_ORIGIN, [(SocketKey::new(99, pod.0, pod.1), peer(service, 0))]);
     pinned.put(tables::FLOWS, [node_port_flow(now + 1000)]);
-    let rows = flows::read(&Pinned::open(pinned.bpffs()).unwrap(), EVERYTHING).unwrap();
+    let rows = flows::read(&Pinned::open(pinned.bpffs()).unwrap(), EVERYTHING, usize::MAX).unwrap();
     let text = table(&rows, ListFormat::Wide);
     let expected = "\
 PROTOCOL   CLIENT            SERVICE            FRONTEND           BACKEND          STATE         IDLE   SNAT               TRANSLATED-AT   FLAGS
@@ -92,7 +92,8 @@ TCP        192.0.2.7:40000   default/web:http   172.18.0.2:30080   10.0.1.2:8080
 UDP        socket:99         kube-system/dns    10.96.0.53:53      10.0.1.53:5353   <none>        0s     <none>             socket          <none>
 ";
     assert_eq!(text, expected);
-    let of_web = flows::read(&Pinned::open(pinned.bpffs()).unwrap(), Filter { name: Some("web"), ..EVERYTHING });
+    let of_web =
+        flows::read(&Pinned::open(pinned.bpffs()).unwrap(), Filter { name: Some("web"), ..EVERYTHING }, usize::MAX);
     assert_eq!(of_web.unwrap().len(), 1);
 }
 
@@ -100,7 +101,7 @@ UDP        socket:99         kube-system/dns    10.96.0.53:53      10.0.1.53:535
 fn a_flow_of_a_service_that_is_gone_is_still_listed() {
     let pinned = PinnedTables::empty();
     pinned.put(tables::FLOWS, [node_port_flow(uptime())]);
-    let rows = flows::read(&Pinned::open(pinned.bpffs()).unwrap(), EVERYTHING).unwrap();
+    let rows = flows::read(&Pinned::open(pinned.bpffs()).unwrap(), EVERYTHING, usize::MAX).unwrap();
     assert_eq!(json(&rows)["items"][0]["serviceName"], json!("<unknown>"));
 }
 
@@ -111,10 +112,10 @@ fn a_flow_past_any_service_names_none_and_is_no_service_s() {
     let sctp = FlowKey { protocol: SCTP.into(), ..key };
     pinned.put(tables::FLOWS, [(key, FlowRecord { service: 0, ..record }), (sctp, record)]);
     let read = Pinned::open(pinned.bpffs()).unwrap();
-    let text = table(&flows::read(&read, EVERYTHING).unwrap(), ListFormat::Table);
+    let text = table(&flows::read(&read, EVERYTHING, usize::MAX).unwrap(), ListFormat::Table);
     let starts: Vec<String> =
         text.lines().skip(1).map(|line| line.split_whitespace().take(3).collect::<Vec<_>>().join(" ")).collect();
     assert_eq!(starts, ["SCTP 192.0.2.7:40000 default/web:http", "TCP 192.0.2.7:40000 <none>"]);
     let in_default = Filter { namespace: Some("default"), name: None };
-    assert_eq!(flows::read(&read, in_default).unwrap().len(), 1);
+    assert_eq!(flows::read(&read, in_default, usize::MAX).unwrap().len(), 1);
 }

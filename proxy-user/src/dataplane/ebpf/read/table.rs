@@ -44,12 +44,17 @@ impl<K: Pod + Ord, V: Pod> HashTable<K, V> {
 
     /// Every entry.
     pub fn entries(&self) -> Result<BTreeMap<K, V>, ReadError> {
-        self.read()
+        self.some(usize::MAX)
+    }
+
+    /// So many entries at most, whichever come first.
+    pub fn some(&self, limit: usize) -> Result<BTreeMap<K, V>, ReadError> {
+        self.read(limit)
     }
 
     /// Every key.
     pub fn keys(&self) -> Result<BTreeSet<K>, ReadError> {
-        Ok(self.read::<Vec<_>>()?.into_iter().map(|(key, _)| key).collect())
+        Ok(self.read::<Vec<_>>(usize::MAX)?.into_iter().map(|(key, _)| key).collect())
     }
 
     /// How full the table is.
@@ -59,8 +64,8 @@ impl<K: Pod + Ord, V: Pod> HashTable<K, V> {
         Ok(Fill { table: self.table, entries, evicts: self.evicts })
     }
 
-    fn read<C: FromIterator<(K, V)>>(&self) -> Result<C, ReadError> {
-        let entries = batch::entries(self.fd.as_fd());
+    fn read<C: FromIterator<(K, V)>>(&self, limit: usize) -> Result<C, ReadError> {
+        let entries = batch::some(self.fd.as_fd(), limit);
         Ok(entries.map_err(|source| ReadError::read(self.table, source.into()))?.into_iter().collect())
     }
 }
