@@ -7,11 +7,14 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::LogFormat;
 
+/// The client of the API server tells at every attempt what [`crate::objects::kubernetes`] tells once.
+const UNLESS_CHOSEN: &str = "kube_client=error,kube_runtime=error";
+
 /// Starts logging for the rest of the process; `RUST_LOG` chooses what is logged (`info` unless set, and a bad value
 /// is reported and ignored). The first call counts: a second one changes nothing.
 pub fn init(format: LogFormat) {
-    // kube tells of each attempt what `objects::kubernetes` tells of the first.
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    let chosen = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| UNLESS_CHOSEN.into());
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(chosen);
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let started = match format {
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).try_init(),
