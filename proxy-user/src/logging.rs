@@ -17,10 +17,13 @@ use crate::explain::explain;
 /// How this process logs, once it does.
 static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 
+/// The client of the API server tells at every attempt what [`crate::objects::kubernetes`] tells once.
+const UNLESS_CHOSEN: &str = "kube_client=error,kube_runtime=error";
+
 /// Starts logging for the rest of the process; `RUST_LOG` chooses what is logged (`info` unless set, and a bad value
 /// is reported and ignored). The first call counts: a second one changes nothing.
 pub fn init(format: LogFormat) {
-    let wanted = env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let wanted = env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| UNLESS_CHOSEN.into());
     let (filter, bad) = filter(&wanted);
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
     let started = match format {

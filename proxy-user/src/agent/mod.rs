@@ -225,7 +225,8 @@ impl Agent {
     /// Opens, changes and closes the health check ports of Services, by what the kernel has of them.
     fn tell_load_balancers(&self) {
         let internal_ips = self.services.cluster().internal_ips();
-        let addresses = health_ports::addresses(&self.config.node_port_addresses, internal_ips, &self.node.borrow().addresses);
+        let addresses =
+            health_ports::addresses(&self.config.node_port_addresses, internal_ips, &self.node.borrow().addresses);
         self.health_checks.set(self.services.told().health_checks(), &addresses);
     }
 

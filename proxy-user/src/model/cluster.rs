@@ -297,7 +297,9 @@ impl Cluster {
 
     /// The Services whose endpoints come from Pods, `pod` among them.
     fn served_by(&self, pod: &Pod) -> BTreeSet<ServiceRef> {
-        let from_pods = |id: &&ServiceRef| self.endpoints_from_pods && !self.slices.contains_key(*id) && !self.endpoints.contains_key(*id);
+        let from_pods = |id: &&ServiceRef| {
+            self.endpoints_from_pods && !self.slices.contains_key(*id) && !self.endpoints.contains_key(*id)
+        };
         self.selectors
             .candidates(pod)
             .filter(from_pods)

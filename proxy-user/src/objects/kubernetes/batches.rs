@@ -68,3 +68,82 @@ fn add(batch: &mut Batch, Told { events, is_first, .. }: Told, waiting: &mut usi
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::model::{Change, Kind, ObjectRef};
+
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
+    fn told(name: &str, is_first: bool) -> Told {
+        let object = ObjectRef { kind: Kind::Pod, namespace: "default".into(), name: name.into() };
+        Told { seen: Instant::now(), events: vec![ObjectEvent::Change(Change::Delete(object))], is_first }
+    }
+
+    fn names(batch: &Batch) -> Vec<String> {
+        let name = |event: &ObjectEvent| match event {
+            ObjectEvent::Change(Change::Delete(object)) => object.name.clone(),
+            ObjectEvent::Synced => "SYNCED".into(),
+            other => panic!("{other:?}"),
+        };
+        batch.events.iter().map(name).collect()
+    }
+
+    /// All that comes until `count` events are there.
+    async fn receive(batches: &mut Receiver<Batch>, count: usize) -> Vec<String> {
+        let mut all = Vec::new();
+        while all.len() < count {
+            let batch = tokio::time::timeout(TIMEOUT, batches.recv()).await.unwrap().unwrap();
+            all.extend(names(&batch));
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn synced_comes_once_and_after_all_of_the_first_list_of_the_last_kind() {
+        let (telling, incoming) = mpsc::channel(8);
+        let (outgoing, mut batches) = mpsc::channel(4);
+        tokio::spawn(gather(incoming, outgoing, 2));
+        telling.send(told("a", true)).await.unwrap();
+        assert_eq!(receive(&mut batches, 1).await, ["a"]);
+        telling.send(told("b", false)).await.unwrap();
+        telling.send(told("c", true)).await.unwrap();
+        assert_eq!(receive(&mut batches, 3).await, ["b", "c", "SYNCED"]);
+        telling.send(told("d", false)).await.unwrap();
+        assert_eq!(receive(&mut batches, 1).await, ["d"]);
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_the_listener_is_busy_is_one_batch_and_in_order() {
+        let (telling, incoming) = mpsc::channel(8);
+        let (outgoing, mut batches) = mpsc::channel(1);
+        tokio::spawn(gather(incoming, outgoing, 1));
+        telling.send(told("first", false)).await.unwrap();
+        // Until it is in the queue, which then is full.
+        while batches.is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for i in 0..100 {
+            telling.send(told(&i.to_string(), false)).await.unwrap();
+        }
+        // All but the last are taken when there is room for it.
+        tokio::time::sleep(AT_MOST * 2).await;
+        assert_eq!(names(&batches.recv().await.unwrap()), ["first"]);
+        let expected: Vec<String> = (0..100).map(|i| i.to_string()).collect();
+        assert_eq!(receive(&mut batches, 100).await, expected);
+        assert!(batches.is_empty());
+    }
+
+    #[tokio::test]
+    async fn it_ends_with_its_listener() {
+        let (telling, incoming) = mpsc::channel(8);
+        let (outgoing, batches) = mpsc::channel(1);
+        let task = tokio::spawn(gather(incoming, outgoing, 1));
+        drop(batches);
+        telling.send(told("a", false)).await.unwrap();
+        tokio::time::timeout(TIMEOUT, task).await.unwrap().unwrap();
+    }
+}

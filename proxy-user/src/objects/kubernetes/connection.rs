@@ -137,3 +137,54 @@ impl Tracker {
 fn names(kinds: &BTreeSet<Kind>) -> Vec<String> {
     kinds.iter().map(|kind| kind.resource().to_owned()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now(tracker: &Tracker) -> Connection {
+        tracker.subscribe().borrow().clone()
+    }
+
+    #[test]
+    fn it_is_lost_from_the_first_kind_that_is_until_the_last_one_is_back() {
+        let tracker = Tracker::new("https://192.0.2.1:6443".into());
+        tracker.lost(Kind::Pod, "refused".into());
+        let since = now(&tracker).lost_since.unwrap();
+        tracker.lost(Kind::Service, "reset".into());
+        tracker.lost(Kind::Pod, "refused again".into());
+        tracker.followed(Kind::Pod);
+        assert!(now(&tracker).lost_since.unwrap() >= since);
+        assert_eq!(now(&tracker).error.as_deref(), Some("refused again"));
+        tracker.followed(Kind::Service);
+        let Connection { lost_since, error, watch_errors, .. } = now(&tracker);
+        assert_eq!((lost_since, error, watch_errors), (None, None, 3));
+    }
+
+    #[test]
+    fn it_is_lost_since_the_first_failure_and_not_since_the_latest() {
+        let tracker = Tracker::new("https://192.0.2.1:6443".into());
+        tracker.lost(Kind::Pod, "refused".into());
+        let since = now(&tracker).lost_since;
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        tracker.lost(Kind::Pod, "refused".into());
+        assert_eq!(now(&tracker).lost_since, since);
+    }
+
+    #[test]
+    fn people_are_told_what_is_waited_for_and_what_is_wrong() {
+        let tracker = Tracker::new("https://192.0.2.1:6443".into());
+        tracker.wait_for(Kind::Pod);
+        tracker.wait_for(Kind::Node);
+        tracker.listed(Kind::Pod);
+        assert_eq!(now(&tracker).to_string(), "https://192.0.2.1:6443, ok; waiting for the first list of nodes");
+        tracker.lost(Kind::Node, "refused".into());
+        let text = now(&tracker).to_string();
+        assert!(
+            text.starts_with("https://192.0.2.1:6443, lost since ") && text.contains("Z: refused; waiting"),
+            "{text}"
+        );
+        tracker.listed(Kind::Node);
+        assert_eq!(now(&tracker).to_string(), "https://192.0.2.1:6443, ok");
+    }
+}

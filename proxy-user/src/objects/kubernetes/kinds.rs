@@ -39,13 +39,8 @@ const METADATA: Keep = Fields(&[
     ("creationTimestamp", All),
     ("deletionTimestamp", All),
 ]);
-const POD_METADATA: Keep = Fields(&[
-    ("name", All),
-    ("namespace", All),
-    ("resourceVersion", All),
-    ("labels", All),
-    ("deletionTimestamp", All),
-]);
+const POD_METADATA: Keep =
+    Fields(&[("name", All), ("namespace", All), ("resourceVersion", All), ("labels", All), ("deletionTimestamp", All)]);
 
 /// `spec.ports`, `.containers[].ports` and so on are lists: see [`Keep`].
 const CONTAINER: Keep = Fields(&[("name", All), ("ports", All), ("restartPolicy", All)]);

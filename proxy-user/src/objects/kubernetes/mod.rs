@@ -95,7 +95,9 @@ impl KubernetesSource {
 
 impl std::fmt::Debug for KubernetesSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KubernetesSource").field("connection", &self.tracker.subscribe().borrow()).finish_non_exhaustive()
+        f.debug_struct("KubernetesSource")
+            .field("connection", &self.tracker.subscribe().borrow())
+            .finish_non_exhaustive()
     }
 }
 

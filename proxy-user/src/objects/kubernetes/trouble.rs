@@ -33,9 +33,9 @@ impl From<watcher::Error> for Trouble {
             InitialListFailed(Api(status)) | WatchStartFailed(Api(status)) | WatchFailed(Api(status)) => {
                 Self::refused(&status, verb, false)
             }
-            InitialListFailed(SerdeError(error)) | WatchStartFailed(SerdeError(error)) | WatchFailed(SerdeError(error)) => {
-                Self::Unreadable(error.to_string())
-            }
+            InitialListFailed(SerdeError(error))
+            | WatchStartFailed(SerdeError(error))
+            | WatchFailed(SerdeError(error)) => Self::Unreadable(error.to_string()),
             NoResourceVersion => Self::Unreadable("metadata.resourceVersion: missing".into()),
             // Its own words say nothing.
             InitialListFailed(Service(error)) | WatchStartFailed(Service(error)) | WatchFailed(Service(error)) => {
@@ -85,5 +85,77 @@ impl Trouble {
             Self::Unreadable(error) => format!("{resource}: what the server says can't be read: {error}"),
             Self::Unreachable(error) => error.clone(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use watcher::Error::{InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed};
+
+    use super::*;
+
+    fn status(code: u16, message: &str) -> Box<Status> {
+        Box::new(Status { code, message: message.into(), ..Status::default() })
+    }
+
+    fn unreachable() -> kube::Error {
+        let refused = io::Error::new(io::ErrorKind::ConnectionRefused, "connection refused");
+        kube::Error::Service(Box::new(refused))
+    }
+
+    fn unreadable() -> kube::Error {
+        kube::Error::SerdeError(serde_json::from_str::<u8>("{").unwrap_err())
+    }
+
+    #[test]
+    fn a_watch_goes_on_where_it_was_unless_the_server_does_not_know_that_place_or_a_change_was_lost() {
+        let api = |code, message| kube::Error::Api(status(code, message));
+        let goes_on = [
+            WatchStartFailed(unreachable()),
+            WatchFailed(unreachable()),
+            WatchStartFailed(api(403, "forbidden")),
+            WatchStartFailed(api(401, "Unauthorized")),
+            WatchStartFailed(api(429, "too many requests")),
+            WatchStartFailed(api(503, "shutting down")),
+        ];
+        for error in goes_on {
+            let text = error.to_string();
+            assert!(!Trouble::from(error).needs_a_new_list(), "{text}");
+        }
+        let starts_anew = [
+            WatchError(status(410, "too old resource version")),
+            WatchError(status(500, "etcd")),
+            WatchStartFailed(api(410, "gone")),
+            WatchStartFailed(api(504, "Timeout: Too large resource version: 9, current: 7")),
+            WatchFailed(unreadable()),
+            NoResourceVersion,
+        ];
+        for error in starts_anew {
+            let text = error.to_string();
+            assert!(Trouble::from(error).needs_a_new_list(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_expired_position_is_no_failure() {
+        assert_eq!(Trouble::from(WatchError(status(410, "too old"))).text(Kind::Pod), None);
+    }
+
+    #[test]
+    fn a_refusal_names_the_kind_and_what_to_do_and_a_lost_server_is_one_for_all_kinds() {
+        let text = |error, kind| Trouble::from(error).text(kind).unwrap();
+        let denied = || kube::Error::Api(status(403, "services is forbidden"));
+        assert_eq!(
+            text(InitialListFailed(denied()), Kind::Service),
+            "may not list services: services is forbidden (403); a ClusterRole bound to this user must allow list and \
+             watch of services"
+        );
+        assert!(text(WatchStartFailed(denied()), Kind::Pod).starts_with("may not watch pods: "));
+        let expired = kube::Error::Api(status(401, "Unauthorized"));
+        assert!(text(InitialListFailed(expired), Kind::Pod).contains("token"));
+        assert_eq!(text(WatchFailed(unreachable()), Kind::Pod), "connection refused");
+        assert_eq!(text(WatchFailed(unreachable()), Kind::Node), "connection refused");
     }
 }
