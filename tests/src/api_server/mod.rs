@@ -1,10 +1,11 @@
 //! An API server for agents to follow: lists, watches and Events as the real one serves them, and whatever can go wrong.
 //!
-//! It runs in this process and listens in any network namespace. Objects are put into it by [`ApiServer::apply`], and
+//! It runs in this process and listens in any network namespace. Objects are put into it by [`Api::apply`], and
 //! [`ApiServer::fail`] breaks requests. What it was asked is in [`ApiServer::requests`].
 
 mod access;
 mod answer;
+mod api;
 mod certificates;
 mod connections;
 mod discovery;
@@ -31,6 +32,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 
+pub use api::Api;
 pub use fault::{Fault, Verb};
 pub use kind::{KINDS, Kind};
 pub use request::Request;
@@ -41,6 +43,7 @@ use self::certificates::Certificates;
 use self::connections::{Listening, listen};
 use self::fault::Rule;
 use self::shared::Shared;
+use self::stored::Stored;
 
 use crate::error::{Doing as _, Error, Result};
 use crate::host::Host;
@@ -94,29 +97,6 @@ impl ApiServer {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// A kubeconfig for it.
-    #[must_use]
-    pub fn kubeconfig(&self) -> PathBuf {
-        self.access.kubeconfig()
-    }
-
-    /// Creates an object or replaces it; of a kind that is served.
-    pub fn apply(&self, object: &Value) -> Result<()> {
-        self.shared.put(kind_of(object)?, object.clone());
-        Ok(())
-    }
-
-    /// Deletes an object by its namespace (empty for kinds without) and name.
-    pub fn delete(&self, kind: &str, namespace: &str, name: &str) -> Result<()> {
-        let unknown = || Error::Unknown {
-            what: "object of the API server",
-            name: format!("{kind} {namespace}/{name}"),
-            have: "are others".into(),
-        };
-        let found = KINDS.iter().find(|known| known.kind == kind).ok_or_else(unknown)?;
-        self.shared.delete(found, &(namespace.into(), name.into())).map(drop).ok_or_else(unknown)
     }
 
     /// The objects of a kind, as they are now.
@@ -185,6 +165,27 @@ impl ApiServer {
     }
 }
 
+impl Api for ApiServer {
+    fn kubeconfig(&self) -> PathBuf {
+        self.access.kubeconfig()
+    }
+
+    fn apply(&self, object: &Value) -> Result<()> {
+        self.shared.put(Kind::of_object(object)?, object.clone());
+        Ok(())
+    }
+
+    fn delete(&self, object: &Value) -> Result<()> {
+        let kind = Kind::of_object(object)?;
+        let key = Stored::key_of(kind, object);
+        self.shared.delete(kind, &key).map(drop).ok_or_else(|| Error::Unknown {
+            what: "object of the API server",
+            name: format!("{} {}/{}", kind.kind, key.0, key.1),
+            have: "are others".into(),
+        })
+    }
+}
+
 fn start_listening(
     runtime: &Runtime,
     place: Option<&Host>,
@@ -200,15 +201,6 @@ fn start_listening(
         Ok((socket.local_addr()?, Listening::start(runtime.handle(), socket, tls, shared.clone())?))
     });
     started.doing(|| format!("listen at {address} for an API server"))
-}
-
-fn kind_of(object: &Value) -> Result<&'static Kind> {
-    let text = |field: &str| object[field].as_str().unwrap_or_default();
-    Kind::of(text("apiVersion"), text("kind")).ok_or_else(|| Error::Unknown {
-        what: "kind of the API server",
-        name: format!("{} {}", text("apiVersion"), text("kind")),
-        have: format!("are {}", KINDS.map(|kind| format!("{} {}", kind.api_version(), kind.kind)).join(", ")),
-    })
 }
 
 /// The token number so-and-so.

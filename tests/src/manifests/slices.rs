@@ -49,7 +49,13 @@ impl Slices {
     /// The documents of one YAML file.
     #[must_use]
     pub fn to_file(&self) -> String {
-        file(&Family::BOTH.map(|family| self.of(family)))
+        file(&self.objects())
+    }
+
+    /// The slices, one for each family.
+    #[must_use]
+    pub fn objects(&self) -> [Value; 2] {
+        Family::BOTH.map(|family| self.of(family))
     }
 
     fn of(&self, family: Family) -> Value {
