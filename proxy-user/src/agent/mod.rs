@@ -135,7 +135,7 @@ impl Agent {
                     self.sync();
                 }
                 () = at(retry) => self.sync(),
-                () = self.monitor.changed() => self.monitor.refresh(self.services.cluster()),
+                () = self.monitor.changed() => self.monitor.refresh(self.policies.pods()),
                 _ = ticks.tick() => {}
             }
             self.servers.health.heartbeat();
@@ -184,7 +184,7 @@ impl Agent {
         self.servers.metrics.queued();
         let state = self.node.borrow_and_update().clone();
         self.services.set_node_addresses(&state.addresses);
-        let hidden = self.services.hides_objects();
+        let hidden = self.services.policies_are_hidden();
         self.policies.bind(self.services.local_pods(), &state.devices, hidden);
         // A pod is held to its addresses only while the kernel knows who it is: from after its identity comes until before it
         // goes.

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::dataplane::ebpf::Dataplane;
 use crate::dataplane::ebpf::read::Pinned;
 use crate::explain::explain;
-use crate::model::Cluster;
+use crate::model::Pod;
 use crate::monitor::{Listeners, NodeNames, Pods, Socket, read};
 use crate::objects::ObjectEvent;
 use crate::status::monitor_socket;
@@ -52,10 +52,10 @@ impl Monitor {
     }
 
     /// Has the names of Pods while somebody listens, and only then.
-    pub(super) fn refresh(&mut self, cluster: &Cluster) {
+    pub(super) fn refresh<'a>(&mut self, pods: impl Iterator<Item = &'a Pod>) {
         let Some(running) = &mut self.running else { return };
         if *running.occupied.borrow_and_update() {
-            running.pods.fill(cluster.pods());
+            running.pods.fill(pods);
         } else {
             running.pods.clear();
         }

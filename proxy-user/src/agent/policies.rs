@@ -42,8 +42,8 @@ pub struct Policies {
 enum State {
     /// They are an earlier agent's, or nobody's.
     Found,
-    /// They stay an earlier agent's: what a manifest that can't be read says isn't known, and it may be what isolates a pod,
-    /// or what a selector depends on.
+    /// They stay an earlier agent's: what a manifest or object that can't be read says isn't known, and it may be what
+    /// isolates a pod, or what a selector depends on.
     Kept,
     /// They are brought to what this one knows.
     Ours,
@@ -198,6 +198,11 @@ impl Policies {
         self.refused = refused;
     }
 
+    /// The Pods that policy is about, of all nodes.
+    pub(super) fn pods(&self) -> impl Iterator<Item = &Pod> {
+        self.model.pods()
+    }
+
     /// What the tables hold.
     pub(super) fn image(&self) -> &PolicyImage {
         self.plan.image()
@@ -226,8 +231,8 @@ impl Policies {
     }
 }
 
-const KEPT: &str = "NetworkPolicies stay as an earlier agent enforced them, also for new Pods, until every file can be read: a \
-                    bad one may be what isolates a Pod";
+const KEPT: &str = "NetworkPolicies stay as an earlier agent enforced them, also for new Pods, until everything can be read: \
+                    what can't be may be what isolates a Pod";
 
 /// Whether somebody is isolated by what the tables hold, or would be held.
 fn has_policies(image: &PolicyImage) -> bool {

@@ -41,7 +41,7 @@ pub struct Services {
     complete: bool,
     /// The tables are to be read and compared as a whole: at the start, and after the kernel took a plan in part.
     from_scratch: bool,
-    /// What was found in the tables and nobody has asked for since may still be there.
+    /// What was found in the tables and nobody has asked for since hasn't been looked through.
     leftovers: bool,
     /// What is wrong with objects, for people; `None` when that may have changed since it was put together.
     errors: Option<Arc<[String]>>,
@@ -74,7 +74,9 @@ impl Services {
     pub(super) fn with_config(self, config: &Config) -> Self {
         let node_ports =
             NodePorts { addresses: config.node_port_addresses.clone(), localhost: config.localhost_node_ports };
-        Self { cluster: self.cluster.with_external_ips(config.allow_service_external_ips), node_ports, ..self }
+        let cluster = self.cluster.with_external_ips(config.allow_service_external_ips);
+        let cluster = cluster.with_endpoints_from_pods(!config.objects.is_api_server());
+        Self { cluster, node_ports, ..self }
     }
 
     /// Takes events in; returns whether the tables are to be changed for them.
@@ -132,7 +134,8 @@ impl Services {
 
     /// What a manifest that can't be read asks for isn't known, so nothing found in the tables is known to be a leftover.
     fn may_clear_leftovers(&self) -> bool {
-        self.leftovers && !self.problems.hide_objects()
+        let is_leftover = |service| !self.problems.may_hide(service);
+        !self.problems.hide_services() && (self.leftovers || self.plan.unconfirmed().any(is_leftover))
     }
 
     /// Brings the tables to what the objects ask for.
@@ -190,7 +193,7 @@ impl Services {
         let mut writes = self.plan.set_node_addresses(self.node_addresses.clone());
         writes.extend(self.plan.update(&desired.collect()));
         if self.may_clear_leftovers() {
-            writes.extend(self.plan.finish_first_sync());
+            writes.extend(self.plan.finish_first_sync(|service| self.problems.may_hide(service)));
             self.leftovers = false;
         }
         for refused in self.plan.refused().filter(|refused| !refused_before.contains(&refused.service)) {
@@ -234,9 +237,9 @@ impl Services {
         self.cluster.local_pods()
     }
 
-    /// Whether what some manifest asks for isn't known.
-    pub(super) fn hides_objects(&self) -> bool {
-        self.problems.hide_objects()
+    /// Whether something that policies depend on isn't known.
+    pub(super) fn policies_are_hidden(&self) -> bool {
+        self.problems.hide_policies()
     }
 
     /// What the tables hold.
@@ -263,8 +266,8 @@ impl Services {
         let refused = self.plan.refused().map(ToString::to_string);
         let kept = self.plan.unconfirmed().map(|service| {
             format!(
-                "Service {service}: an earlier agent served it, and no object asks for it; it stays until every file can be \
-                 used, as a bad one may ask for it"
+                "Service {service}: an earlier agent served it, and no object asks for it; it stays until what \
+                 may ask for it can be used"
             )
         });
         problems.chain(conflicts).chain(remarks).chain(refused).chain(kept).chain(self.unserved_node_ports()).collect()

@@ -78,11 +78,11 @@ impl Agent {
         self.servers.metrics.queued();
         let Self { dataplane, services, policies, node_tables, .. } = self;
         let state = self.node.borrow_and_update().clone();
-        policies.bind(services.local_pods(), &state.devices, services.hides_objects());
+        policies.bind(services.local_pods(), &state.devices, services.policies_are_hidden());
         node_tables.put(dataplane, &state, policies.bound())?;
         services.set_node_addresses(&state.addresses);
         services.sync(dataplane, &self.servers.metrics)?;
-        policies.sync(dataplane, services.hides_objects())?;
+        policies.sync(dataplane, services.policies_are_hidden())?;
         node_tables.follow(dataplane, &state, policies.bound())?;
         attach_sockets(&self.config, dataplane)?;
         dataplane.remove_other_versions()?;

@@ -20,7 +20,7 @@ use super::{
 /// The objects of a cluster as one node sees them.
 ///
 /// A Service's endpoints come from exactly one source: its EndpointSlices; where it has none, the Endpoints object of
-/// its name; where that is missing too and it has a selector, the Pods.
+/// its name; where that is missing too and it has a selector, the Pods, unless a controller sees to the slices.
 #[derive(Debug)]
 pub struct Cluster {
     here: Here,
@@ -29,6 +29,7 @@ pub struct Cluster {
     /// The addresses its interfaces have.
     node_addresses: BTreeSet<IpAddr>,
     external_ips: bool,
+    endpoints_from_pods: bool,
     services: BTreeMap<ServiceRef, Service>,
     /// Those of the Services of which there may be something to say.
     remarkable: BTreeSet<ServiceRef>,
@@ -54,6 +55,7 @@ impl Cluster {
             internal_ips: Vec::new(),
             node_addresses: BTreeSet::new(),
             external_ips: true,
+            endpoints_from_pods: true,
             services: BTreeMap::new(),
             remarkable: BTreeSet::new(),
             claims: Claims::default(),
@@ -72,6 +74,14 @@ impl Cluster {
     #[must_use]
     pub fn with_external_ips(self, external_ips: bool) -> Self {
         Self { external_ips, ..self }
+    }
+
+    /// Whether a Service without slices gets endpoints from Pods; it does unless this says otherwise. Where controllers write
+    /// slices it must not: one without any has no endpoints. Pods of other nodes are then not kept. To be said before the
+    /// first change.
+    #[must_use]
+    pub fn with_endpoints_from_pods(self, endpoints_from_pods: bool) -> Self {
+        Self { endpoints_from_pods, ..self }
     }
 
     /// Takes in what addresses this node's interfaces have. Returns the Services that this can touch.
@@ -95,11 +105,6 @@ impl Cluster {
     /// The Pods of this node that run, by namespace and name.
     pub fn local_pods(&self) -> impl Iterator<Item = &Pod> {
         self.local_pods.iter().filter_map(|(namespace, name)| self.pods.get(namespace, name))
-    }
-
-    /// The Pods of all nodes.
-    pub fn pods(&self) -> impl Iterator<Item = &Pod> {
-        self.pods.iter()
     }
 
     /// The ports of `service` in each of its families; none where it doesn't exist or isn't served.
@@ -268,9 +273,13 @@ impl Cluster {
         if self.pods.get(&pod.namespace, &pod.name) == Some(&pod) {
             return BTreeSet::new();
         }
+        let is_here = self.here.is_node(pod.node_name.as_deref());
+        if !is_here && !self.endpoints_from_pods {
+            return self.remove_pod(&Object::Pod(pod).object_ref());
+        }
         let mut affected = self.served_by(&pod);
         let name = (pod.namespace.clone(), pod.name.clone());
-        if self.here.is_node(pod.node_name.as_deref()) && !pod.finished {
+        if is_here && !pod.finished {
             self.local_pods.insert(name);
         } else {
             self.local_pods.remove(&name);
@@ -288,7 +297,7 @@ impl Cluster {
 
     /// The Services whose endpoints come from Pods, `pod` among them.
     fn served_by(&self, pod: &Pod) -> BTreeSet<ServiceRef> {
-        let from_pods = |id: &&ServiceRef| !self.slices.contains_key(*id) && !self.endpoints.contains_key(*id);
+        let from_pods = |id: &&ServiceRef| self.endpoints_from_pods && !self.slices.contains_key(*id) && !self.endpoints.contains_key(*id);
         self.selectors
             .candidates(pod)
             .filter(from_pods)
@@ -328,6 +337,8 @@ impl Cluster {
             from_groups(slices.values().map(|slice| &slice.group), wanted, &self.here)
         } else if let Some(endpoints) = self.endpoints.get(&service.id) {
             from_groups(endpoints.subsets.iter(), wanted, &self.here)
+        } else if !self.endpoints_from_pods {
+            Vec::new()
         } else {
             let selected = self.pods.selected_by(service).filter(|pod| !pod.finished);
             unique(selected.filter_map(|pod| self.pod_endpoint(service, port, of, pod)).collect())

@@ -22,11 +22,6 @@ impl Pods {
         self.by_name.get(&(namespace.to_owned(), name.to_owned()))
     }
 
-    /// Every Pod.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Pod> {
-        self.by_name.values()
-    }
-
     /// Puts a Pod in the place of the one of its name, which is returned.
     pub(super) fn insert(&mut self, pod: Pod) -> Option<Pod> {
         let old = self.remove(&pod.namespace, &pod.name);

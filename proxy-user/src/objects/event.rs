@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::FieldError;
 use super::manifest::ManifestError;
-use crate::model::{Change, ObjectRef};
+use crate::model::{Change, Kind, ObjectRef, ServiceRef};
 
 /// The changes of one moment: the state after a whole batch is one that existed.
 #[derive(Debug)]
@@ -91,15 +91,41 @@ impl Problems {
         }
     }
 
-    /// Whether some of what there is can't be told: what a bad place holds, or held at last, isn't known.
+    /// Whether nobody can tell which Services there are: what a bad file holds, or held at last, isn't known.
     #[must_use]
-    pub fn hide_objects(&self) -> bool {
-        let shadows = |error: &ObjectError| matches!(error, ObjectError::Manifest(ManifestError::Shadowed { .. }));
-        self.by_place.values().any(|error| !shadows(error))
+    pub fn hide_services(&self) -> bool {
+        self.by_place.iter().any(is_hiding_file)
+    }
+
+    /// Whether this Service may be there although no object told so far asks for it. An object of the API server that
+    /// can't be used hides nothing but itself.
+    #[must_use]
+    pub fn may_hide(&self, service: &ServiceRef) -> bool {
+        let ServiceRef { namespace, name } = service.clone();
+        let object = ObjectRef { kind: Kind::Service, namespace, name };
+        self.hide_services() || self.by_place.contains_key(&Place::Object(object))
+    }
+
+    /// Whether nobody can tell who is isolated from whom: of the objects that this depends on, one isn't known.
+    #[must_use]
+    pub fn hide_policies(&self) -> bool {
+        let is_about_policy = |place: &Place| match place {
+            Place::File(_) => false,
+            Place::Object(object) => {
+                matches!(object.kind, Kind::Namespace | Kind::NetworkPolicy | Kind::Node | Kind::Pod)
+            }
+        };
+        self.hide_services() || self.by_place.keys().any(is_about_policy)
     }
 
     /// Places and what is wrong there, in the order of the places.
     pub fn iter(&self) -> impl Iterator<Item = (&Place, &ObjectError)> {
         self.by_place.iter().map(|(place, error)| (place, &**error))
     }
+}
+
+/// Whether a file may hold, or have held, what isn't known. What another file has already is.
+fn is_hiding_file((place, error): (&Place, &Arc<ObjectError>)) -> bool {
+    let is_shadowed = matches!(**error, ObjectError::Manifest(ManifestError::Shadowed { .. }));
+    matches!(place, Place::File(_)) && !is_shadowed
 }

@@ -80,10 +80,12 @@ impl Plan {
         self.image().services.range(first..).next().is_some_and(|(key, _)| key.addr == of.any())
     }
 
-    /// Takes out what was found at the start and nobody has asked for: to be called after the [`Plan::update`] with the
-    /// first full list.
-    pub fn finish_first_sync(&mut self) -> Vec<Write> {
-        let unconfirmed = std::mem::take(&mut self.unconfirmed);
+    /// Takes out what was found at the start and nobody has asked for, but for Services of which `may_be_there` says that
+    /// somebody may: to be called after the [`Plan::update`] with the first full list, and again when it says so of fewer.
+    pub fn finish_first_sync(&mut self, may_be_there: impl Fn(&ServiceRef) -> bool) -> Vec<Write> {
+        let (kept, unconfirmed) = std::mem::take(&mut self.unconfirmed).into_iter().partition(may_be_there);
+        self.unconfirmed = kept;
+        let unconfirmed: BTreeSet<ServiceRef> = unconfirmed;
         let gone: Vec<_> = unconfirmed.iter().flat_map(|service| self.names_of(service)).cloned().collect();
         self.remove(&gone);
         self.remove_strays();

@@ -130,6 +130,11 @@ impl Policies {
         self.namespaces.defects().chain(of_policies)
     }
 
+    /// The Pods that policy is about, of all nodes.
+    pub fn pods(&self) -> impl Iterator<Item = &Pod> {
+        self.pods.iter().map(|(_, entry)| &entry.pod)
+    }
+
     /// Of what something else is true since this was last asked.
     pub(crate) fn take_changes(&mut self) -> Changes {
         std::mem::take(&mut self.changes)

@@ -56,7 +56,7 @@ impl KubernetesSource {
     pub async fn new(kubeconfig: Option<&Path>, node_name: &str) -> Result<Self, KubernetesError> {
         let config = client::config(kubeconfig).await?;
         let client = client::connect(&config)?;
-        let tracker = Arc::new(Tracker::new(config.cluster_url.to_string()));
+        let tracker = Arc::new(Tracker::new(config.cluster_url.to_string().trim_end_matches('/').to_owned()));
         let (told, telling) = mpsc::channel(TOLD);
         let mut watches = Watches {
             context: Context { client: client.clone(), node_name: node_name.into(), tracker: tracker.clone(), told },

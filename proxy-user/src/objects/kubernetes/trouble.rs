@@ -25,7 +25,7 @@ pub(super) enum Trouble {
 
 impl From<watcher::Error> for Trouble {
     fn from(error: watcher::Error) -> Self {
-        use kube::Error::{Api, SerdeError};
+        use kube::Error::{Api, SerdeError, Service};
         use watcher::Error::{InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed};
         let verb = if matches!(error, InitialListFailed(_)) { "list" } else { "watch" };
         match error {
@@ -37,6 +37,10 @@ impl From<watcher::Error> for Trouble {
                 Self::Unreadable(error.to_string())
             }
             NoResourceVersion => Self::Unreadable("metadata.resourceVersion: missing".into()),
+            // Its own words say nothing.
+            InitialListFailed(Service(error)) | WatchStartFailed(Service(error)) | WatchFailed(Service(error)) => {
+                Self::Unreachable(explain(error.as_ref()))
+            }
             InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error) => {
                 Self::Unreachable(explain(&error))
             }

@@ -205,7 +205,7 @@ fn a_restart_keeps_numbers_and_slots_and_writes_nothing() {
     update(&mut first, &ServiceRef::new("default", "gone"), &[]);
     let mut second = Plan::adopt(first.image().clone(), Limits::default());
     assert_eq!(update(&mut second, &web(), &[port]), []);
-    assert_eq!(second.finish_first_sync(), []);
+    assert_eq!(second.finish_first_sync(|_| false), []);
 }
 
 #[test]
@@ -214,7 +214,21 @@ fn what_was_found_goes_only_after_the_first_full_list() {
     let before = planned(&[old, web_port(&["10.0.0.1"])]);
     let mut plan = Plan::adopt(before.image().clone(), Limits::default());
     assert_eq!(update(&mut plan, &web(), &[web_port(&["10.0.0.1"])]), []);
-    assert!(plan.finish_first_sync().iter().any(is_deletion));
+    assert!(plan.finish_first_sync(|_| false).iter().any(is_deletion));
+    assert_eq!(View::of(plan.image()), View::of(planned(&[web_port(&["10.0.0.1"])]).image()));
+}
+
+#[test]
+fn what_was_found_and_may_be_asked_for_stays_until_that_is_known_while_the_rest_goes() {
+    let old = |name, ip| service_port(name, "", ip, vec![endpoint("10.0.0.9")]);
+    let before = planned(&[old("bad", "10.96.0.8"), old("gone", "10.96.0.9"), web_port(&["10.0.0.1"])]);
+    let mut plan = Plan::adopt(before.image().clone(), Limits::default());
+    update(&mut plan, &web(), &[web_port(&["10.0.0.1"])]);
+    plan.finish_first_sync(|service| service.name == "bad");
+    let expected = planned(&[old("bad", "10.96.0.8"), web_port(&["10.0.0.1"])]);
+    assert_eq!(View::of(plan.image()), View::of(expected.image()));
+    assert_eq!(plan.unconfirmed().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["bad"]);
+    plan.finish_first_sync(|_| false);
     assert_eq!(View::of(plan.image()), View::of(planned(&[web_port(&["10.0.0.1"])]).image()));
 }
 
@@ -227,7 +241,7 @@ fn entries_without_a_name_are_cleared_away() {
     image.members.insert(MemberKey::new(9, addr("10.0.0.9"), Port::new(8080)), Member::default());
     let mut plan = Plan::adopt(image, Limits::default());
     update(&mut plan, &web(), &[web_port(&["10.0.0.1"])]);
-    plan.finish_first_sync();
+    plan.finish_first_sync(|_| false);
     assert_eq!(View::of(plan.image()), View::of(planned(&[web_port(&["10.0.0.1"])]).image()));
 }
 
@@ -416,7 +430,7 @@ proptest! {
         let mut plan = Plan::adopt(image.clone(), Limits::default());
         let writes = update(&mut plan, &web(), &newest);
         image = check_every_step(&image, &writes);
-        for write in plan.finish_first_sync() {
+        for write in plan.finish_first_sync(|_| false) {
             image.apply(&write);
         }
         let mut from_scratch = empty();

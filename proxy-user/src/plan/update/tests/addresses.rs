@@ -38,7 +38,7 @@ fn a_starting_agent_keeps_the_nodes_addresses_until_it_knows_better() {
     assert_eq!(update(&mut plan, &web(), &[web_port(&[])]), []);
     assert_eq!(plan.node_addresses(), &node("192.0.2.11"));
     plan.set_node_addresses(node("192.0.2.12"));
-    plan.finish_first_sync();
+    plan.finish_first_sync(|_| false);
     assert_eq!(plan.image().addresses.keys().collect::<Vec<_>>(), [&addr("10.96.0.1"), &addr("192.0.2.12")]);
 }
 

@@ -84,7 +84,7 @@ fn a_restart_keeps_source_ranges_and_clears_those_of_nobody() {
     image.source_ranges.insert(SourcePrefix::new(9, "192.0.2.0/24".parse().unwrap()));
     let mut plan = Plan::adopt(image, Limits::default());
     assert_eq!(update(&mut plan, &web(), &[port]), []);
-    plan.finish_first_sync();
+    plan.finish_first_sync(|_| false);
     assert_eq!(prefixes(&plan), [prefix("192.0.2.0/24")]);
 }
 
