@@ -17,6 +17,12 @@ pub trait Api {
     /// Deletes an object, of which no more than kind, namespace and name are looked at.
     fn delete(&self, object: &Value) -> Result<()>;
 
+    /// Ends it, or cuts every connection and refuses new ones.
+    fn go_down(&self) -> Result<()>;
+
+    /// Starts it again with the objects that there are.
+    fn come_up(&self) -> Result<()>;
+
     /// [`Api::apply`] to each.
     fn apply_all(&self, objects: &[Value]) -> Result<()> {
         objects.iter().try_for_each(|object| self.apply(object))

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::stored::Key;
 use crate::error::{Error, Result};
 
 /// A kind of object, by the names the API has for it.
@@ -75,6 +76,13 @@ impl Kind {
             name: format!("{} {}", text("apiVersion"), text("kind")),
             have: format!("are {}", KINDS.map(|kind| format!("{} {}", kind.api_version(), kind.kind)).join(", ")),
         })
+    }
+
+    /// Path of one of its objects.
+    pub(super) fn path(&self, (namespace, name): &Key) -> String {
+        let root = if self.group.is_empty() { "api" } else { "apis" };
+        let namespace = if self.namespaced { format!("namespaces/{namespace}/") } else { String::new() };
+        format!("/{root}/{}/{namespace}{}/{name}", self.api_version(), self.plural)
     }
 
     /// The kind whose objects are at a path.

@@ -12,6 +12,7 @@ mod discovery;
 mod fault;
 mod kind;
 mod list;
+mod real;
 mod request;
 mod selector;
 mod shared;
@@ -23,10 +24,11 @@ mod target;
 mod tests;
 mod watch;
 mod write;
+mod writer;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -35,14 +37,15 @@ use tokio_rustls::TlsAcceptor;
 pub use api::Api;
 pub use fault::{Fault, Verb};
 pub use kind::{KINDS, Kind};
+pub use real::RealApiServer;
 pub use request::Request;
 pub use shared::{GoneAs, Settings};
 
 use self::access::Access;
 use self::certificates::Certificates;
-use self::connections::{Listening, listen};
+use self::connections::Listening;
 use self::fault::Rule;
-use self::shared::Shared;
+use self::shared::{Shared, lock};
 use self::stored::Stored;
 
 use crate::error::{Doing as _, Error, Result};
@@ -87,7 +90,7 @@ impl ApiServer {
         let tls = certificates.as_ref().map(Certificates::acceptor).transpose()?;
         let (address, listening) = start_listening(&runtime, place.as_ref(), wanted, tls.clone(), &shared)?;
         let scheme = if settings.tls { "https" } else { "http" };
-        let authority = certificates.as_ref().map(|certificates| certificates.authority.as_str());
+        let authority = certificates.as_ref().map(|certificates| &*certificates.authority);
         let access = Access::new(&format!("{scheme}://{address}"), authority, &token)?;
         let listening = Mutex::new(Some(listening));
         Ok(Self { shared, place, address, tls, access, listening, tokens: Mutex::new(1), runtime })
@@ -126,27 +129,14 @@ impl ApiServer {
 
     /// Cuts every connection; new ones can be made.
     pub fn cut_connections(&self) {
-        if let Some(listening) = &*self.listening.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(listening) = &*lock(&self.listening) {
             listening.cut();
         }
     }
 
-    /// Cuts every connection and refuses new ones.
-    pub fn go_down(&self) {
-        *self.listening.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    /// Listens again after [`ApiServer::go_down`], with the objects that there are.
-    pub fn come_up(&self) -> Result<()> {
-        let (place, tls) = (self.place.as_ref(), self.tls.clone());
-        let (_, listening) = start_listening(&self.runtime, place, self.address, tls, &self.shared)?;
-        *self.listening.lock().unwrap_or_else(PoisonError::into_inner) = Some(listening);
-        Ok(())
-    }
-
     /// Writes a new token for clients to read. The old one is refused from now on.
     pub fn rotate_token(&self) -> Result<()> {
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = lock(&self.tokens);
         *tokens += 1;
         self.access.set_token(&token_of(*tokens))?;
         self.shared.set_token(token_of(*tokens));
@@ -184,6 +174,18 @@ impl Api for ApiServer {
             have: "are others".into(),
         })
     }
+
+    fn go_down(&self) -> Result<()> {
+        *lock(&self.listening) = None;
+        Ok(())
+    }
+
+    fn come_up(&self) -> Result<()> {
+        let (place, tls) = (self.place.as_ref(), self.tls.clone());
+        let (_, listening) = start_listening(&self.runtime, place, self.address, tls, &self.shared)?;
+        *lock(&self.listening) = Some(listening);
+        Ok(())
+    }
 }
 
 fn start_listening(
@@ -194,8 +196,8 @@ fn start_listening(
     shared: &Arc<Shared>,
 ) -> Result<(SocketAddr, Listening)> {
     let socket = match place {
-        None => listen(address),
-        Some(host) => host.inside(|| listen(address))?,
+        None => TcpListener::bind(address),
+        Some(host) => host.inside(|| TcpListener::bind(address))?,
     };
     let started = socket.and_then(|socket| {
         Ok((socket.local_addr()?, Listening::start(runtime.handle(), socket, tls, shared.clone())?))

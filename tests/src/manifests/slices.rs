@@ -86,14 +86,18 @@ impl Endpoint {
     }
 
     fn of(&self, family: Family) -> Value {
-        let names = |names: &[&str]| names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>();
-        let hints = json!({"forNodes": names(&self.for_nodes), "forZones": names(&self.for_zones)});
-        json!({
+        let mut endpoint = json!({
             "addresses": [self.addresses.of(family)],
             "nodeName": self.node,
             "conditions": self.condition.to_json(),
-            "hints": hints,
-        })
+        });
+        // Servers of versions that don't know a hint refuse even an empty one.
+        for (hint, names) in [("forNodes", &self.for_nodes), ("forZones", &self.for_zones)] {
+            if !names.is_empty() {
+                endpoint["hints"][hint] = names.iter().map(|name| json!({"name": name})).collect();
+            }
+        }
+        endpoint
     }
 }
 

@@ -22,7 +22,7 @@ fn only_what_is_gone_is_taken_away(gone_as: GoneAs) -> Result<()> {
     let scene = Scene::new()?;
     let load = scene.load()?;
     let before = scene.get("backends")?;
-    scene.server.go_down();
+    scene.server.go_down()?;
     scene.wait_connected(false)?;
     scene.server.delete(&service("old", 11, &http()))?;
     scene.server.apply_all(&[service("new", 12, &http())])?;

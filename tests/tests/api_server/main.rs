@@ -4,6 +4,7 @@ mod changes;
 mod faults;
 mod gone;
 mod outage;
+mod real;
 mod requests;
 mod scene;
 mod start;

@@ -2,17 +2,22 @@
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
+use lab::api_server::Api;
 use lab::eventually;
 
 use crate::scene::{Scene, assert_none_failed};
 
 #[test]
 fn while_the_server_is_away_traffic_goes_on_and_status_says_since_when() -> Result<()> {
-    let scene = Scene::new()?;
+    traffic_goes_on_and_status_says_since_when(&Scene::new()?)
+}
+
+/// The story for any API server.
+pub(crate) fn traffic_goes_on_and_status_says_since_when<S: Api>(scene: &Scene<S>) -> Result<()> {
     assert!(scene.connection()?["lostSince"].is_null());
     let load = scene.load()?;
     let before = Timestamp::now();
-    scene.server.go_down();
+    scene.server.go_down()?;
     scene.wait_connected(false)?;
     let connection = scene.connection()?;
     let since: Timestamp = connection["lostSince"].as_str().context("no time")?.parse()?;
@@ -21,7 +26,7 @@ fn while_the_server_is_away_traffic_goes_on_and_status_says_since_when() -> Resu
     assert!(error.contains("refused"), "{error}");
     let text = scene.node().sluice(&["status"])?;
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
-    assert!(text.contains(&format!("http://192.0.2.1:6443/, lost since {since}")), "{text}");
+    assert!(text.contains(&format!("://192.0.2.1:6443/, lost since {since}")), "{text}");
     assert_eq!(scene.services()?, ["old", "web"]);
     // The time doesn't move as attempts go on to fail.
     let tried =

@@ -68,7 +68,7 @@ fn answers_are_late_or_never_come() {
 fn it_goes_down_and_comes_up_with_its_objects() {
     let server = server();
     let mut watch = get(&server, "/api/v1/pods?watch=1&resourceVersion=5");
-    server.go_down();
+    server.go_down().unwrap();
     assert_eq!(watch.line(), "");
     assert!(TcpStream::connect(server.address()).is_err());
     server.apply(&pod("web-4", "web", 1, 40)).unwrap();
