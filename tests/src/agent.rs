@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use crate::api_server::Api;
 use crate::error::Result;
 use crate::lab::Lab;
 use crate::node::Node;
@@ -16,6 +17,8 @@ use crate::traffic;
 
 /// The agent's health server, inside its node.
 const HEALTHZ: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10256);
+/// The agent's option for an API server.
+const KUBECONFIG: &str = "--kubeconfig";
 /// How long an agent may take until it is ready; a loaded machine takes long to verify programs.
 const READY_LIMIT: Duration = Duration::from_mins(1);
 /// How long one look at its health may take.
@@ -54,8 +57,17 @@ impl fmt::Display for SocketLb {
 pub struct AgentOptions {
     /// Its `--socket-lb`.
     pub socket_lb: SocketLb,
-    /// Further arguments.
+    /// Further arguments. With a `--kubeconfig` among them it follows that API server, and not the lab's manifests.
     pub arguments: Vec<String>,
+}
+
+impl AgentOptions {
+    /// On the objects of an API server.
+    #[must_use]
+    pub fn following(server: &dyn Api) -> Self {
+        let kubeconfig = server.kubeconfig().display().to_string();
+        Self { socket_lb: SocketLb::On, arguments: vec![KUBECONFIG.into(), kubeconfig] }
+    }
 }
 
 impl From<SocketLb> for AgentOptions {
@@ -87,12 +99,14 @@ impl Agent {
         let bpffs = node.bpffs().expect("a node has a bpffs").display().to_string();
         let named = [
             ("--node-name", node.name().to_owned()),
-            ("--manifests", lab.manifests().dir().display().to_string()),
             ("--bpffs", bpffs),
             ("--cgroup", node.cgroup_root().display().to_string()),
             ("--socket-lb", options.socket_lb.to_string()),
         ];
-        let named = named.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+        let manifests = ("--manifests", lab.manifests().dir().display().to_string());
+        let named =
+            named.into_iter().chain((!options.arguments.iter().any(|it| it == KUBECONFIG)).then_some(manifests));
+        let named = named.flat_map(|(name, value)| [name.to_owned(), value]);
         let arguments: Vec<_> =
             std::iter::once("agent".to_owned()).chain(named).chain(options.arguments.iter().cloned()).collect();
         let host = (**node).clone();
@@ -123,14 +137,26 @@ impl Agent {
 
     /// Starts it again as it was started, after [`Agent::kill`] or [`Agent::terminate`], and waits until it is ready.
     pub fn restart(&mut self) -> Result<()> {
-        self.process = self.node.spawn("agent", &self.program, &self.arguments)?;
+        self.relaunch()?;
         self.wait_ready()
+    }
+
+    /// The same without waiting for it.
+    pub fn relaunch(&mut self) -> Result<()> {
+        self.process = self.node.spawn("agent", &self.program, &self.arguments)?;
+        Ok(())
     }
 
     /// What it has logged since it was last started.
     #[must_use]
     pub fn log(&self) -> String {
         self.process.log()
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// Name of its node.

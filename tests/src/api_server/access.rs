@@ -37,6 +37,13 @@ impl Access {
         Ok(access)
     }
 
+    /// Puts another file beside them.
+    pub(super) fn put(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let path = self.path(name);
+        write(&path, text)?;
+        Ok(path)
+    }
+
     pub(super) fn kubeconfig(&self) -> PathBuf {
         self.path("kubeconfig")
     }
@@ -46,7 +53,8 @@ impl Access {
         write(&self.path("token"), token)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// Where a file of it is, or may be put.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 }

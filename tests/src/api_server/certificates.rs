@@ -42,6 +42,12 @@ impl Certificates {
         Ok(Self { authority: authority_certificate, server: server.pem(), key: key.serialize_pem() })
     }
 
+    /// A private key by itself, as PEM.
+    pub(super) fn private_key() -> Result<String> {
+        let key = KeyPair::generate().map_err(io::Error::other).doing(|| "make a private key".into())?;
+        Ok(key.serialize_pem())
+    }
+
     /// What makes TLS of a connection.
     pub(super) fn acceptor(&self) -> Result<TlsAcceptor> {
         let config = || -> io::Result<ServerConfig> {

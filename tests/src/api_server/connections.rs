@@ -1,7 +1,7 @@
 //! The listening socket and the connections made to it, which can all be cut.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use axum::Router;
@@ -90,9 +90,4 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, rou
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     // It fails when the client goes or a fault cuts it, both of which are meant.
     let _: Result<(), hyper::Error> = connection.await;
-}
-
-/// A listening socket of this thread's network namespace.
-pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address)
 }

@@ -1,5 +1,10 @@
 //! The kinds of objects that are served: those that an agent reads, and Events, which it writes.
 
+use serde_json::Value;
+
+use super::stored::Key;
+use crate::error::{Error, Result};
+
 /// A kind of object, by the names the API has for it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Kind {
@@ -61,6 +66,23 @@ impl Kind {
     #[must_use]
     pub fn of(api_version: &str, kind: &str) -> Option<&'static Self> {
         KINDS.iter().find(|known| known.kind == kind && known.api_version() == api_version)
+    }
+
+    /// The kind of an object; an error if it isn't served.
+    pub(super) fn of_object(object: &Value) -> Result<&'static Self> {
+        let text = |field: &str| object[field].as_str().unwrap_or_default();
+        Self::of(text("apiVersion"), text("kind")).ok_or_else(|| Error::Unknown {
+            what: "kind of the API server",
+            name: format!("{} {}", text("apiVersion"), text("kind")),
+            have: format!("are {}", KINDS.map(|kind| format!("{} {}", kind.api_version(), kind.kind)).join(", ")),
+        })
+    }
+
+    /// Path of one of its objects.
+    pub(super) fn path(&self, (namespace, name): &Key) -> String {
+        let root = if self.group.is_empty() { "api" } else { "apis" };
+        let namespace = if self.namespaced { format!("namespaces/{namespace}/") } else { String::new() };
+        format!("/{root}/{}/{namespace}{}/{name}", self.api_version(), self.plural)
     }
 
     /// The kind whose objects are at a path.

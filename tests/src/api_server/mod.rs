@@ -1,16 +1,18 @@
 //! An API server for agents to follow: lists, watches and Events as the real one serves them, and whatever can go wrong.
 //!
-//! It runs in this process and listens in any network namespace. Objects are put into it by [`ApiServer::apply`], and
+//! It runs in this process and listens in any network namespace. Objects are put into it by [`Api::apply`], and
 //! [`ApiServer::fail`] breaks requests. What it was asked is in [`ApiServer::requests`].
 
 mod access;
 mod answer;
+mod api;
 mod certificates;
 mod connections;
 mod discovery;
 mod fault;
 mod kind;
 mod list;
+mod real;
 mod request;
 mod selector;
 mod shared;
@@ -22,25 +24,29 @@ mod target;
 mod tests;
 mod watch;
 mod write;
+mod writer;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 
+pub use api::Api;
 pub use fault::{Fault, Verb};
 pub use kind::{KINDS, Kind};
+pub use real::RealApiServer;
 pub use request::Request;
 pub use shared::{GoneAs, Settings};
 
 use self::access::Access;
 use self::certificates::Certificates;
-use self::connections::{Listening, listen};
+use self::connections::Listening;
 use self::fault::Rule;
-use self::shared::Shared;
+use self::shared::{Shared, lock};
+use self::stored::Stored;
 
 use crate::error::{Doing as _, Error, Result};
 use crate::host::Host;
@@ -84,7 +90,7 @@ impl ApiServer {
         let tls = certificates.as_ref().map(Certificates::acceptor).transpose()?;
         let (address, listening) = start_listening(&runtime, place.as_ref(), wanted, tls.clone(), &shared)?;
         let scheme = if settings.tls { "https" } else { "http" };
-        let authority = certificates.as_ref().map(|certificates| certificates.authority.as_str());
+        let authority = certificates.as_ref().map(|certificates| &*certificates.authority);
         let access = Access::new(&format!("{scheme}://{address}"), authority, &token)?;
         let listening = Mutex::new(Some(listening));
         Ok(Self { shared, place, address, tls, access, listening, tokens: Mutex::new(1), runtime })
@@ -94,29 +100,6 @@ impl ApiServer {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// A kubeconfig for it.
-    #[must_use]
-    pub fn kubeconfig(&self) -> PathBuf {
-        self.access.kubeconfig()
-    }
-
-    /// Creates an object or replaces it; of a kind that is served.
-    pub fn apply(&self, object: &Value) -> Result<()> {
-        self.shared.put(kind_of(object)?, object.clone());
-        Ok(())
-    }
-
-    /// Deletes an object by its namespace (empty for kinds without) and name.
-    pub fn delete(&self, kind: &str, namespace: &str, name: &str) -> Result<()> {
-        let unknown = || Error::Unknown {
-            what: "object of the API server",
-            name: format!("{kind} {namespace}/{name}"),
-            have: "are others".into(),
-        };
-        let found = KINDS.iter().find(|known| known.kind == kind).ok_or_else(unknown)?;
-        self.shared.delete(found, &(namespace.into(), name.into())).map(drop).ok_or_else(unknown)
     }
 
     /// The objects of a kind, as they are now.
@@ -146,27 +129,14 @@ impl ApiServer {
 
     /// Cuts every connection; new ones can be made.
     pub fn cut_connections(&self) {
-        if let Some(listening) = &*self.listening.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(listening) = &*lock(&self.listening) {
             listening.cut();
         }
     }
 
-    /// Cuts every connection and refuses new ones.
-    pub fn go_down(&self) {
-        *self.listening.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    /// Listens again after [`ApiServer::go_down`], with the objects that there are.
-    pub fn come_up(&self) -> Result<()> {
-        let (place, tls) = (self.place.as_ref(), self.tls.clone());
-        let (_, listening) = start_listening(&self.runtime, place, self.address, tls, &self.shared)?;
-        *self.listening.lock().unwrap_or_else(PoisonError::into_inner) = Some(listening);
-        Ok(())
-    }
-
     /// Writes a new token for clients to read. The old one is refused from now on.
     pub fn rotate_token(&self) -> Result<()> {
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = lock(&self.tokens);
         *tokens += 1;
         self.access.set_token(&token_of(*tokens))?;
         self.shared.set_token(token_of(*tokens));
@@ -185,6 +155,39 @@ impl ApiServer {
     }
 }
 
+impl Api for ApiServer {
+    fn kubeconfig(&self) -> PathBuf {
+        self.access.kubeconfig()
+    }
+
+    fn apply(&self, object: &Value) -> Result<()> {
+        self.shared.put(Kind::of_object(object)?, object.clone());
+        Ok(())
+    }
+
+    fn delete(&self, object: &Value) -> Result<()> {
+        let kind = Kind::of_object(object)?;
+        let key = Stored::key_of(kind, object);
+        self.shared.delete(kind, &key).map(drop).ok_or_else(|| Error::Unknown {
+            what: "object of the API server",
+            name: format!("{} {}/{}", kind.kind, key.0, key.1),
+            have: "are others".into(),
+        })
+    }
+
+    fn go_down(&self) -> Result<()> {
+        *lock(&self.listening) = None;
+        Ok(())
+    }
+
+    fn come_up(&self) -> Result<()> {
+        let (place, tls) = (self.place.as_ref(), self.tls.clone());
+        let (_, listening) = start_listening(&self.runtime, place, self.address, tls, &self.shared)?;
+        *lock(&self.listening) = Some(listening);
+        Ok(())
+    }
+}
+
 fn start_listening(
     runtime: &Runtime,
     place: Option<&Host>,
@@ -193,22 +196,13 @@ fn start_listening(
     shared: &Arc<Shared>,
 ) -> Result<(SocketAddr, Listening)> {
     let socket = match place {
-        None => listen(address),
-        Some(host) => host.inside(|| listen(address))?,
+        None => TcpListener::bind(address),
+        Some(host) => host.inside(|| TcpListener::bind(address))?,
     };
     let started = socket.and_then(|socket| {
         Ok((socket.local_addr()?, Listening::start(runtime.handle(), socket, tls, shared.clone())?))
     });
     started.doing(|| format!("listen at {address} for an API server"))
-}
-
-fn kind_of(object: &Value) -> Result<&'static Kind> {
-    let text = |field: &str| object[field].as_str().unwrap_or_default();
-    Kind::of(text("apiVersion"), text("kind")).ok_or_else(|| Error::Unknown {
-        what: "kind of the API server",
-        name: format!("{} {}", text("apiVersion"), text("kind")),
-        have: format!("are {}", KINDS.map(|kind| format!("{} {}", kind.api_version(), kind.kind)).join(", ")),
-    })
 }
 
 /// The token number so-and-so.

@@ -202,8 +202,7 @@ impl Watch {
             return Err(Ended);
         }
         if self.shared.take_fault(Verb::Watch, self.kind.plural, Fault::Garbled) {
-            let half = [&line[..line.len() / 2], b"\n"].concat();
-            return self.send(half).await;
+            return self.send([b"<", &line[1..]].concat()).await;
         }
         self.send(line).await
     }

@@ -19,7 +19,7 @@ pub fn pod(name: &str, app: &str, node: u8, index: u8) -> Value {
         "metadata": {"name": name, "labels": {"app": app}},
         "spec": {
             "nodeName": format!("node{node}"),
-            "containers": [{"name": "server", "ports": [
+            "containers": [{"name": "server", "image": "lab", "ports": [
                 {"name": "http", "containerPort": HTTP},
                 {"name": "dns", "containerPort": UDP, "protocol": "UDP"},
             ]}],

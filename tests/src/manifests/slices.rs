@@ -49,7 +49,13 @@ impl Slices {
     /// The documents of one YAML file.
     #[must_use]
     pub fn to_file(&self) -> String {
-        file(&Family::BOTH.map(|family| self.of(family)))
+        file(&self.objects())
+    }
+
+    /// The slices, one for each family.
+    #[must_use]
+    pub fn objects(&self) -> [Value; 2] {
+        Family::BOTH.map(|family| self.of(family))
     }
 
     fn of(&self, family: Family) -> Value {
@@ -80,14 +86,18 @@ impl Endpoint {
     }
 
     fn of(&self, family: Family) -> Value {
-        let names = |names: &[&str]| names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>();
-        let hints = json!({"forNodes": names(&self.for_nodes), "forZones": names(&self.for_zones)});
-        json!({
+        let mut endpoint = json!({
             "addresses": [self.addresses.of(family)],
             "nodeName": self.node,
             "conditions": self.condition.to_json(),
-            "hints": hints,
-        })
+        });
+        // Servers of versions that don't know a hint refuse even an empty one.
+        for (hint, names) in [("forNodes", &self.for_nodes), ("forZones", &self.for_zones)] {
+            if !names.is_empty() {
+                endpoint["hints"][hint] = names.iter().map(|name| json!({"name": name})).collect();
+            }
+        }
+        endpoint
     }
 }
 

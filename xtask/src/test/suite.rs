@@ -25,7 +25,21 @@ pub(super) fn program(filter: Option<&str>) -> Result<Tally> {
 
 /// Lab suites.
 pub(super) fn lab(filter: Option<&str>) -> Result<Tally> {
-    privileged(&Targets::discover()?.lab, filter)
+    let mut tally = privileged(&Targets::discover()?.lab, filter)?;
+    tally += real_api_server(filter)?;
+    Ok(tally)
+}
+
+/// The suites that take a real etcd and kube-apiserver; left out, in so many words, where there are none.
+fn real_api_server(filter: Option<&str>) -> Result<Tally> {
+    if filter.is_some_and(|word| !"real_api_server".contains(word)) {
+        return Ok(Tally::default());
+    }
+    if std::env::var_os("KUBEBUILDER_ASSETS").is_none() {
+        println!("left out: the API server suite on a real one (KUBEBUILDER_ASSETS names no etcd and kube-apiserver)");
+        return Ok(Tally::default());
+    }
+    count(cargo_test().args(["--test", "api_server", "--", "--ignored", "--test-threads=1", "real_api_server"]))
 }
 
 /// One test at a time: they measure the machine's kernel, and load it.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::ask::{ask, get};
 use super::{name, names, server};
-use crate::api_server::{Fault, Verb};
+use crate::api_server::{Api as _, Fault, Verb};
 use crate::manifests::build::pod;
 
 #[test]
@@ -30,13 +30,12 @@ fn answers_are_cut_and_garbled_once() {
     let server = server();
     let mut watch = get(&server, "/api/v1/nodes?watch=1&resourceVersion=2");
     server.fail(Verb::Watch, Some("nodes"), Fault::Garbled);
-    for node in ["a", "b"] {
-        server.apply(&serde_json::json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}})).unwrap();
-    }
+    let node = |name| serde_json::json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}});
+    server.apply_all(&[node("a"), node("b")]).unwrap();
     assert!(serde_json::from_str::<serde_json::Value>(&watch.line()).is_err());
     assert_eq!(name(&watch.event().1), "b");
     server.fail(Verb::Watch, Some("nodes"), Fault::Cut);
-    server.delete("Node", "", "a").unwrap();
+    server.delete(&node("a")).unwrap();
     let last = watch.line();
     assert!(!last.is_empty() && !last.ends_with('\n'), "half an event: {last}");
     assert_eq!(watch.line(), "");
@@ -69,7 +68,7 @@ fn answers_are_late_or_never_come() {
 fn it_goes_down_and_comes_up_with_its_objects() {
     let server = server();
     let mut watch = get(&server, "/api/v1/pods?watch=1&resourceVersion=5");
-    server.go_down();
+    server.go_down().unwrap();
     assert_eq!(watch.line(), "");
     assert!(TcpStream::connect(server.address()).is_err());
     server.apply(&pod("web-4", "web", 1, 40)).unwrap();

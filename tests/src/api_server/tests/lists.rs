@@ -2,6 +2,7 @@
 
 use super::ask::{ask, get};
 use super::{names, server, version};
+use crate::api_server::Api as _;
 use crate::manifests::build::pod;
 
 const METADATA_LIST: &str = "Accept: application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1\r\n";
@@ -11,7 +12,7 @@ fn pages_of_a_list_are_of_one_moment() {
     let server = server();
     let first = get(&server, "/api/v1/pods?limit=2").json();
     assert_eq!((names(&first), &first["metadata"]["remainingItemCount"]), (vec!["web-1", "web-2"], &1.into()));
-    server.delete("Pod", "default", "web-3").unwrap();
+    server.delete(&pod("web-3", "web", 1, 20)).unwrap();
     server.apply(&pod("web-4", "web", 1, 40)).unwrap();
     let token = first["metadata"]["continue"].as_str().unwrap();
     let second = get(&server, &format!("/api/v1/pods?limit=2&continue={token}")).json();

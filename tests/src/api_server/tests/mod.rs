@@ -9,7 +9,7 @@ mod writes;
 
 use serde_json::{Value, json};
 
-use super::{ApiServer, Settings};
+use super::{Api as _, ApiServer, Settings};
 use crate::manifests::build::{http, pod, service};
 
 /// A server with a Service `web` and three Pods of it.

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::server;
 use crate::ApiServer;
-use crate::api_server::{GoneAs, Settings};
+use crate::api_server::{Api as _, GoneAs, Settings};
 use crate::manifests::build::pod;
 
 /// Runs `work` with a client that has read the server's kubeconfig.

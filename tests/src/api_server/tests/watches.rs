@@ -3,7 +3,7 @@
 use super::ask::{ask, get};
 use super::{labelled, name, server, version};
 use crate::ApiServer;
-use crate::api_server::{GoneAs, Settings};
+use crate::api_server::{Api as _, GoneAs, Settings};
 use crate::manifests::build::pod;
 
 const METADATA: &str = "Accept: application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1\r\n";
@@ -22,7 +22,7 @@ fn changes_after_a_version_are_told_in_their_order() {
     let (modified, object) = watch.event();
     assert_eq!((&*modified, name(&object), version(&object)), ("MODIFIED", "web-1", before + 1));
     assert_eq!(object["kind"], "Pod");
-    server.delete("Pod", "default", "web-1").unwrap();
+    server.delete(&pod("web-1", "web", 1, 20)).unwrap();
     let (deleted, object) = watch.event();
     assert_eq!((&*deleted, name(&object), version(&object)), ("DELETED", "web-1", before + 2));
     server.apply(&pod("web-9", "web", 1, 90)).unwrap();
@@ -91,6 +91,6 @@ fn a_version_before_the_history_is_gone() {
     assert_eq!(refused.code, 410);
     assert_eq!(refused.json()["reason"], "Expired");
     let mut fresh = get(&server, &format!("/api/v1/pods?watch=1&resourceVersion={}", now(&server)));
-    server.delete("Pod", "default", "web-1").unwrap();
+    server.delete(&pod("web-1", "web", 1, 20)).unwrap();
     assert_eq!(fresh.event().0, "DELETED");
 }

@@ -1,0 +1,52 @@
+//! An API server that is away for long: the tables stay in force, and status says since when.
+
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+use lab::api_server::Api;
+use lab::eventually;
+
+use crate::scene::{Scene, assert_none_failed};
+
+#[test]
+fn while_the_server_is_away_traffic_goes_on_and_status_says_since_when() -> Result<()> {
+    traffic_goes_on_and_status_says_since_when(&Scene::new()?)
+}
+
+/// The story for any API server.
+pub(crate) fn traffic_goes_on_and_status_says_since_when<S: Api>(scene: &Scene<S>) -> Result<()> {
+    assert!(scene.connection()?["lostSince"].is_null());
+    let load = scene.load()?;
+    let before = Timestamp::now();
+    scene.server.go_down()?;
+    scene.wait_connected(false)?;
+    let connection = scene.connection()?;
+    let since: Timestamp = connection["lostSince"].as_str().context("no time")?.parse()?;
+    assert!((before..=Timestamp::now()).contains(&since), "{connection}");
+    let error = connection["error"].as_str().context("no error")?;
+    assert!(error.contains("refused"), "{error}");
+    let text = scene.node().sluice(&["status"])?;
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(text.contains(&format!("://192.0.2.1:6443/, lost since {since}")), "{text}");
+    assert_eq!(scene.services()?, ["old", "web"]);
+    // The time doesn't move as attempts go on to fail.
+    let tried =
+        || -> Result<bool> { Ok(scene.connection()?["watchErrors"].as_u64() > connection["watchErrors"].as_u64()) };
+    eventually("it tries again", &true, tried)?;
+    assert_eq!(scene.connection()?["lostSince"], connection["lostSince"]);
+    scene.server.come_up()?;
+    scene.wait_connected(true)?;
+    assert_none_failed(load)?;
+    scene.prove_it_follows()
+}
+
+#[test]
+fn connections_that_are_cut_again_and_again_lose_nothing() -> Result<()> {
+    let scene = Scene::new()?;
+    let load = scene.load()?;
+    for _ in 0..3 {
+        scene.server.cut_connections();
+        scene.prove_it_follows()?;
+    }
+    assert_eq!(scene.services()?, ["old", "web"]);
+    assert_none_failed(load)
+}
