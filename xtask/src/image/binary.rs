@@ -35,7 +35,7 @@ fn rustflags() -> Result<Vec<String>> {
     Ok(vec![
         "-Ctarget-feature=+crt-static".to_owned(),
         "-Cstrip=symbols".to_owned(),
-        forget(cargo_home),
         forget(workspace::root().to_owned()),
+        forget(cargo_home),
     ])
 }
