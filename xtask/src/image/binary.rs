@@ -27,7 +27,7 @@ pub(super) fn build(arch: Arch) -> Result<PathBuf> {
     Ok(workspace::image_target().join(target).join("release/sluice"))
 }
 
-/// Static, without symbols, and without the paths of this machine in it.
+/// Static, without symbols, and without the paths that this machine has its sources at.
 fn rustflags() -> Result<Vec<String>> {
     let forget = |path: PathBuf| format!("--remap-path-prefix={}=", path.join("").display());
     let home = std::env::home_dir().context("there is no home directory, in which cargo keeps the sources")?;
@@ -35,7 +35,7 @@ fn rustflags() -> Result<Vec<String>> {
     Ok(vec![
         "-Ctarget-feature=+crt-static".to_owned(),
         "-Cstrip=symbols".to_owned(),
-        forget(cargo_home),
         forget(workspace::root().to_owned()),
+        forget(cargo_home),
     ])
 }

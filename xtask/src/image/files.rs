@@ -13,7 +13,7 @@ use super::ENTRYPOINT;
 use super::archive::Archive;
 use crate::workspace;
 
-/// Without it the C library would ask a name server before it looks into /etc/hosts.
+/// What the C library does without it depends on its release.
 const NSSWITCH: &[u8] = b"hosts: files dns\n";
 /// Folders that no file brings along. /proc, /sys and /dev come from the container runtime.
 const FOLDERS: [(&str, u32); 2] = [("run", 0o755), ("tmp", 0o1777)];

@@ -6,8 +6,9 @@ mod kernel;
 mod network;
 mod parts;
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -47,7 +48,8 @@ pub(super) fn run(args: &SupportBundleArgs) -> anyhow::Result<ExitCode> {
     if path.as_os_str() == "-" {
         return write(io::stdout().lock(), &name, now, args).context("can't write the bundle to standard output");
     }
-    let file = File::create_new(&path).with_context(failed)?;
+    // For the eyes of who makes it, and never over another.
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).with_context(failed)?;
     let done = write(file, &name, now, args).with_context(failed)?;
     eprintln!("{} is written. Look through it before you give it away: --help says what is in it.", path.display());
     Ok(done)
