@@ -15,7 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, PolicyDeny, SocketLb};
+use crate::config::{Config, Ignored, PolicyDeny, SocketLb};
 use crate::objects::kubernetes::Connection;
 
 /// Where the status of every agent of this machine is.
@@ -46,6 +46,9 @@ pub struct AgentStatus {
     /// How the API server is doing; `None` where objects come from manifests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_server: Option<Connection>,
+    /// Settings of a kube-proxy's that have no meaning here, each with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<Ignored>,
     /// The cgroup its socket programs are attached to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<PathBuf>,
@@ -80,6 +83,7 @@ impl AgentStatus {
             policy_deny: config.policy_deny,
             objects: config.objects.to_string(),
             api_server: None,
+            ignored: config.ignored.clone(),
             cgroup: config.cgroup.clone(),
             ready: false,
             last_synced_at: None,

@@ -1,5 +1,6 @@
 //! `sluice cleanup`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -20,7 +21,11 @@ pub(super) struct CleanupArgs {
 }
 
 pub(super) fn run(args: &CleanupArgs) -> anyhow::Result<ExitCode> {
-    let bpffs = &args.bpffs.bpffs;
+    remove_own(&args.bpffs.bpffs)
+}
+
+/// Removes what the agent of a directory made.
+pub(super) fn remove_own(bpffs: &Path) -> anyhow::Result<ExitCode> {
     // Held until the end, so that no agent starts in between.
     let status = Publisher::open(bpffs).context("nothing was removed")?;
     let removed = cleanup(bpffs)?;

@@ -168,6 +168,7 @@ fn agent_lines(agent: &AgentStatus) -> Vec<Vec<String>> {
         pair("Devices:", &non_empty(devices.collect::<Vec<_>>().join(", "))),
     ];
     lines.extend(policy_lines(agent));
+    lines.extend(list("Ignored:", &agent.ignored.iter().map(ToString::to_string).collect::<Vec<_>>()));
     lines.extend(list("Errors:", &agent.errors));
     lines
 }

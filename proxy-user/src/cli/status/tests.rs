@@ -21,6 +21,7 @@ fn agent() -> AgentStatus {
         policy_deny: PolicyDeny::Drop,
         objects: "manifests in /etc/sluice".into(),
         api_server: None,
+        ignored: Vec::new(),
         cgroup: None,
         ready: true,
         last_synced_at: None,
