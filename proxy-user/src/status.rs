@@ -46,6 +46,9 @@ pub struct AgentStatus {
     /// How the API server is doing; `None` where objects come from manifests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_server: Option<Connection>,
+    /// Connections to Services that another proxy began and the kernel's conntrack translates.
+    #[serde(default)]
+    pub taking_over: u64,
     /// Settings of a kube-proxy's that have no meaning here, each with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<Ignored>,
@@ -83,6 +86,7 @@ impl AgentStatus {
             policy_deny: config.policy_deny,
             objects: config.objects.to_string(),
             api_server: None,
+            taking_over: 0,
             ignored: config.ignored.clone(),
             cgroup: config.cgroup.clone(),
             ready: false,

@@ -14,6 +14,7 @@ mod policy_hits;
 mod report;
 mod services;
 mod sweep;
+mod takeover;
 mod told;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use self::node_tables::NodeTables;
 pub use self::policies::Policies;
 use self::report::{Failed, Report};
 pub use self::services::Services;
+use self::takeover::Takeover;
 use crate::config::{BpfLogLevel, Config, ObjectsFrom, PolicyDeny, SocketLb};
 use crate::dataplane::ebpf::read::Pinned;
 use crate::dataplane::ebpf::{Dataplane, Globals, Level, Options, TcMode};
@@ -117,6 +119,7 @@ struct Agent {
     servers: Servers,
     health_checks: HealthCheckServers,
     monitor: Monitor,
+    takeover: Takeover,
     /// When changes that are not in the kernel yet were seen.
     unapplied: Vec<std::time::Instant>,
     /// What failed at the last attempt.
@@ -153,6 +156,7 @@ impl Agent {
         services.sync(&mut dataplane, metrics)?;
         policies.sync(&mut dataplane, services.hides_objects())?;
         node_tables.put(&mut dataplane, &state, policies.bound())?;
+        let takeover = Takeover::begin(&mut dataplane, services.image().services.iter())?;
         NodeTables::attach(&mut dataplane, &state)?;
         node_tables.trim(&mut dataplane, &state, policies.bound())?;
         attach_sockets(&config, &mut dataplane)?;
@@ -174,6 +178,7 @@ impl Agent {
             servers,
             health_checks,
             monitor,
+            takeover,
             unapplied: Vec::new(),
             failures: Vec::new(),
             retry: None,
@@ -279,6 +284,7 @@ impl Agent {
         let Self { services, policies, node, dataplane, servers: Servers { metrics, failures: servers, .. }, .. } =
             self;
         let failed = Failed { kernel: &self.failures, servers };
+        self.report.taking_over(self.takeover.alive());
         self.report.publish(services, policies, &node.borrow(), dataplane, metrics, failed);
     }
 }

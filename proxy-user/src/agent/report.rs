@@ -29,6 +29,8 @@ pub(super) struct Report {
     /// As [`Services::errors`], [`Policies::errors`] and the failures were when `status` was made.
     errors: ([Arc<[String]>; 2], Vec<String>),
     writes: u64,
+    /// Something of `status` has changed since it was written.
+    is_old: bool,
 }
 
 /// What was tried and failed.
@@ -46,7 +48,13 @@ impl Report {
     pub(super) fn open(config: &Config) -> Result<Self, StatusError> {
         let (publisher, status) = (Publisher::open(&config.bpffs)?, AgentStatus::new(config));
         publisher.publish(&status)?;
-        Ok(Self { publisher, status, errors: Default::default(), writes: 0 })
+        Ok(Self { publisher, status, errors: Default::default(), writes: 0, is_old: false })
+    }
+
+    /// So many connections of another proxy are alive.
+    pub(super) fn taking_over(&mut self, connections: u64) {
+        self.is_old |= self.status.taking_over != connections;
+        self.status.taking_over = connections;
     }
 
     /// Brings status and metrics up to date, at no cost that grows with the cluster.
@@ -65,7 +73,7 @@ impl Report {
         metrics.manifest_errors.set(errors.iter().map(|errors| errors.len()).sum::<usize>().cast_signed() as i64);
         let failures: Vec<String> = kernel.iter().cloned().chain(servers.list()).collect();
         metrics.refused_services.set(services.refused().count().cast_signed() as i64);
-        let mut is_old = !self.status.ready;
+        let mut is_old = std::mem::take(&mut self.is_old) || !self.status.ready;
         let is_same = |(new, old): (&Arc<[String]>, &Arc<[String]>)| Arc::ptr_eq(new, old);
         if !errors.iter().zip(&self.errors.0).all(is_same) || failures != self.errors.1 {
             self.status.errors = errors.iter().flat_map(|errors| &**errors).chain(&failures).cloned().collect();

@@ -1,0 +1,5 @@
+//! Sluice in the place of a kube-proxy: its connections live on, its rules go, its configuration works.
+
+mod connection;
+mod scene;
+mod takeover;
