@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use lab::kube_proxy::{self, ServiceRules};
 use lab::manifests::build;
 use lab::{Attachment, Cluster, Family, Lab, Node, topology};
@@ -48,4 +48,12 @@ pub(crate) fn start_kube_proxy(cluster: &Cluster, node: &Node) -> Result<()> {
         kube_proxy::restore(node, family, &kube_proxy::rules(cidr, &services))?;
     }
     Ok(())
+}
+
+/// What a command that succeeds prints.
+pub(crate) fn sluice(node: &Node, arguments: &[&str]) -> Result<String> {
+    let output = node.sluice(arguments)?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "sluice {} on {}: {errors}", arguments.join(" "), node.name());
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

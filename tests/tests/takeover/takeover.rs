@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use lab::{Attachment, Cluster, Family, SocketLb};
+use lab::{AgentOptions, Attachment, Cluster, Family, SocketLb};
 use serde_json::Value;
 
 use crate::connection::Connection;
@@ -15,11 +15,13 @@ fn connections_that_a_kube_proxy_began_live_on_when_sluice_takes_its_place() -> 
         let mut cluster = scene::kube_proxys(attachment)?;
         let mut connections = connect(&cluster)?;
         ask_all(&mut connections)?;
-        cluster.start_agents(&SocketLb::On.into())?;
+        cluster.start_agents(&kubeadms())?;
         ask_all(&mut connections)?;
         assert!(taking_over(&cluster)? > 0, "status tells of them");
+        let ignored = status(&cluster)?["agent"]["ignored"].clone();
+        assert_eq!(ignored[0]["name"], "clusterCIDR", "{ignored}");
         for node in cluster.lab().nodes() {
-            node.sluice(&["cleanup", "--kube-proxy"])?;
+            scene::sluice(node, &["cleanup", "--kube-proxy"])?;
         }
         ask_all(&mut connections)?;
         let mut new = connect(&cluster)?;
@@ -28,6 +30,13 @@ fn connections_that_a_kube_proxy_began_live_on_when_sluice_takes_its_place() -> 
         assert_eq!(drops(&cluster)?, BTreeMap::new(), "{attachment:?}");
     }
     Ok(())
+}
+
+/// As the DaemonSet's command line has it, but for what a lab needs.
+fn kubeadms() -> AgentOptions {
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../proxy-user/src/config/kube_proxy/kubeadm.yaml");
+    let arguments = ["--config", config, "--proxy-mode=iptables", "-v=2"];
+    AgentOptions { socket_lb: SocketLb::On, arguments: arguments.map(String::from).into() }
 }
 
 /// From a pod, from the node, and from outside, through both Services, in both families.
@@ -52,7 +61,7 @@ fn ask_all(connections: &mut [Connection]) -> Result<()> {
 }
 
 fn status(cluster: &Cluster) -> Result<Value> {
-    Ok(serde_json::from_str(&cluster.lab().node("node1")?.sluice(&["status", "-o", "json"])?)?)
+    Ok(serde_json::from_str(&scene::sluice(cluster.lab().node("node1")?, &["status", "-o", "json"])?)?)
 }
 
 fn taking_over(cluster: &Cluster) -> Result<u64> {
