@@ -55,6 +55,9 @@ pub enum Stop {
     NotOurs,
     /// It is a fragment, and was put by until the first of its datagram comes.
     Held,
+    /// It may be of a connection that the kernel's conntrack translates, since before our time. Nobody has judged it: the
+    /// hook by which it leaves does, when it has been translated.
+    LeftToConntrack,
     /// It must not pass.
     Drop(Reason),
 }

@@ -71,6 +71,8 @@ pub struct PlainTables {
     pub tcp_ends: BTreeMap<FlowKey, TcpEnd>,
     /// The next random number; each draw adds a constant that visits every residue.
     pub seed: Cell<u32>,
+    /// Connections of another proxy are alive.
+    pub is_taking_over: bool,
 }
 
 /// A flow record that its table and its readers share.
@@ -147,6 +149,9 @@ impl ServiceTables for PlainTables {
         // The golden ratio's odd multiple: successive draws spread over every set (Knuth, multiplicative hashing).
         self.seed.set(self.seed.get().wrapping_add(0x9e37_79b1));
         self.seed.get()
+    }
+    fn is_taking_over(&self) -> bool {
+        self.is_taking_over
     }
 }
 

@@ -30,6 +30,8 @@ pub trait ServiceTables {
     fn epoch(&self) -> u32;
     /// A fresh random number.
     fn random(&self) -> u32;
+    /// Whether connections to Services are alive that another proxy began and the kernel's conntrack translates.
+    fn is_taking_over(&self) -> bool;
 }
 
 /// Where a client is, seen from this node.

@@ -105,6 +105,10 @@ pub(crate) static LISTENING: Array<Listening> = Array::with_max_entries(1, 0);
 #[map]
 pub(crate) static TOLD: PerCpuArray<Told> = PerCpuArray::with_max_entries(1, 0);
 
+/// Not 0: connections to Services are alive that another proxy began. Each agent looks for itself: it isn't pinned.
+#[map]
+pub(crate) static TAKEOVER: Array<u32> = Array::with_max_entries(1, 0);
+
 /// A packet under way. Zero bytes make up a value of each.
 pub(crate) struct Scratch {
     pub(crate) packet: Packet,

@@ -18,6 +18,7 @@ use proxy_common::tables::{
 
 use crate::maps::{
     ADDRESSES, AFFINITY, BACKENDS, EPOCH, FLOWS, FLOWS_NEW, FRAGMENTS, MEMBERS, SERVICES, SOURCE_PORTS, SOURCE_RANGES,
+    TAKEOVER,
 };
 
 /// The pinned maps.
@@ -82,6 +83,11 @@ impl ServiceTables for Maps {
     fn random(&self) -> u32 {
         // SAFETY: the helper takes nothing and only returns a number.
         unsafe { bpf_get_prandom_u32() }
+    }
+
+    #[inline(always)]
+    fn is_taking_over(&self) -> bool {
+        TAKEOVER.get(0).is_some_and(|connections| *connections != 0)
     }
 }
 

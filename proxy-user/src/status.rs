@@ -15,7 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, PolicyDeny, SocketLb};
+use crate::config::{Config, Ignored, PolicyDeny, SocketLb};
 use crate::objects::kubernetes::Connection;
 
 /// Where the status of every agent of this machine is.
@@ -49,6 +49,12 @@ pub struct AgentStatus {
     /// How the API server is doing; `None` where objects come from manifests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_server: Option<Connection>,
+    /// Connections to Services that another proxy began and the kernel's conntrack translates.
+    #[serde(default)]
+    pub taking_over: u64,
+    /// Settings of a kube-proxy's that have no meaning here, each with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<Ignored>,
     /// The cgroup its socket programs are attached to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<PathBuf>,
@@ -84,6 +90,8 @@ impl AgentStatus {
             policy_deny: config.policy_deny,
             objects: config.objects.to_string(),
             api_server: None,
+            taking_over: 0,
+            ignored: config.ignored.clone(),
             cgroup: config.cgroup.clone(),
             ready: false,
             last_synced_at: None,

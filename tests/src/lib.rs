@@ -18,6 +18,7 @@ pub mod fragments;
 mod host;
 mod id;
 mod ip;
+pub mod kube_proxy;
 mod lab;
 pub mod manifests;
 mod netns;

@@ -47,7 +47,7 @@ pub fn follow<T: ServiceTables + FlowTables + PolicyTables>(
         return match met_before(tables, packet, record) {
             Ok(()) => Ok(Followed::Leave),
             Err(Stop::Drop(reason)) => Err(reason),
-            Err(Stop::NotOurs | Stop::Held) => Ok(Followed::Unknown),
+            Err(Stop::NotOurs | Stop::Held | Stop::LeftToConntrack) => Ok(Followed::Unknown),
         };
     };
     entry.copy_to(record);

@@ -36,7 +36,7 @@ pub fn open<T: ServiceTables + FlowTables + PolicyTables>(
 // These are functions of their own so that the stack of one is free again for the next.
 
 #[inline(never)]
-fn open_as_is<T: FlowTables + PolicyTables>(
+fn open_as_is<T: ServiceTables + FlowTables + PolicyTables>(
     tables: &T,
     routes: &impl Routes,
     packet: &Packet,
@@ -51,6 +51,10 @@ fn open_as_is<T: FlowTables + PolicyTables>(
     let Err(denied) = admit(tables, packet, hook, now, record) else { return Stop::NotOurs };
     match resume(tables, routes, packet, now, record) {
         Ok(()) => Stop::NotOurs,
+        // An answer that conntrack has yet to give the Service's address: the client's socket knows it by that alone.
+        Err(_) if matches!(hook, Hook::FromUplink) && goes_on(packet) && tables.is_taking_over() => {
+            Stop::LeftToConntrack
+        }
         Err(_) => Stop::Drop(denied),
     }
 }
@@ -188,13 +192,29 @@ fn select<T: ServiceTables>(
     let (frontend, service) = find(tables, client, key.dst, key.dst_port, key.protocol as u8)?;
     service::admit(tables, &service, &key.src)?;
     if !packet.opens() {
-        return Err(Stop::Drop(Reason::NoConnection));
+        return Err(unknown_connection(tables, client));
     }
     let request = Request { client, source: key.src, now };
     let (service, backend) = choose_for(tables, &frontend, service, &request)?;
     *record = new_record(key, &service, &backend, client, now);
     finish(tables, record);
     Ok(())
+}
+
+/// A segment that begins no connection.
+#[inline(always)]
+fn goes_on(packet: &Packet) -> bool {
+    matches!(packet.kind, Kind::Transport) && !packet.opens() && packet.key.protocol == u32::from(protocol::TCP)
+}
+
+/// A segment of a connection that isn't known: what conntrack can't know either is refused. What the node itself sends has
+/// been translated when it gets here, if it was to be.
+#[inline(always)]
+fn unknown_connection(tables: &impl ServiceTables, client: Client) -> Stop {
+    match client {
+        Client::Pod | Client::Outside if tables.is_taking_over() => Stop::LeftToConntrack,
+        _ => Stop::Drop(Reason::NoConnection),
+    }
 }
 
 /// A packet of no Service may begin a flow between a client and an endpoint that already have one through a Service, from

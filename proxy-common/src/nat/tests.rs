@@ -1,6 +1,7 @@
 //! The life of flows, on plain tables.
 
 mod policy;
+mod takeover;
 
 use super::*;
 use crate::addr::{Family, Port, protocol};

@@ -42,7 +42,7 @@ fn asked(call: Call) -> Result<Asked, i32> {
     match find(&Maps, client, addr, port, number as u8) {
         Ok((frontend, service)) => Ok(Asked { addr, port, protocol: number, frontend, service, client }),
         Err(Stop::Drop(reason)) => Err(refuse(reason)),
-        Err(Stop::NotOurs | Stop::Held) => Err(PROCEED),
+        Err(Stop::NotOurs | Stop::Held | Stop::LeftToConntrack) => Err(PROCEED),
     }
 }
 

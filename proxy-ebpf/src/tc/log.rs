@@ -9,7 +9,7 @@ use proxy_common::packet::Packet;
 use super::skb::Skb;
 
 /// Logs a packet and what became of it: 0 when it was sent on, -1 when it was left to the next, -2 when it is a fragment
-/// that waits, else the number of the reason why it was dropped.
+/// that waits, -3 when it was left to conntrack, else the number of the reason why it was dropped.
 #[inline(never)]
 pub(crate) fn outcome(skb: Skb, packet: &Packet, done: Result<(), Stop>) {
     let key = &packet.key;
@@ -17,6 +17,7 @@ pub(crate) fn outcome(skb: Skb, packet: &Packet, done: Result<(), Stop>) {
         Ok(()) => 0,
         Err(Stop::NotOurs) => -1,
         Err(Stop::Held) => -2,
+        Err(Stop::LeftToConntrack) => -3,
         Err(Stop::Drop(reason)) => reason.number().cast_signed(),
     };
     debug!(

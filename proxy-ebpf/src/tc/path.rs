@@ -29,7 +29,7 @@ pub(crate) fn run(skb: Skb, hook: Hook, link_layer: u32) -> i32 {
     let scratch = unsafe { &mut *scratch };
     match decide(skb, hook, link_layer, scratch) {
         Ok(()) => TC_ACT_REDIRECT,
-        Err(Stop::NotOurs) => NEXT,
+        Err(Stop::NotOurs | Stop::LeftToConntrack) => NEXT,
         Err(Stop::Held) => TC_ACT_SHOT,
         Err(Stop::Drop(reason)) => {
             count_drop(reason);
@@ -120,10 +120,11 @@ fn pass(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<
             (begun, scratch.ruling.flags & ruling_flags::TO_POD != 0)
         }
     };
-    if matches!(hook, Hook::FromPod | Hook::FromUplink) && nat::judges(&Maps, hook) {
+    let is_judged = matches!(hook, Hook::FromPod | Hook::FromUplink) && !matches!(done, Err(Stop::LeftToConntrack));
+    if is_judged && nat::judges(&Maps, hook) {
         skb.set_judged(for_pod);
     }
-    if !matches!(done, Err(Stop::Drop(_))) {
+    if !matches!(done, Err(Stop::Drop(_) | Stop::LeftToConntrack)) {
         event::verdict(skb, scratch);
     }
     done?;

@@ -16,6 +16,7 @@ mod services;
 mod signals;
 mod start;
 mod sweep;
+mod takeover;
 mod told;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub use self::policies::Policies;
 use self::report::{Failed, Report};
 pub use self::services::Services;
 use self::signals::Ends;
+use self::takeover::Takeover;
 use crate::config::Config;
 use crate::dataplane::ebpf::Dataplane;
 use crate::explain::explain;
@@ -99,6 +101,8 @@ struct Agent {
     monitor: Monitor,
     /// What the dataplane serves.
     state: State,
+    /// Connections of another proxy; `None` before programs of this agent are attached.
+    takeover: Option<Takeover>,
     /// When changes that are not in the kernel yet were seen.
     unapplied: Vec<std::time::Instant>,
     /// What failed at the last attempt.
@@ -237,6 +241,7 @@ impl Agent {
         let Self { services, policies, node, dataplane, servers: Servers { metrics, failures: servers, .. }, .. } =
             self;
         let failed = Failed { kernel: &self.failures, servers };
+        self.report.taking_over(self.takeover.as_ref().map_or(0, Takeover::alive));
         self.report.publish(services, policies, &node.borrow(), dataplane, metrics, failed);
     }
 }

@@ -67,6 +67,12 @@ impl Report {
         }
     }
 
+    /// So many connections of another proxy are alive.
+    pub(super) fn taking_over(&mut self, connections: u64) {
+        self.is_old |= self.status.taking_over != connections;
+        self.status.taking_over = connections;
+    }
+
     /// Brings status and metrics up to date, at no cost that grows with the cluster.
     pub(super) fn publish(
         &mut self,

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use super::monitor::Monitor;
 use super::node_tables::NodeTables;
 use super::report::Report;
+use super::takeover::Takeover;
 use super::{Agent, OBJECT, Policies, Servers, Services, State, sweep};
 use crate::config::{BpfLogLevel, Config, ObjectsFrom, PolicyDeny, SocketLb};
 use crate::dataplane::ebpf::read::Pinned;
@@ -56,6 +57,7 @@ impl Agent {
             health_checks,
             monitor,
             state,
+            takeover: None,
             unapplied: Vec::new(),
             failures: Vec::new(),
             retry: None,
@@ -83,6 +85,9 @@ impl Agent {
         services.set_node_addresses(&state.addresses);
         services.sync(dataplane, &self.servers.metrics)?;
         policies.sync(dataplane, services.policies_are_hidden())?;
+        if self.takeover.is_none() {
+            self.takeover = Some(Takeover::begin(dataplane, services.image().services.keys().copied().collect())?);
+        }
         node_tables.follow(dataplane, &state, policies.bound())?;
         attach_sockets(&self.config, dataplane)?;
         dataplane.remove_other_versions()?;
@@ -100,6 +105,10 @@ impl Agent {
     pub(super) fn keep_up(&mut self) -> anyhow::Result<()> {
         let state = self.node.borrow_and_update().clone();
         self.policies.bind(std::iter::empty(), &state.devices, true);
+        if self.takeover.is_none() {
+            let frontends = self.dataplane.read_image()?.services.into_keys().collect();
+            self.takeover = Some(Takeover::begin(&mut self.dataplane, frontends)?);
+        }
         self.node_tables.follow(&mut self.dataplane, &state, self.policies.bound())
     }
 }

@@ -1,14 +1,16 @@
 //! `sluice agent`.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
+use anyhow::Context as _;
+use clap::{ArgAction, Args};
 use tokio::runtime::Builder;
 
-use super::output;
+use super::{cleanup, output};
 use crate::agent;
-use crate::config::{Config, ConfigError, LogFormat, Settings};
+use crate::config::{Config, ConfigError, Ignored, KubeProxyFlags, LogFormat, Settings, Sources};
 use crate::logging;
 use crate::preflight::{self, Needs};
 
@@ -19,22 +21,46 @@ use crate::preflight::{self, Needs};
 pub(super) struct AgentArgs {
     #[command(flatten)]
     settings: Settings,
-    /// YAML file of the same settings: each flag's name in camelCase (devices for --device); flags win over it
+    #[command(flatten)]
+    kube_proxy: KubeProxyFlags,
+    /// YAML file of the same settings: each flag's name in camelCase (devices for --device); or kube-proxy's own
+    /// (`KubeProxyConfiguration`). Flags win over it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print the resulting configuration as a file, and exit
     #[arg(long)]
     print_config: bool,
+    /// Write the resulting configuration to a file, and exit
+    #[arg(long, value_name = "FILE", hide = true)]
+    write_config_to: Option<PathBuf>,
+    /// Check that this machine has what the agent needs, and exit
+    #[arg(long, value_name = "BOOL", hide = true, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
+    init_only: bool,
+    /// Remove what an agent left in the kernel, and exit
+    #[arg(long, value_name = "BOOL", hide = true, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
+    cleanup: bool,
 }
 
 pub(super) fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
-    let print_config = args.print_config;
-    let config = configuration(args)?;
-    if print_config {
+    let config = configuration(&args)?;
+    if args.print_config {
         return output::write(&config.to_yaml());
     }
+    if let Some(path) = args.write_config_to {
+        fs::write(&path, config.to_yaml()).with_context(|| format!("{} (flag --write-config-to)", path.display()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.cleanup {
+        return cleanup::remove_own(&config.bpffs);
+    }
     logging::init(config.log_format);
+    for Ignored { name, value, reason } in &config.ignored {
+        tracing::info!(name, value, reason, "a setting of kube-proxy's is ignored");
+    }
     preflight::require(&Needs::from(&config))?;
+    if args.init_only {
+        return Ok(ExitCode::SUCCESS);
+    }
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(agent::run(config));
     // What still runs is the sweep of flows, which waits for nothing.
@@ -42,11 +68,11 @@ pub(super) fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
     ended.map(|()| ExitCode::SUCCESS)
 }
 
-fn configuration(args: AgentArgs) -> Result<Config, ConfigError> {
+fn configuration(args: &AgentArgs) -> Result<Config, ConfigError> {
+    let flags = args.settings.clone().or(args.kube_proxy.clone().settings()?);
     // A flag decides how even this is told; what the file says of it is known once the file could be read.
-    log_as(args.settings.log_format);
-    let file = args.config.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
-    let settings = args.settings.or(file);
+    log_as(flags.log_format);
+    let settings = Sources { flags, file: args.config.clone() }.settings()?;
     log_as(settings.log_format);
     settings.resolve()
 }

@@ -176,6 +176,11 @@ fn agent_lines(agent: &AgentStatus) -> Vec<Vec<String>> {
         pair("Devices:", &non_empty(devices.collect::<Vec<_>>().join(", "))),
     ]);
     lines.extend(policy_lines(agent));
+    if agent.taking_over > 0 {
+        let told = format!("{} connections that another proxy began; conntrack translates them", agent.taking_over);
+        lines.push(pair("Taking over:", &told));
+    }
+    lines.extend(list("Ignored:", &agent.ignored.iter().map(ToString::to_string).collect::<Vec<_>>()));
     lines.extend(list("Errors:", &agent.errors));
     lines
 }

@@ -34,6 +34,16 @@ pub enum ConfigError {
         /// What to give.
         hint: &'static str,
     },
+    /// A value of kube-proxy's configuration that can't be.
+    #[error("{name}: \"{value}\" should be {expected}")]
+    KubeProxy {
+        /// Path of the field, or the flag.
+        name: String,
+        /// The value given.
+        value: String,
+        /// What would be valid.
+        expected: &'static str,
+    },
     /// A value that can't be.
     #[error("{key} (flag {flag}): \"{value}\" {expected}")]
     Invalid {

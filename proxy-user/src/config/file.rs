@@ -3,12 +3,19 @@
 use std::fs;
 use std::path::Path;
 
-use super::{ConfigError, Settings};
+use serde_json::Value;
+
+use super::{ConfigError, Settings, kube_proxy};
 
 impl Settings {
-    /// Reads a YAML (or JSON, its subset) file. An empty file sets nothing.
+    /// Reads a YAML (or JSON, its subset) file of ours or of kube-proxy's. An empty file sets nothing.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        // What isn't YAML at all, or none of one document, is told by what reads it as ours.
+        let document = serde_yaml_ng::from_str(&text).unwrap_or(Value::Null);
+        if kube_proxy::is_kube_proxys(path, &document)? {
+            return kube_proxy::read(&document);
+        }
         let document = serde_yaml_ng::Deserializer::from_str(&text);
         let settings: Option<Self> = serde_path_to_error::deserialize(document).map_err(|error| {
             let (key, message) = (error.path().to_string(), error.inner().to_string());

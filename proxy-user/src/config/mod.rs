@@ -6,8 +6,10 @@
 mod bind_address;
 mod error;
 mod file;
+mod kube_proxy;
 mod resolve;
 mod settings;
+mod sources;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -17,8 +19,10 @@ use serde::{Deserialize, Serialize};
 
 pub use bind_address::BindAddress;
 pub use error::ConfigError;
+pub use kube_proxy::{Ignored, KubeProxyFlags};
 pub(crate) use resolve::DEFAULT_BPFFS;
 pub use settings::Settings;
+pub use sources::Sources;
 
 use crate::model::{NodePortAddresses, PolicyMode};
 
@@ -62,13 +66,18 @@ pub struct Config {
     pub log_format: LogFormat,
     /// What the kernel programs log.
     pub bpf_log_level: BpfLogLevel,
+    /// What a kube-proxy was told, and has no meaning here.
+    pub ignored: Vec<Ignored>,
 }
 
 impl Config {
-    /// The configuration as a file that gives the same again, `apiVersion` and `kind` included.
+    /// The configuration as a file that gives the same again, `apiVersion` and `kind` included; what is ignored is named
+    /// in comments.
     #[must_use]
     pub fn to_yaml(&self) -> String {
-        file::print(&Settings::from(self))
+        let ignored =
+            self.ignored.iter().map(|ignored| format!("# ignored: {}\n", ignored.to_string().replace('\n', " ")));
+        ignored.chain([file::print(&Settings::from(self))]).collect()
     }
 
     /// The same as JSON.

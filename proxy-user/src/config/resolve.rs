@@ -49,6 +49,7 @@ impl Settings {
             bind_address_hard_fail: self.bind_address_hard_fail.unwrap_or(false),
             log_format: self.log_format.unwrap_or_default(),
             bpf_log_level: self.bpf_log_level.unwrap_or_default(),
+            ignored: self.ignored,
         })
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::{BpfLogLevel, Config, LogFormat, ObjectsFrom, PolicyDeny, SocketLb, UnknownPods};
+use super::{BpfLogLevel, Config, Ignored, LogFormat, ObjectsFrom, PolicyDeny, SocketLb, UnknownPods};
 use crate::model::PolicyMode;
 
 /// One source of settings, the command line or a file: what it doesn't set is `None`.
@@ -85,7 +85,7 @@ pub struct Settings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics_bind_address: Option<String>,
     /// End when health or metrics can't be served there, instead of trying again [default: false]
-    #[arg(long, value_name = "BOOL")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bind_address_hard_fail: Option<bool>,
     /// How log lines look [default: text]
@@ -96,6 +96,10 @@ pub struct Settings {
     #[arg(long, value_name = "LEVEL")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bpf_log_level: Option<BpfLogLevel>,
+    /// What a kube-proxy was told beside that, and has no meaning here.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub ignored: Vec<Ignored>,
 }
 
 /// Version of the file's format.
@@ -114,15 +118,20 @@ pub enum Kind {
 }
 
 impl Settings {
-    /// These settings, and those of `fallback` where there is none here. A list is taken whole, never joined.
+    /// These settings, and those of `fallback` where there is none here. A list is taken whole, never joined. Where objects
+    /// come from is one setting: who names a directory of manifests here wants no API server of `fallback`.
     #[must_use]
-    pub fn or(self, fallback: Self) -> Self {
+    pub fn or(mut self, fallback: Self) -> Self {
+        let names_objects = self.manifests.is_some() || self.kubeconfig.is_some();
+        let (manifests, kubeconfig) =
+            if names_objects { (self.manifests, self.kubeconfig) } else { (fallback.manifests, fallback.kubeconfig) };
+        self.ignored.extend(fallback.ignored);
         Self {
             api_version: self.api_version.or(fallback.api_version),
             kind: self.kind.or(fallback.kind),
             node_name: self.node_name.or(fallback.node_name),
-            manifests: self.manifests.or(fallback.manifests),
-            kubeconfig: self.kubeconfig.or(fallback.kubeconfig),
+            manifests,
+            kubeconfig,
             bpffs: self.bpffs.or(fallback.bpffs),
             cgroup: self.cgroup.or(fallback.cgroup),
             devices: self.devices.or(fallback.devices),
@@ -138,6 +147,7 @@ impl Settings {
             bind_address_hard_fail: self.bind_address_hard_fail.or(fallback.bind_address_hard_fail),
             log_format: self.log_format.or(fallback.log_format),
             bpf_log_level: self.bpf_log_level.or(fallback.bpf_log_level),
+            ignored: self.ignored,
         }
     }
 }
@@ -169,6 +179,7 @@ impl From<&Config> for Settings {
             bind_address_hard_fail: Some(config.bind_address_hard_fail),
             log_format: Some(config.log_format),
             bpf_log_level: Some(config.bpf_log_level),
+            ignored: config.ignored.clone(),
         }
     }
 }

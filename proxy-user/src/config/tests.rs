@@ -70,6 +70,7 @@ fn every_key_of_a_file_is_in_force() {
         bind_address_hard_fail: true,
         log_format: LogFormat::Json,
         bpf_log_level: BpfLogLevel::Debug,
+        ignored: Vec::new(),
     };
     assert_eq!(config, expected);
 }
@@ -140,7 +141,7 @@ fn a_bad_value_is_an_error_that_names_its_key() {
 
 #[test]
 fn another_kind_or_version_of_file_is_refused() {
-    assert!(file("kind: KubeProxyConfiguration\n").unwrap_err().contains("kind: "));
+    assert!(file("kind: Pod\n").unwrap_err().contains("kind: "));
     assert!(file("apiVersion: sluice.dev/v9\n").unwrap_err().contains("apiVersion: "));
 }
 

@@ -1,9 +1,9 @@
 //! The network namespace of this process.
 
 use std::fs;
-use std::process::{Command, Stdio};
 
 use super::Check;
+use crate::kube_proxy::{self, Leftovers};
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
@@ -42,36 +42,19 @@ fn reverse_path_filter() -> Check {
     Check::warn("rp_filter", format!("strict on {}", strict.join(", ")), mend)
 }
 
-/// Chains of a kube-proxy that ran here: its rules see packets before the socket's choice is known to them.
+/// A kube-proxy that runs, or ran: its rules see packets that a program leaves to the stack.
 fn kube_proxy() -> Check {
     const NAME: &str = "kube-proxy rules";
-    let rules = |program| Command::new(program).stderr(Stdio::null()).stdin(Stdio::null()).output();
-    let saved = ["iptables-save", "ip6tables-save"].map(|program| rules(program).map(|output| output.stdout));
-    let with_chains: Vec<_> = ["IPv4", "IPv6"]
-        .into_iter()
-        .zip(&saved)
-        .filter(|(_, rules)| rules.as_ref().is_ok_and(|rules| has_chain(rules)))
-        .map(|(family, _)| family)
-        .collect();
-    if !with_chains.is_empty() {
-        let found = format!("chains KUBE-SERVICES in iptables ({})", with_chains.join(", "));
-        return Check::warn(NAME, found, "stop kube-proxy and run `kube-proxy --cleanup`");
-    }
-    let looked = saved.iter().any(Result::is_ok);
-    Check::ok(NAME, if looked { "none in iptables" } else { "not looked for: there is no iptables-save here" })
-}
-
-fn has_chain(rules: &[u8]) -> bool {
-    rules.split(|byte| *byte == b'\n').any(|line| line.starts_with(b":KUBE-SERVICES "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_chain_of_kube_proxy_is_seen_and_one_of_the_kubelet_is_not() {
-        assert!(has_chain(b"*nat\n:PREROUTING ACCEPT [0:0]\n:KUBE-SERVICES - [0:0]\nCOMMIT\n"));
-        assert!(!has_chain(b"*nat\n:KUBE-KUBELET-CANARY - [0:0]\n-A X -m comment --comment \":KUBE-SERVICES \"\n"));
+    const MEND: &str =
+        "stop kube-proxy (kubectl -n kube-system delete daemonset kube-proxy), then: sluice cleanup --kube-proxy";
+    let leftovers = Leftovers::find();
+    let running = kube_proxy::running().map(|how| format!("a kube-proxy runs ({how})"));
+    let found: Vec<_> = running.into_iter().chain(leftovers.names()).collect();
+    match (found.is_empty(), leftovers.asked_iptables()) {
+        (false, _) => Check::warn(NAME, found.join(", "), MEND),
+        (true, true) => Check::ok(NAME, "none in iptables, nftables and IPVS"),
+        (true, false) => {
+            Check::ok(NAME, "none in nftables and IPVS; not looked for in iptables: there is no iptables-save here")
+        }
     }
 }

@@ -12,7 +12,7 @@ const EGRESS: u32 = 8;
 const INGRESS: u32 = 7;
 
 /// The tables of [`super::tables`] with two pods of the node, [`POD`] and [`PEER`]; policies isolate the first.
-fn policed(backend: &str, local: bool, policing: Policing) -> PlainTables {
+pub(super) fn policed(backend: &str, local: bool, policing: Policing) -> PlainTables {
     let mut tables = tables(backend, local, 0);
     tables.pod_network = PodNetwork { flags: pod_network_flags::POLICED, ..PodNetwork::default() };
     tables.generation = 1;
@@ -26,7 +26,7 @@ fn isolate(tables: &mut PlainTables, pod: &str, ifindex: u32, policing: Policing
     tables.identities.insert(addr(pod), identity);
 }
 
-fn allow(tables: &mut PlainTables, set: u32, protocol: u8, port: u16) {
+pub(super) fn allow(tables: &mut PlainTables, set: u32, protocol: u8, port: u16) {
     let key = RuleKey { set, class: EVERYBODY, protocol: protocol.into(), port: Port::new(port) };
     tables.rules.insert((key, RuleKey::BITS), Rule { policy: 1, index: 0 });
 }
@@ -48,7 +48,7 @@ fn passes(tables: &PlainTables, packet: &Packet, hook: Hook) -> Result<(), Reaso
     match run(tables, packet, hook, NOW) {
         Ok(_) | Err(Stop::NotOurs) => Ok(()),
         Err(Stop::Drop(reason)) => Err(reason),
-        Err(Stop::Held) => unreachable!(),
+        Err(Stop::Held | Stop::LeftToConntrack) => unreachable!(),
     }
 }
 

@@ -91,7 +91,9 @@ impl<R: Ways> Facts<'_, R> {
         };
         Ok(match stop {
             None => (Verdict::Translated, None, "to an endpoint below".into()),
-            Some(Stop::NotOurs | Stop::Held) => (Verdict::NotTranslated, None, self.left_alone(question)?),
+            Some(Stop::NotOurs | Stop::Held | Stop::LeftToConntrack) => {
+                (Verdict::NotTranslated, None, self.left_alone(question)?)
+            }
             Some(Stop::Drop(reason)) => {
                 let verdict = if reason.is_refusal() { Verdict::Refused } else { Verdict::Dropped };
                 (verdict, Some(reason.name()), self.message(question, decision, reason)?)
@@ -218,7 +220,7 @@ impl<R: Ways> Facts<'_, R> {
                 because,
                 reason: stop.and_then(|stop| match stop {
                     Stop::Drop(reason) => Some(reason.name()),
-                    Stop::NotOurs | Stop::Held => None,
+                    Stop::NotOurs | Stop::Held | Stop::LeftToConntrack => None,
                 }),
             }
         };

@@ -77,6 +77,8 @@ fn agent(socket_lb: SocketLb) -> AgentStatus {
         objects: "manifests in /m".into(),
         api_server: None,
         configuration: serde_json::Value::Null,
+        taking_over: 0,
+        ignored: Vec::new(),
         cgroup: None,
         ready: true,
         last_synced_at: None,

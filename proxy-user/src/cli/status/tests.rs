@@ -22,6 +22,8 @@ fn agent() -> AgentStatus {
         objects: "manifests in /etc/sluice".into(),
         api_server: None,
         configuration: serde_json::Value::Null,
+        taking_over: 0,
+        ignored: Vec::new(),
         cgroup: None,
         ready: true,
         last_synced_at: None,

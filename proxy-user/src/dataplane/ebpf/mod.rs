@@ -28,6 +28,7 @@ mod sweep;
 mod sys;
 mod sysctl;
 mod table;
+mod takeover;
 mod tcx;
 #[cfg(test)]
 mod testing;
@@ -51,6 +52,7 @@ pub use hooks::Hooks;
 pub use load::Globals;
 pub use log::ProgramLog;
 pub use sweep::{Sweeper, Swept};
+pub use takeover::TakeoverSwitch;
 pub use write::{Unfinished, WriteError};
 
 use self::policy::PolicyTables;
@@ -229,6 +231,11 @@ impl Dataplane {
     /// What passes on the programs' own log; `None` when none of them logs. Once only.
     pub fn program_log(&mut self) -> Result<Option<ProgramLog>, Error> {
         ProgramLog::take(&mut self.ebpf)
+    }
+
+    /// What tells the programs whether connections of another proxy are alive. Once only.
+    pub fn takeover(&mut self) -> Result<TakeoverSwitch, Error> {
+        TakeoverSwitch::take(&mut self.ebpf)
     }
 
     /// What the programs tell of packets, and what has them tell it. Once only.

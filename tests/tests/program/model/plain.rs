@@ -58,7 +58,7 @@ impl Subject for Plain {
             Err(Stop::NotOurs) => Outcome::Untouched,
             Err(Stop::Drop(reason)) if reason.is_refusal() => Outcome::Refused,
             Err(Stop::Drop(_)) => Outcome::Dropped,
-            Err(Stop::Held) => unreachable!("no story has fragments"),
+            Err(Stop::Held | Stop::LeftToConntrack) => unreachable!("no story has fragments or another proxy"),
         }
     }
 }

@@ -100,6 +100,10 @@ impl ServiceTables for Overlay<'_> {
     fn random(&self) -> u32 {
         self.random.get()
     }
+    fn is_taking_over(&self) -> bool {
+        // What is asked about is a connection that begins.
+        false
+    }
 }
 
 impl FlowTables for Overlay<'_> {

@@ -1,0 +1,53 @@
+//! Tables of nftables by their names.
+
+use std::io;
+
+use netlink_packet_netfilter::nftables::{NfTablesMessage, RuleAttribute, RuleMessage, TableAttribute, TableMessage};
+use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily};
+
+/// The families whose tables are looked at, with the names that `nft` has for them.
+pub(crate) const FAMILIES: [(NetfilterProtoFamily, &str); 2] =
+    [(NetfilterProtoFamily::IPv4, "ip"), (NetfilterProtoFamily::IPv6, "ip6")];
+
+/// Whether a family has a table.
+///
+/// # Errors
+/// Tables can't be listed: that takes `CAP_NET_ADMIN`, and a kernel with nftables.
+pub(crate) fn has_table(family: NetfilterProtoFamily, name: &str) -> io::Result<bool> {
+    let mut found = false;
+    let request = NfTablesMessage::GetTable(TableMessage { attributes: Vec::new() });
+    dump_family(family, request, |message| {
+        if let NfTablesMessage::NewTable(table) = message {
+            found |= table.attributes.iter().any(|it| matches!(it, TableAttribute::Name(text) if text == name));
+        }
+    })?;
+    Ok(found)
+}
+
+/// Removes a table with all that is in it.
+pub(crate) fn delete_table(family: NetfilterProtoFamily, name: &str) -> io::Result<()> {
+    let attributes = vec![TableAttribute::Name(name.into())];
+    transact_family(family, NfTablesMessage::DeleteTable(TableMessage { attributes }))
+}
+
+/// Removes all rules of a table, and leaves its chains with their hooks.
+pub(crate) fn flush_table(family: NetfilterProtoFamily, name: &str) -> io::Result<()> {
+    let attributes = vec![RuleAttribute::Table(name.into())];
+    transact_family(family, NfTablesMessage::DeleteRule(RuleMessage { attributes }))
+}
+
+fn dump_family(
+    family: NetfilterProtoFamily,
+    request: NfTablesMessage,
+    mut each: impl FnMut(NfTablesMessage),
+) -> io::Result<()> {
+    super::socket::dump(NetfilterMessage::new(NetfilterHeader::new(family, 0, 0), request), |message| {
+        if let NetfilterMessageInner::NfTables(message) = message {
+            each(message);
+        }
+    })
+}
+
+fn transact_family(family: NetfilterProtoFamily, request: NfTablesMessage) -> io::Result<()> {
+    super::socket::transact(NetfilterMessage::new(NetfilterHeader::new(family, 0, 0), request))
+}

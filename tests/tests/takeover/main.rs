@@ -1,0 +1,6 @@
+//! Sluice in the place of a kube-proxy: its connections live on, its rules go, its configuration works.
+
+mod connection;
+mod leftovers;
+mod scene;
+mod takeover;
