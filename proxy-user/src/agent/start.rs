@@ -62,12 +62,11 @@ impl Agent {
             failures: Vec::new(),
             retry: None,
         };
-        match first {
-            Some(batch) => agent.objects_changed(batch)?,
-            None => {
-                agent.servers.health.waiting_for("the first full list of objects");
-                agent.sync();
-            }
+        if let Some(batch) = first {
+            agent.objects_changed(batch)?;
+        } else {
+            agent.servers.health.waiting_for("the first full list of objects");
+            agent.sync();
         }
         agent.publish();
         Ok(agent)

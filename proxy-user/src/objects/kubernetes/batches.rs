@@ -32,11 +32,8 @@ pub(super) async fn gather(mut told: Receiver<Told>, batches: Sender<Batch>, kin
         let mut batch = Batch { seen: first.seen, events: Vec::new() };
         add(&mut batch, first, &mut waiting);
         let at_most = Deadline::now() + AT_MOST;
-        loop {
-            match timeout_at(at_most.min(Deadline::now() + QUIET), told.recv()).await {
-                Ok(Some(more)) => add(&mut batch, more, &mut waiting),
-                Ok(None) | Err(_) => break,
-            }
+        while let Ok(Some(more)) = timeout_at(at_most.min(Deadline::now() + QUIET), told.recv()).await {
+            add(&mut batch, more, &mut waiting);
         }
         let Ok(permit) = room(&batches, &mut told, &mut batch, &mut waiting).await else { return };
         permit.send(batch);

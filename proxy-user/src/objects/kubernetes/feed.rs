@@ -64,7 +64,7 @@ impl Feed {
         let name = (object.namespace.clone(), object.name.clone());
         let event = match content {
             Ok(content) => {
-                let solved = self.bad.remove(&name).then(|| ObjectEvent::Resolved(Place::Object(object)));
+                let solved = self.bad.remove(&name).then_some(ObjectEvent::Resolved(Place::Object(object)));
                 self.known.insert(name);
                 return solved.into_iter().chain([ObjectEvent::Change(Change::Apply(content))]).collect();
             }

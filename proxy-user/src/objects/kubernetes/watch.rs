@@ -42,52 +42,68 @@ pub(super) async fn follow<K: Followed>(context: Context) {
     let client = noting_watches(client, K::KIND, tracker.clone());
     let start = || -> Events<K> { Box::pin(watcher(Api::all(client.clone()), config::<K>(&node_name))) };
     let (mut events, mut feed) = (start(), Feed::new(K::KIND));
+    let mut progress = Progress { is_listing: true, is_complete: false };
     let mut backoff = DefaultBackoff::default();
-    let (mut is_listing, mut is_complete) = (true, false);
     loop {
-        let trouble = match next(&mut events, is_listing).await {
+        match next(&mut events, progress.is_listing).await {
             Ok(event) => {
-                let (begins, ends) = (matches!(event, Event::Init), matches!(event, Event::InitDone));
-                let is_first = ends && !is_complete;
-                if begins {
-                    is_listing = true;
-                    if is_complete {
-                        tracker.relists();
-                    }
-                } else {
-                    // A list that only begins says nothing yet.
+                // A list that only begins says nothing yet.
+                if !matches!(event, Event::Init) {
                     backoff.reset();
                 }
-                if ends {
-                    (is_listing, is_complete) = (false, true);
-                    tracker.listed(K::KIND);
-                }
-                let seen = Instant::now();
-                let events = feed.take(event);
+                let is_first = progress.note::<K>(&event, &tracker);
+                let (seen, events) = (Instant::now(), feed.take(event));
                 if (is_first || !events.is_empty()) && told.send(Told { seen, events, is_first }).await.is_err() {
                     return;
                 }
-                continue;
             }
-            Err(trouble) => trouble,
-        };
-        if let Some(error) = trouble.text(K::KIND) {
-            tracker.lost(K::KIND, error);
+            Err(trouble) => {
+                if let Some(error) = trouble.text(K::KIND) {
+                    tracker.lost(K::KIND, error);
+                }
+                // It has no end.
+                sleep(backoff.next().unwrap_or(PAGE_AT_MOST)).await;
+                if trouble.needs_a_new_list() {
+                    (events, progress.is_listing) = (start(), true);
+                }
+            }
         }
-        // It has no end.
-        sleep(backoff.next().unwrap_or(PAGE_AT_MOST)).await;
-        if trouble.needs_a_new_list() {
-            (events, is_listing) = (start(), true);
+    }
+}
+
+/// Where a watch is.
+struct Progress {
+    /// A list has begun, or is about to, and has not ended.
+    is_listing: bool,
+    /// There was a whole list.
+    is_complete: bool,
+}
+
+impl Progress {
+    /// Takes in what the watch says, and tells `tracker`; returns whether the first list is whole with this.
+    fn note<K: Followed>(&mut self, event: &Event<Received<K>>, tracker: &Tracker) -> bool {
+        match event {
+            Event::Init => {
+                self.is_listing = true;
+                if self.is_complete {
+                    tracker.relists();
+                }
+                false
+            }
+            Event::InitDone => {
+                self.is_listing = false;
+                tracker.listed(K::KIND);
+                !std::mem::replace(&mut self.is_complete, true)
+            }
+            Event::InitApply(_) | Event::Apply(_) | Event::Delete(_) => false,
         }
     }
 }
 
 /// What the watch says next. While it lists, the server has so long for each page; after that, the watch ends by itself.
 async fn next<K>(events: &mut Events<K>, is_listing: bool) -> Result<Event<Received<K>>, Trouble> {
-    let next = match is_listing {
-        true => timeout(PAGE_AT_MOST, events.next()).await.map_err(|_| Trouble::NoAnswer(PAGE_AT_MOST))?,
-        false => events.next().await,
-    };
+    let at_most = if is_listing { PAGE_AT_MOST } else { Duration::MAX };
+    let next = timeout(at_most, events.next()).await.map_err(|_| Trouble::NoAnswer(at_most))?;
     // It has no end.
     next.unwrap_or(Err(watcher::Error::NoResourceVersion)).map_err(Trouble::from)
 }
