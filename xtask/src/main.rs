@@ -9,6 +9,7 @@ mod image;
 mod lab;
 mod lint;
 mod long;
+mod memory;
 mod policy;
 mod process;
 mod scale;
@@ -41,6 +42,8 @@ enum Verb {
     Leak,
     /// Look around in labs, and remove them
     Lab(lab::LabArgs),
+    /// Measure the memory of an agent that follows a large cluster's API server
+    Memory(memory::Memory),
     /// Measure what NetworkPolicy costs: connections by numbers of rules, one label's change
     Policy(policy::Policy),
     /// Measure what a cluster's size costs: first full state, restart, one endpoint's change
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Verb::Image(image) => image.run(),
         Verb::Leak => long::run("network_policy"),
         Verb::Lab(args) => lab::run(args),
+        Verb::Memory(memory) => memory.run(),
         Verb::Policy(policy) => policy.run(),
         Verb::Scale(scale) => scale.run(),
         Verb::Lint => lint::run(),

@@ -40,6 +40,7 @@ pub use kind::{KINDS, Kind};
 pub use real::RealApiServer;
 pub use request::Request;
 pub use shared::{GoneAs, Settings};
+pub use writer::Writer;
 
 use self::access::Access;
 use self::certificates::Certificates;

@@ -16,6 +16,7 @@ use super::certificates::Certificates;
 use super::shared::lock;
 use super::writer::Writer;
 use crate::error::{Error, Result};
+use crate::host::Host;
 use crate::lab::Lab;
 use crate::process::Process;
 use crate::topology;
@@ -36,6 +37,7 @@ pub struct RealApiServer {
     _etcd: Process,
     program: PathBuf,
     arguments: Vec<String>,
+    host: Host,
     writer: Writer,
     access: Access,
 }
@@ -50,10 +52,17 @@ impl RealApiServer {
         let data = format!("--data-dir={}", access.path("etcd").display());
         let urls = ["--listen-client-urls", "--advertise-client-urls"].map(|option| format!("{option}={ETCD}"));
         let etcd = lab.wire().spawn("etcd", asset("etcd")?, &[&[data][..], &urls].concat())?;
-        let writer =
-            Writer { host: lab.wire().clone(), kubeconfig: access.kubeconfig(), kubectl: asset("kubectl").ok() };
+        let writer = Writer::new(lab.wire().clone(), access.kubeconfig());
         let program = asset("kube-apiserver")?;
-        let server = Self { server: Mutex::new(None), _etcd: etcd, program, arguments, writer, access };
+        let server = Self {
+            server: Mutex::new(None),
+            _etcd: etcd,
+            program,
+            arguments,
+            host: lab.wire().clone(),
+            writer,
+            access,
+        };
         server.come_up()?;
         Ok(server)
     }
@@ -78,7 +87,7 @@ impl Api for RealApiServer {
     }
 
     fn come_up(&self) -> Result<()> {
-        let mut server = self.writer.host.spawn("kube-apiserver", &self.program, &self.arguments)?;
+        let mut server = self.host.spawn("kube-apiserver", &self.program, &self.arguments)?;
         // Before it has made the namespaces of the system, nothing can be put into them.
         server.wait_until(START, |_| {
             ["/readyz", "/api/v1/namespaces/default"].iter().all(|path| self.writer.get(path).is_ok())
@@ -112,7 +121,8 @@ fn arguments(access: &Access, certificates: &Certificates, address: SocketAddr) 
     Ok(named.map(|(name, value)| format!("--{name}={value}")).into())
 }
 
-fn asset(name: &'static str) -> Result<PathBuf> {
+/// A program of the directory.
+pub(super) fn asset(name: &'static str) -> Result<PathBuf> {
     let dir = env::var_os(ASSETS).map(PathBuf::from).unwrap_or_default();
     let path = dir.join(name);
     if path.is_file() {

@@ -1,7 +1,7 @@
 //! Changes objects as an administrator does: by kubectl where there is one, else by what kubectl would send.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use axum::http::{Method, Request};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -9,21 +9,28 @@ use kube::{Client, Config};
 use serde_json::{Value, json};
 
 use super::kind::Kind;
+use super::real::asset;
 use super::stored::Stored;
 use crate::error::{Doing as _, Result};
 use crate::host::Host;
 
 /// Writes through a kubeconfig, from a host's network namespace.
 #[derive(Debug)]
-pub(super) struct Writer {
-    pub(super) host: Host,
-    pub(super) kubeconfig: PathBuf,
-    pub(super) kubectl: Option<PathBuf>,
+pub struct Writer {
+    host: Host,
+    kubeconfig: PathBuf,
+    kubectl: Option<PathBuf>,
 }
 
 impl Writer {
+    /// By the kubectl of [`super::RealApiServer`]'s directory, if there is one.
+    #[must_use]
+    pub fn new(host: Host, kubeconfig: PathBuf) -> Self {
+        Self { host, kubeconfig, kubectl: asset("kubectl").ok() }
+    }
+
     /// Creates an object or replaces it, then its status, which has a resource of its own.
-    pub(super) fn apply(&self, object: &Value) -> Result<()> {
+    pub fn apply(&self, object: &Value) -> Result<()> {
         let (kind, status) = (Kind::of_object(object)?, &object["status"]);
         let key = Stored::key_of(kind, object);
         let mut named = json!({"apiVersion": object["apiVersion"], "kind": object["kind"]});
@@ -35,12 +42,12 @@ impl Writer {
         rest["metadata"]["namespace"] = named["metadata"]["namespace"].clone();
         rest.as_object_mut().expect("an object is a JSON object").remove("status");
         if let Some(kubectl) = &self.kubectl {
-            self.kubectl(kubectl, &["apply", "--server-side", "--force-conflicts"], Some(&rest))?;
+            self.kubectl(kubectl, &["apply", "--server-side", "--force-conflicts"], &rest)?;
             if !status.is_null() {
                 named["status"] = status.clone();
                 let patch = json!({"status": status}).to_string();
                 let arguments = ["patch", "--subresource=status", "--type=merge", "--patch", &patch];
-                self.kubectl(kubectl, &arguments, Some(&named))?;
+                self.kubectl(kubectl, &arguments, &named)?;
             }
             return Ok(());
         }
@@ -54,31 +61,29 @@ impl Writer {
     }
 
     /// Deletes an object without waiting for a kubelet.
-    pub(super) fn delete(&self, object: &Value) -> Result<()> {
+    pub fn delete(&self, object: &Value) -> Result<()> {
         let kind = Kind::of_object(object)?;
         let path = kind.path(&Stored::key_of(kind, object));
         match &self.kubectl {
-            Some(kubectl) => self.kubectl(kubectl, &["delete", "--grace-period=0", "--force"], Some(object)),
+            Some(kubectl) => self.kubectl(kubectl, &["delete", "--grace-period=0", "--force"], object),
             None => self.ask(Method::DELETE, &format!("{path}?gracePeriodSeconds=0"), String::new()).map(drop),
         }
     }
 
     /// Asks for a path, for what it says.
-    pub(super) fn get(&self, path: &str) -> Result<String> {
+    pub fn get(&self, path: &str) -> Result<String> {
         self.ask(Method::GET, path, String::new())
     }
 
-    fn kubectl(&self, kubectl: &std::path::Path, arguments: &[&str], object: Option<&Value>) -> Result<()> {
+    fn kubectl(&self, kubectl: &Path, arguments: &[&str], object: &Value) -> Result<()> {
         let kubeconfig = self.kubeconfig.display().to_string();
         let kubectl = kubectl.display().to_string();
         let mut command = vec![&*kubectl, "--kubeconfig", &kubeconfig];
         command.extend(arguments);
         let file = self.kubeconfig.with_file_name("object.json");
         let path = file.display().to_string();
-        if let Some(object) = object {
-            std::fs::write(&file, object.to_string()).doing(|| format!("write {path}"))?;
-            command.extend(["-f", &path]);
-        }
+        std::fs::write(&file, object.to_string()).doing(|| format!("write {path}"))?;
+        command.extend(["-f", &path]);
         self.host.run(&command).map(drop)
     }
 

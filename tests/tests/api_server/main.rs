@@ -9,3 +9,4 @@ mod requests;
 mod scene;
 mod start;
 mod token;
+mod writer;
