@@ -48,6 +48,6 @@ impl Blobs {
 
 /// The hash as the documents of an image write it.
 pub(super) fn sha256(contents: &[u8]) -> String {
-    let hex: String = Sha256::digest(contents).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    let bytes = Sha256::digest(contents);
+    bytes.iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
 }

@@ -10,7 +10,7 @@ use crate::{process, workspace};
 
 /// Time and name of the sources.
 pub(super) struct Origin {
-    /// The time that all files of the image have: what SOURCE_DATE_EPOCH says, else when the commit was made. Not the
+    /// The time that all files of the image have: what `SOURCE_DATE_EPOCH` says, else when the commit was made. Not the
     /// time of the build, so that two builds are the same.
     pub(super) time: Timestamp,
     /// The commit, with `-dirty` where the sources were changed since; `None` outside git.

@@ -71,6 +71,7 @@ fn agent(socket_lb: SocketLb) -> AgentStatus {
         pid: 1,
         started_at: Timestamp::UNIX_EPOCH,
         node_name: "node1".into(),
+        configuration: serde_json::Value::Null,
         mode: "ebpf".into(),
         socket_lb,
         policy_deny: PolicyDeny::Drop,

@@ -16,6 +16,7 @@ fn agent() -> AgentStatus {
         pid: 4321,
         started_at: Timestamp::UNIX_EPOCH,
         node_name: "node1".into(),
+        configuration: serde_json::Value::Null,
         mode: "ebpf".into(),
         socket_lb: SocketLb::Host,
         policy_deny: PolicyDeny::Drop,

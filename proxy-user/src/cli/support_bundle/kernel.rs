@@ -61,7 +61,7 @@ pub(super) fn sysctls() -> anyhow::Result<String> {
 }
 
 #[derive(Serialize)]
-struct Version {
+struct Uname {
     release: String,
     version: String,
     machine: String,
@@ -69,7 +69,7 @@ struct Version {
 
 pub(super) fn version() -> anyhow::Result<String> {
     let uname = rustix::system::uname();
-    output::json(&Version {
+    output::json(&Uname {
         release: uname.release().to_string_lossy().into_owned(),
         version: uname.version().to_string_lossy().into_owned(),
         machine: uname.machine().to_string_lossy().into_owned(),
