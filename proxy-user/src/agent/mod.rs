@@ -11,6 +11,7 @@ mod monitor;
 mod node_tables;
 mod policies;
 mod policy_hits;
+mod reload;
 mod report;
 mod services;
 mod sweep;
@@ -30,14 +31,14 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use self::monitor::Monitor;
 use self::node_tables::NodeTables;
 pub use self::policies::Policies;
+use self::reload::{Reload, at_once};
 use self::report::{Failed, Report};
 pub use self::services::Services;
 use self::takeover::Takeover;
-use crate::config::{BpfLogLevel, Config, ObjectsFrom, PolicyDeny, SocketLb};
+use crate::config::{BpfLogLevel, Config, ObjectsFrom, PolicyDeny, SocketLb, Sources};
 use crate::dataplane::ebpf::read::Pinned;
 use crate::dataplane::ebpf::{Dataplane, Globals, Level, Options, TcMode};
 use crate::explain::explain;
-use crate::model::NodePortAddresses;
 use crate::node::{self, NodeState};
 use crate::objects::kubernetes::KubernetesSource;
 use crate::objects::manifest::ManifestSource;
@@ -52,17 +53,19 @@ const REPORT: Duration = Duration::from_secs(5);
 /// How long after a failed attempt the next one is made.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Runs until SIGTERM or SIGINT. The dataplane stays in place after it.
+/// Runs by `config` until SIGTERM or SIGINT, and by what `sources` say when they change. The dataplane stays in place after
+/// it.
 ///
 /// # Errors
 /// What keeps the agent from starting, or from going on.
-pub async fn run(config: Config) -> anyhow::Result<()> {
+pub async fn run(config: Config, sources: Sources) -> anyhow::Result<()> {
     anyhow::ensure!(
         !OBJECT.is_empty(),
         "this sluice was built without its kernel programs; `cargo xtask build` builds them"
     );
     descriptors::raise_limit();
     let mut ends = Ends::new()?;
+    let reload = Reload::new(sources)?;
     let report = Report::open(&config)?;
     let health = Arc::new(Health::new(Limits::default()));
     let metrics = Arc::new(Metrics::new(&config));
@@ -72,7 +75,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     // start has done so far, the next one takes over.
     let runtime = Handle::current();
     let told = Servers { health, metrics, failures };
-    let start = spawn_blocking(move || runtime.block_on(Agent::start(config, report, told)));
+    let start = spawn_blocking(move || runtime.block_on(Agent::start(config, reload, report, told)));
     tokio::select! {
         done = start => done??.run(&mut ends).await,
         () = ends.wait() => Ok(()),
@@ -107,8 +110,8 @@ struct Servers {
 }
 
 struct Agent {
-    node_name: String,
-    node_port_addresses: NodePortAddresses,
+    config: Config,
+    reload: Reload,
     source: Source,
     node: watch::Receiver<NodeState>,
     dataplane: Dataplane,
@@ -131,7 +134,7 @@ struct Agent {
 impl Agent {
     /// Brings the kernel to the first full state. Until the tables are as they should be, an earlier agent's programs
     /// work on.
-    async fn start(config: Config, report: Report, servers: Servers) -> anyhow::Result<Self> {
+    async fn start(config: Config, reload: Reload, report: Report, servers: Servers) -> anyhow::Result<Self> {
         let Servers { health, metrics, failures } = &servers;
         health.waiting_for("the first full list of objects");
         let (source, events) = objects(&config).await?;
@@ -166,8 +169,8 @@ impl Agent {
         let monitor = Monitor::start(&config.bpffs, &mut dataplane);
         let health_checks = HealthCheckServers::start(health.clone(), failures.clone());
         let mut agent = Self {
-            node_name: config.node_name,
-            node_port_addresses: config.node_port_addresses,
+            config,
+            reload,
             source,
             node,
             dataplane,
@@ -207,11 +210,38 @@ impl Agent {
                 }
                 () = at(retry) => self.sync(),
                 () = self.monitor.changed() => self.monitor.refresh(self.services.cluster()),
+                () = self.reload.asked() => self.reconfigure().await,
                 _ = ticks.tick() => {}
             }
             self.servers.health.heartbeat();
             self.publish();
         }
+    }
+
+    /// Works by the configuration as it is now, as far as that takes no restart; one that can't be understood changes
+    /// nothing.
+    async fn reconfigure(&mut self) {
+        match self.apply_configuration().await {
+            Ok(later) if later.is_empty() => tracing::info!("the configuration was read again"),
+            Ok(later) => tracing::warn!("the configuration was read again; these take a restart: {}", later.join(", ")),
+            Err(error) => {
+                let error = format!("the configuration stays as it was: {}", explain(error.as_ref()));
+                tracing::error!("{error}");
+                self.report.not_in_force(vec![error]);
+            }
+        }
+    }
+
+    async fn apply_configuration(&mut self) -> anyhow::Result<Vec<String>> {
+        let (config, later) = at_once(&self.config, self.reload.read()?);
+        if config.devices != self.config.devices {
+            self.node = node::watch(config.devices.clone()).await?;
+        }
+        self.services.reconfigure(&config);
+        self.config = config;
+        self.sync();
+        self.report.not_in_force(later.iter().map(|key| format!("{key}: takes a restart")).collect());
+        Ok(later)
     }
 
     fn objects_changed(&mut self, Batch { seen, events }: Batch) {
@@ -228,7 +258,7 @@ impl Agent {
     /// Tells load balancers whether the node is theirs to use. A Node that is gone leaves what was told last. One that
     /// never was leaves the node eligible: a directory of manifests need not have Nodes, and nobody takes such a node away.
     fn follow_node_object(&self) {
-        if let Some(node) = self.services.cluster().node(&self.node_name) {
+        if let Some(node) = self.services.cluster().node(&self.config.node_name) {
             self.servers.health.set_node_eligible(node.is_eligible());
         }
     }
@@ -276,7 +306,8 @@ impl Agent {
     /// Opens, changes and closes the health check ports of Services, by what the kernel has of them.
     fn tell_load_balancers(&self) {
         let internal_ips = self.services.cluster().internal_ips();
-        let addresses = health_ports::addresses(&self.node_port_addresses, internal_ips, &self.node.borrow().addresses);
+        let addresses =
+            health_ports::addresses(&self.config.node_port_addresses, internal_ips, &self.node.borrow().addresses);
         self.health_checks.set(self.services.told().health_checks(), &addresses);
     }
 

@@ -63,7 +63,7 @@ pub(super) fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let runtime = Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(agent::run(config));
+    let ended = runtime.block_on(agent::run(config, sources));
     // What still runs is the sweep of flows, which waits for nothing.
     runtime.shutdown_background();
     ended.map(|()| ExitCode::SUCCESS)

@@ -76,6 +76,7 @@ fn agent(socket_lb: SocketLb) -> AgentStatus {
         policy_deny: PolicyDeny::Drop,
         objects: "manifests in /m".into(),
         api_server: None,
+        not_in_force: Vec::new(),
         taking_over: 0,
         ignored: Vec::new(),
         cgroup: None,

@@ -21,6 +21,7 @@ fn agent() -> AgentStatus {
         policy_deny: PolicyDeny::Drop,
         objects: "manifests in /etc/sluice".into(),
         api_server: None,
+        not_in_force: Vec::new(),
         taking_over: 0,
         ignored: Vec::new(),
         cgroup: None,
