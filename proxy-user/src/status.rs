@@ -49,6 +49,9 @@ pub struct AgentStatus {
     /// How the API server is doing; `None` where objects come from manifests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_server: Option<Connection>,
+    /// What of a configuration that changed meanwhile is not in force, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_in_force: Vec<String>,
     /// Connections to Services that another proxy began and the kernel's conntrack translates.
     #[serde(default)]
     pub taking_over: u64,
@@ -90,6 +93,7 @@ impl AgentStatus {
             policy_deny: config.policy_deny,
             objects: config.objects.to_string(),
             api_server: None,
+            not_in_force: Vec::new(),
             taking_over: 0,
             ignored: config.ignored.clone(),
             cgroup: config.cgroup.clone(),

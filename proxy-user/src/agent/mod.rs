@@ -11,6 +11,7 @@ mod monitor;
 mod node_tables;
 mod policies;
 mod policy_hits;
+mod reload;
 mod report;
 mod services;
 mod signals;
@@ -31,14 +32,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use self::monitor::Monitor;
 use self::node_tables::NodeTables;
 pub use self::policies::Policies;
+use self::reload::{Reload, at_once};
 use self::report::{Failed, Report};
 pub use self::services::Services;
 use self::signals::Ends;
 use self::takeover::Takeover;
-use crate::config::Config;
+use crate::config::{Config, Sources};
 use crate::dataplane::ebpf::Dataplane;
 use crate::explain::explain;
-use crate::node::NodeState;
+use crate::node::{self, NodeState};
 use crate::objects::kubernetes::Connection;
 use crate::objects::{Batch, Source};
 use crate::serve::{self, Failures, Health, HealthCheckServers, Limits, Metrics};
@@ -51,17 +53,19 @@ const REPORT: Duration = Duration::from_secs(5);
 /// How long after a failed attempt the next one is made.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Runs until SIGTERM or SIGINT. The dataplane stays in place after it.
+/// Runs by `config` until SIGTERM or SIGINT, and by what `sources` say when they change. The dataplane stays in place after
+/// it.
 ///
 /// # Errors
 /// What keeps the agent from starting, or from going on.
-pub async fn run(config: Config) -> anyhow::Result<()> {
+pub async fn run(config: Config, sources: Sources) -> anyhow::Result<()> {
     anyhow::ensure!(
         !OBJECT.is_empty(),
         "this sluice was built without its kernel programs; `cargo xtask build` builds them"
     );
     descriptors::raise_limit();
     let mut ends = Ends::new()?;
+    let reload = Reload::new(sources)?;
     let report = Report::open(&config)?;
     let health = Arc::new(Health::new(Limits::default()));
     let metrics = Arc::new(Metrics::new(&config));
@@ -71,7 +75,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     // start has done so far, the next one takes over.
     let runtime = Handle::current();
     let told = Servers { health, metrics, failures };
-    let start = spawn_blocking(move || runtime.block_on(Agent::start(config, report, told)));
+    let start = spawn_blocking(move || runtime.block_on(Agent::start(config, reload, report, told)));
     tokio::select! {
         done = start => done??.run(&mut ends).await,
         () = ends.wait() => Ok(()),
@@ -87,6 +91,7 @@ struct Servers {
 
 struct Agent {
     config: Config,
+    reload: Reload,
     source: Source,
     /// How the API server is doing, where objects come from one.
     api_server: Option<watch::Receiver<Connection>>,
@@ -140,11 +145,38 @@ impl Agent {
                 }
                 () = at(retry) => self.sync(),
                 () = self.monitor.changed() => self.monitor.refresh(self.policies.pods()),
+                () = self.reload.asked() => self.reconfigure().await,
                 _ = ticks.tick() => {}
             }
             self.servers.health.heartbeat();
             self.publish();
         }
+    }
+
+    /// Works by the configuration as it is now, as far as that takes no restart; one that can't be understood changes
+    /// nothing.
+    async fn reconfigure(&mut self) {
+        match self.apply_configuration().await {
+            Ok(later) if later.is_empty() => tracing::info!("the configuration was read again"),
+            Ok(later) => tracing::warn!("the configuration was read again; these take a restart: {}", later.join(", ")),
+            Err(error) => {
+                let error = format!("the configuration stays as it was: {}", explain(error.as_ref()));
+                tracing::error!("{error}");
+                self.report.not_in_force(vec![error]);
+            }
+        }
+    }
+
+    async fn apply_configuration(&mut self) -> anyhow::Result<Vec<String>> {
+        let (config, later) = at_once(&self.config, self.reload.read()?);
+        if config.devices != self.config.devices {
+            self.node = node::watch(config.devices.clone()).await?;
+        }
+        self.services.reconfigure(&config);
+        self.config = config;
+        self.sync();
+        self.report.not_in_force(later.iter().map(|key| format!("{key}: takes a restart")).collect());
+        Ok(later)
     }
 
     fn objects_changed(&mut self, Batch { seen, events }: Batch) -> anyhow::Result<()> {

@@ -67,6 +67,12 @@ impl Report {
         }
     }
 
+    /// This of the configuration is not in force, and why.
+    pub(super) fn not_in_force(&mut self, settings: Vec<String>) {
+        self.is_old |= self.status.not_in_force != settings;
+        self.status.not_in_force = settings;
+    }
+
     /// So many connections of another proxy are alive.
     pub(super) fn taking_over(&mut self, connections: u64) {
         self.is_old |= self.status.taking_over != connections;

@@ -18,6 +18,11 @@ use crate::objects::{ObjectEvent, Problems};
 use crate::plan::{Image, Limits, NodePorts, Plan, TableFull, Write};
 use crate::serve::Metrics;
 
+/// Where node ports are served.
+fn node_ports(config: &Config) -> NodePorts {
+    NodePorts { addresses: config.node_port_addresses.clone(), localhost: config.localhost_node_ports }
+}
+
 /// What is known of the cluster, and what the tables hold of it.
 #[derive(Debug)]
 pub struct Services {
@@ -72,11 +77,17 @@ impl Services {
 
     /// Serves what `config` has served; everything, without it. To be said before the first event.
     pub(super) fn with_config(self, config: &Config) -> Self {
-        let node_ports =
-            NodePorts { addresses: config.node_port_addresses.clone(), localhost: config.localhost_node_ports };
         let cluster = self.cluster.with_external_ips(config.allow_service_external_ips);
         let cluster = cluster.with_endpoints_from_pods(!config.objects.is_api_server());
-        Self { cluster, node_ports, ..self }
+        Self { cluster, node_ports: node_ports(config), ..self }
+    }
+
+    /// Serves what `config` has served from the next sync on.
+    pub(super) fn reconfigure(&mut self, config: &Config) {
+        self.node_ports = node_ports(config);
+        self.note_node_addresses();
+        self.pending.extend(self.cluster.set_external_ips(config.allow_service_external_ips));
+        self.errors = None;
     }
 
     /// Takes events in; returns whether the tables are to be changed for them.

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use super::monitor::Monitor;
 use super::node_tables::NodeTables;
+use super::reload::Reload;
 use super::report::Report;
 use super::takeover::Takeover;
 use super::{Agent, OBJECT, Policies, Servers, Services, State, sweep};
@@ -22,7 +23,12 @@ use crate::serve::HealthCheckServers;
 impl Agent {
     /// Opens the dataplane and begins to follow objects. What an earlier agent left works on, and gets the node's interfaces
     /// as they are now; where nobody left anything, no program runs before all objects are known.
-    pub(super) async fn start(config: Config, report: Report, servers: Servers) -> anyhow::Result<Self> {
+    pub(super) async fn start(
+        config: Config,
+        reload: Reload,
+        report: Report,
+        servers: Servers,
+    ) -> anyhow::Result<Self> {
         let Servers { health, metrics, failures } = &servers;
         health.waiting_for("the objects' source");
         let (source, first) = objects(&config).await?;
@@ -46,6 +52,7 @@ impl Agent {
         let mut agent = Self {
             services: Services::new(&config.node_name).with_config(&config),
             config,
+            reload,
             source,
             api_server,
             node,

@@ -42,7 +42,7 @@ pub(super) struct AgentArgs {
 }
 
 pub(super) fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
-    let config = configuration(&args)?;
+    let (config, sources) = configuration(args.settings, args.kube_proxy, args.config)?;
     if args.print_config {
         return output::write(&config.to_yaml());
     }
@@ -62,19 +62,24 @@ pub(super) fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let runtime = Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(agent::run(config));
+    let ended = runtime.block_on(agent::run(config, sources));
     // What still runs is the sweep of flows, which waits for nothing.
     runtime.shutdown_background();
     ended.map(|()| ExitCode::SUCCESS)
 }
 
-fn configuration(args: &AgentArgs) -> Result<Config, ConfigError> {
-    let flags = args.settings.clone().or(args.kube_proxy.clone().settings()?);
+fn configuration(
+    settings: Settings,
+    kube_proxy: KubeProxyFlags,
+    file: Option<PathBuf>,
+) -> Result<(Config, Sources), ConfigError> {
+    let flags = settings.or(kube_proxy.settings()?);
     // A flag decides how even this is told; what the file says of it is known once the file could be read.
     log_as(flags.log_format);
-    let settings = Sources { flags, file: args.config.clone() }.settings()?;
+    let sources = Sources { flags, file };
+    let settings = sources.settings()?;
     log_as(settings.log_format);
-    settings.resolve()
+    Ok((settings.resolve()?, sources))
 }
 
 /// Starts logging where it is to be for programs; for people, an error that comes first is no log line.

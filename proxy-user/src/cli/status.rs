@@ -176,6 +176,7 @@ fn agent_lines(agent: &AgentStatus) -> Vec<Vec<String>> {
         pair("Devices:", &non_empty(devices.collect::<Vec<_>>().join(", "))),
     ]);
     lines.extend(policy_lines(agent));
+    lines.extend(list("Not in force:", &agent.not_in_force));
     if agent.taking_over > 0 {
         let told = format!("{} connections that another proxy began; conntrack translates them", agent.taking_over);
         lines.push(pair("Taking over:", &told));

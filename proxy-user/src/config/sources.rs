@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{ConfigError, Settings};
+use super::{Config, ConfigError, Settings};
 
 /// Flags, which win, and the file that `--config` names.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -18,5 +18,10 @@ impl Sources {
     pub fn settings(&self) -> Result<Settings, ConfigError> {
         let file = self.file.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
         Ok(self.flags.clone().or(file))
+    }
+
+    /// The configuration that they make.
+    pub fn read(&self) -> Result<Config, ConfigError> {
+        self.settings()?.resolve()
     }
 }

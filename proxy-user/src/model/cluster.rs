@@ -84,6 +84,15 @@ impl Cluster {
         Self { endpoints_from_pods, ..self }
     }
 
+    /// Whether `externalIPs` are served from now on. Returns the Services that this can touch.
+    pub fn set_external_ips(&mut self, external_ips: bool) -> BTreeSet<ServiceRef> {
+        if external_ips == std::mem::replace(&mut self.external_ips, external_ips) {
+            return BTreeSet::new();
+        }
+        let services: Vec<Service> = self.services.values().cloned().collect();
+        services.into_iter().flat_map(|service| self.put_service(service)).collect()
+    }
+
     /// Takes in what addresses this node's interfaces have. Returns the Services that this can touch.
     pub fn set_node_addresses(&mut self, addresses: &BTreeSet<IpAddr>) -> BTreeSet<ServiceRef> {
         let old = std::mem::replace(&mut self.node_addresses, addresses.clone());

@@ -51,3 +51,41 @@ fn dump_family(
 fn transact_family(family: NetfilterProtoFamily, request: NfTablesMessage) -> io::Result<()> {
     super::socket::transact(NetfilterMessage::new(NetfilterHeader::new(family, 0, 0), request))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    const NAME: &str = "kube-proxy";
+
+    fn has() -> [bool; 2] {
+        FAMILIES.map(|(family, _)| has_table(family, NAME).unwrap())
+    }
+
+    #[test]
+    fn a_table_is_found_emptied_and_removed_in_its_own_family_alone() {
+        let in_a_namespace = || {
+            // SAFETY: only the network namespace of this thread changes; no file descriptor table is unshared.
+            unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
+                .expect("this test runs as root");
+            let add = |family, name: &str| {
+                let attributes = vec![TableAttribute::Name(name.into())];
+                transact_family(family, NfTablesMessage::NewTable(TableMessage { attributes })).unwrap();
+            };
+            let [(v4, _), (v6, _)] = FAMILIES;
+            add(v6, "another");
+            assert_eq!(has(), [false, false]);
+            add(v4, NAME);
+            assert_eq!(has(), [true, false]);
+            flush_table(v4, NAME).unwrap();
+            assert_eq!(has(), [true, false], "an emptied table stays");
+            delete_table(v4, NAME).unwrap();
+            assert_eq!(has(), [false, false]);
+            assert!(has_table(v6, "another").unwrap());
+            assert!(delete_table(v4, NAME).is_err(), "what isn't there can't be removed");
+        };
+        thread::spawn(in_a_namespace).join().unwrap();
+    }
+}

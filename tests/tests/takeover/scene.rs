@@ -10,8 +10,8 @@ use lab::{Attachment, Cluster, Family, Lab, Node, topology};
 const SERVICES: [(&str, &str, u8, u16, u8); 2] =
     [("here", "default/here:http", 10, 30_080, 1), ("there", "default/there:http", 11, 30_081, 2)];
 
-/// The cluster with the rules, and no agent.
-pub(crate) fn kube_proxys(attachment: Attachment) -> Result<Cluster> {
+/// The cluster without rules and agents.
+pub(crate) fn cluster(attachment: Attachment) -> Result<Cluster> {
     let lab = Lab::builder().attachment(attachment).build()?;
     let mut objects = vec![build::client("asker", 1, 20)];
     for (name, _, number, node_port, node) in SERVICES {
@@ -19,7 +19,12 @@ pub(crate) fn kube_proxys(attachment: Attachment) -> Result<Cluster> {
         objects.push(build::on_nodes(build::service(name, number, &build::http()), &[node_port]));
     }
     lab.manifests().write("cluster.yaml", &build::file(&objects))?;
-    let cluster = Cluster::without_agents(lab)?;
+    Ok(Cluster::without_agents(lab)?)
+}
+
+/// The cluster with the rules, and no agent.
+pub(crate) fn kube_proxys(attachment: Attachment) -> Result<Cluster> {
+    let cluster = cluster(attachment)?;
     for node in cluster.lab().nodes() {
         for family in Family::BOTH {
             kube_proxy::restore(node, family, &kube_proxy::rules_of_others())?;

@@ -78,6 +78,7 @@ fn agent(socket_lb: SocketLb) -> AgentStatus {
         objects: "manifests in /m".into(),
         api_server: None,
         configuration: serde_json::Value::Null,
+        not_in_force: Vec::new(),
         taking_over: 0,
         ignored: Vec::new(),
         cgroup: None,

@@ -23,6 +23,7 @@ fn agent() -> AgentStatus {
         objects: "manifests in /etc/sluice".into(),
         api_server: None,
         configuration: serde_json::Value::Null,
+        not_in_force: Vec::new(),
         taking_over: 0,
         ignored: Vec::new(),
         cgroup: None,
