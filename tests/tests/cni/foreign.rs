@@ -1,0 +1,1 @@
+//! Devices and programs of others.
