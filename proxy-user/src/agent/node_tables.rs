@@ -105,7 +105,8 @@ fn entry(device: &DeviceInfo, pod_ips: impl Iterator<Item = IpAddr>) -> Device {
         ipv6: table_addr(device.source(Family::V6)),
         flags: flag(is_pod, device_flags::POD)
             | flag(pod_netns.is_some(), device_flags::POD_NETNS)
-            | flag(device.no_mac, device_flags::NO_MAC),
+            | flag(device.no_mac, device_flags::NO_MAC)
+            | flag(device.is_overlay, device_flags::OVERLAY),
         netns: pod_netns.unwrap_or_default(),
         pod_ipv4: table_addr(pod_ipv4.first().copied()),
         pod_ipv6: table_addr(pod_ipv6.first().copied()),

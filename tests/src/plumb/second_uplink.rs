@@ -1,7 +1,7 @@
 //! A second uplink with a routing table of its own, as the VPC CNI plugin of AWS sets it up for a second network
 //! interface: the pods whose addresses belong to that interface send by it, all else goes by the first.
 
-use crate::family::{Addresses, Family};
+use crate::family::Addresses;
 use crate::ip::Batch;
 use crate::plumb::{add_addresses, alone};
 use crate::topology::{self, NODE_GATEWAY};
@@ -31,11 +31,10 @@ pub(crate) fn configure(batch: &mut Batch, number: u8) {
 
 /// Adds the rules of a pod to its node's.
 pub(crate) fn add_rules(batch: &mut Batch, addresses: Addresses) {
-    for family in Family::BOTH {
-        let (version, address) = (if family == Family::V4 { "-4" } else { "-6" }, alone(addresses.of(family)));
-        batch.add(format_args!("{version} rule add to {address} lookup main priority {TO_POD}"));
+    for address in addresses.iter().map(alone) {
+        batch.add(format_args!("rule add to {address} lookup main priority {TO_POD}"));
         if has_pod(addresses) {
-            batch.add(format_args!("{version} rule add from {address} lookup {TABLE} priority {FROM_POD}"));
+            batch.add(format_args!("rule add from {address} lookup {TABLE} priority {FROM_POD}"));
         }
     }
 }
