@@ -10,16 +10,22 @@ use crate::netns;
 /// Commands for `ip -batch`, without the word `ip`, or for another tool of iproute2 that takes them.
 pub(crate) struct Batch {
     tool: &'static str,
+    arguments: &'static [&'static str],
     commands: String,
 }
 
 impl Default for Batch {
     fn default() -> Self {
-        Self { tool: "ip", commands: String::new() }
+        Self { tool: "ip", arguments: &["-batch", "-"], commands: String::new() }
     }
 }
 
 impl Batch {
+    /// Commands that don't see by an address that they are about IPv6: rules.
+    pub(crate) fn of_ipv6() -> Self {
+        Self { arguments: &["-6", "-batch", "-"], ..Self::default() }
+    }
+
     /// Commands for `bridge -batch`.
     pub(crate) fn of_bridge() -> Self {
         Self { tool: "bridge", ..Self::default() }
@@ -46,7 +52,7 @@ impl Batch {
     fn feed(self, mut command: Command, place: String) -> Result<()> {
         let start = || format!("run {} (install iproute2) in {place}", self.tool);
         let mut child = command
-            .args(["-batch", "-"])
+            .args(self.arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -61,6 +67,11 @@ impl Batch {
             return Ok(());
         }
         let stderr = format!("{}{}", String::from_utf8_lossy(&output.stderr), self.commands);
-        Err(Error::Command { command: format!("{} -batch -", self.tool), place, status: output.status, stderr })
+        Err(Error::Command {
+            command: format!("{} {}", self.tool, self.arguments.join(" ")),
+            place,
+            status: output.status,
+            stderr,
+        })
     }
 }

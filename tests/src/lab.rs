@@ -112,7 +112,8 @@ fn lay_network(id: LabId, options: &Options) -> Result<()> {
     }
     let links = nodes.iter().map(|(number, netns)| (wire::to_node(*number), netns, options.segment_mtu));
     let links = links.chain([(wire::to_client().to_owned(), &client, options.client_mtu)]);
-    let pair = |device, netns: &String, inside, mtu| Pair { ends: [End::new(&wire, device), End::new(netns, inside)], mtu };
+    let pair =
+        |device, netns: &String, inside, mtu| Pair { ends: [End::new(&wire, device), End::new(netns, inside)], mtu };
     let mut pairs: Vec<_> = links.map(|(device, netns, mtu)| pair(device, netns, "eth0", mtu)).collect();
     if options.pod_network == PodNetwork::SecondUplink {
         let second = |(number, netns): &(u8, String)| {

@@ -2,18 +2,8 @@
 //! nothing else tells their ports from pods' interfaces before a Pod is known.
 
 /// Beginnings of names; Docker's own networks are [`is_docker_network`]s.
-const PREFIXES: [&str; 10] = [
-    "docker0",
-    "docker_gwbridge",
-    "podman",
-    "cni-podman",
-    "nerdctl",
-    "virbr",
-    "lxcbr",
-    "lxdbr",
-    "incusbr",
-    "mpqemubr",
-];
+const PREFIXES: [&str; 10] =
+    ["docker0", "docker_gwbridge", "podman", "cni-podman", "nerdctl", "virbr", "lxcbr", "lxdbr", "incusbr", "mpqemubr"];
 
 /// Whether a bridge of this name is for the containers or virtual machines of Docker, Podman, nerdctl, libvirt, LXC, LXD,
 /// Incus or Multipass.

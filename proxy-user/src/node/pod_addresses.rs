@@ -57,14 +57,7 @@ impl PodNamespaces {
             }
             Err(source) => return Err(Error::Open { source }),
         };
-        Ok(Self {
-            handle,
-            events,
-            addresses: PodAddresses::new(),
-            stale: BTreeSet::new(),
-            pause: SOON,
-            look_at: None,
-        })
+        Ok(Self { handle, events, addresses: PodAddresses::new(), stale: BTreeSet::new(), pause: SOON, look_at: None })
     }
 
     /// As they were read last.

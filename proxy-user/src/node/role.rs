@@ -55,7 +55,9 @@ impl fmt::Display for Why {
             Self::Pod => "its other end is in another network namespace, and it has no subnet and no default route",
             Self::Listed => "--device names it",
             Self::Unlisted => "--device names others",
-            Self::Foreign => "a bridge that other software names so for its own containers or machines, or a port of it",
+            Self::Foreign => {
+                "a bridge that other software names so for its own containers or machines, or a port of it"
+            }
             Self::Port => "a port: its bridge, bond or team has the addresses and sees the packets",
             Self::Internal => "no traffic beyond the node passes it",
             Self::BothEndsHere => "both its ends are on the node",
@@ -141,7 +143,8 @@ pub(super) fn role(facts: &Facts) -> (Role, Why) {
 
 /// Whether an interface that isn't a pod's carries IP traffic beyond this node.
 fn detected(facts: &Facts) -> (Role, Why) {
-    let uplink_if = |leads_out, then, otherwise| if leads_out { (Role::Uplink, then) } else { (Role::Other, otherwise) };
+    let uplink_if =
+        |leads_out, then, otherwise| if leads_out { (Role::Uplink, then) } else { (Role::Other, otherwise) };
     if facts.is_foreign {
         return (Role::Other, Why::Foreign);
     }

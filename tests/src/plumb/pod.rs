@@ -53,7 +53,7 @@ pub(crate) fn configure(
         }
     }
     if options.pod_network == PodNetwork::SecondUplink {
-        second_uplink::add_rules(&mut outside, addresses);
+        second_uplink::add_rules(node_netns, addresses)?;
     }
     outside.run_in(node_netns)?;
     inside.run_in(pod_netns)

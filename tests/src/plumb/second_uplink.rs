@@ -1,6 +1,7 @@
 //! A second uplink with a routing table of its own, as the VPC CNI plugin of AWS sets it up for a second network
 //! interface: the pods whose addresses belong to that interface send by it, all else goes by the first.
 
+use crate::error::Result;
 use crate::family::Addresses;
 use crate::ip::Batch;
 use crate::plumb::{add_addresses, alone};
@@ -30,11 +31,13 @@ pub(crate) fn configure(batch: &mut Batch, number: u8) {
 }
 
 /// Adds the rules of a pod to its node's.
-pub(crate) fn add_rules(batch: &mut Batch, addresses: Addresses) {
-    for address in addresses.iter().map(alone) {
+pub(crate) fn add_rules(netns: &str, addresses: Addresses) -> Result<()> {
+    for (address, mut batch) in addresses.iter().map(alone).zip([Batch::default(), Batch::of_ipv6()]) {
         batch.add(format_args!("rule add to {address} lookup main priority {TO_POD}"));
         if has_pod(addresses) {
             batch.add(format_args!("rule add from {address} lookup {TABLE} priority {FROM_POD}"));
         }
+        batch.run_in(netns)?;
     }
+    Ok(())
 }

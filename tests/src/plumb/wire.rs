@@ -49,7 +49,8 @@ pub(crate) fn configure_router(netns: &str, options: &Options) -> Result<()> {
 
 /// Tells the router of a pod, where the network knows pods.
 pub(crate) fn add_pod(netns: &str, node: u8, addresses: Addresses) -> Result<()> {
-    let interface = if second_uplink::has_pod(addresses) { topology::second_uplink(node) } else { topology::node(node) };
+    let interface =
+        if second_uplink::has_pod(addresses) { topology::second_uplink(node) } else { topology::node(node) };
     let mut batch = Batch::default();
     for (address, via) in addresses.iter().zip(interface.iter()) {
         batch.add(format_args!("route replace {} via {via}", alone(address)));

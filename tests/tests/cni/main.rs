@@ -3,7 +3,6 @@
 
 #[path = "../services/checksums.rs"]
 mod checksums;
-mod foreign;
 mod plugins;
 mod scene;
 mod several_uplinks;

@@ -83,9 +83,8 @@ pub(crate) fn clients_seen(from: &Host, to: SocketAddr) -> Result<BTreeSet<IpAdd
 }
 
 fn polices(cluster: &Cluster, family: Family) -> Result<()> {
-    let targets = ["locked-1", "locked-2"].map(|name| {
-        Ok(Target { to: SocketAddr::new(cluster.pod(name)?.addresses().of(family), HTTP), udp: false })
-    });
+    let targets = ["locked-1", "locked-2"]
+        .map(|name| Ok(Target { to: SocketAddr::new(cluster.pod(name)?.addresses().of(family), HTTP), udp: false }));
     let targets = targets.into_iter().collect::<Result<Vec<_>>>()?;
     let probe = Probe { targets, timeout: SILENCE };
     for (name, expected) in [

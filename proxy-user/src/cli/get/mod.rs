@@ -2,6 +2,7 @@
 
 pub(super) mod affinity;
 mod backends;
+mod devices;
 mod drops;
 mod endpoints;
 mod flows;
@@ -11,7 +12,7 @@ mod services;
 
 use std::process::ExitCode;
 
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use clap::{Args, ValueEnum};
 
 use super::Bpffs;
@@ -28,7 +29,7 @@ pub(super) struct GetArgs {
     /// What to list
     #[arg(value_enum, value_name = "KIND")]
     resource: Resource,
-    /// Only those of the Service of this name; of policies the policy, of identities the Pod
+    /// Only those of the Service of this name; of policies the policy, of identities the Pod, of devices the interface
     name: Option<String>,
     /// Only those of Services, policies or Pods in this namespace [default: all namespaces]
     #[arg(short, long, value_name = "NAMESPACE")]
@@ -65,12 +66,23 @@ enum Resource {
     /// Addresses of pods as NetworkPolicy knows them, and what isolates them
     #[value(aliases = ["identity"])]
     Identities,
+    /// Interfaces of the node: which programs they get, and why those or none. Takes the status of an agent
+    #[value(aliases = ["device", "dev"])]
+    Devices,
     /// Packets that were not passed on, by reason, and those that audited policies would not pass
     #[value(aliases = ["drop"])]
     Drops,
 }
 
 pub(super) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
+    if args.resource == Resource::Devices {
+        ensure!(args.namespace.is_none(), "interfaces are in no namespace of Kubernetes: leave out --namespace");
+        let agent = Agent::read(&args.bpffs.bpffs)?;
+        let agent = agent.status().context("no agent has told of the node's interfaces yet: start it")?;
+        let rows = devices::rows(&agent, args.name.as_deref());
+        ensure!(!rows.is_empty(), "devices {:?} not found", args.name.as_deref().unwrap_or_default());
+        return print(&rows, args);
+    }
     let pinned = Pinned::open(&args.bpffs.bpffs)?;
     let filter = Filter { namespace: args.namespace.as_deref(), name: args.name.as_deref() };
     if args.resource == Resource::Drops {
@@ -92,6 +104,7 @@ pub(super) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
         Resource::Backends => print(&backends::rows(&pinned.image()?, filter), args),
         Resource::Endpoints => print(&endpoints::rows(&pinned.image()?, filter), args),
         Resource::Flows => print(&flows::read(&pinned, filter)?, args),
+        Resource::Devices => unreachable!("answered above: they are in no table"),
         Resource::Affinity => print(&affinity::read(&pinned, filter)?, args),
     }
 }

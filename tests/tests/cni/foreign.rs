@@ -1,1 +1,0 @@
-//! Devices and programs of others.
