@@ -75,20 +75,15 @@ enum Resource {
 }
 
 pub(super) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
-    if args.resource == Resource::Devices {
-        ensure!(args.namespace.is_none(), "interfaces are in no namespace of Kubernetes: leave out --namespace");
-        let agent = Agent::read(&args.bpffs.bpffs)?;
-        let agent = agent.status().context("no agent has told of the node's interfaces yet: start it")?;
-        let rows = devices::rows(&agent, args.name.as_deref());
-        ensure!(!rows.is_empty(), "devices {:?} not found", args.name.as_deref().unwrap_or_default());
-        return print(&rows, args);
-    }
     let pinned = Pinned::open(&args.bpffs.bpffs)?;
     let filter = Filter { namespace: args.namespace.as_deref(), name: args.name.as_deref() };
     if args.resource == Resource::Drops {
         ensure!(filter.is_everything(), "drops are counted by reason, not by Service: leave out NAME and --namespace");
     }
-    if !matches!(args.resource, Resource::Policies | Resource::Identities) {
+    if args.resource == Resource::Devices {
+        ensure!(filter.namespace.is_none(), "interfaces are in no namespace of Kubernetes: leave out --namespace");
+    }
+    if !matches!(args.resource, Resource::Policies | Resource::Identities | Resource::Devices) {
         find(&pinned, filter)?;
     }
     let agent = || Agent::read(&args.bpffs.bpffs).map(Agent::status);
@@ -104,7 +99,10 @@ pub(super) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
         Resource::Backends => print(&backends::rows(&pinned.image()?, filter), args),
         Resource::Endpoints => print(&endpoints::rows(&pinned.image()?, filter), args),
         Resource::Flows => print(&flows::read(&pinned, filter)?, args),
-        Resource::Devices => unreachable!("answered above: they are in no table"),
+        Resource::Devices => {
+            let agent = agent()?.context("no agent has told of the node's interfaces yet: start it")?;
+            print(&found("devices", filter, devices::rows(&agent, filter.name))?, args)
+        }
         Resource::Affinity => print(&affinity::read(&pinned, filter)?, args),
     }
 }
