@@ -1,14 +1,10 @@
-//! Devices and filters of other software stay as they are.
+//! Devices of other software stay as they are.
 
 use anyhow::Result;
-use lab::traffic::{Ask, Probe, Reached, Target};
-use lab::{Cluster, Family, Lab, Node, SocketLb};
-use std::net::SocketAddr;
-use std::time::Duration;
+use lab::{Cluster, Lab, Node, SocketLb};
 
 use crate::support::kernel::attached;
-use crate::support::objects::{HTTP, client, file, http, on_nodes, pod, service};
-use crate::support::status::status;
+use crate::support::objects::{client, file, http, on_nodes, pod, service};
 use crate::support::{eventually, json};
 
 const STRICT: &str = "1";
@@ -73,26 +69,5 @@ fn devices_of_other_software_get_no_program_and_keep_their_settings() -> Result<
     eventually("the role of a VPN that leads to pods", &"Uplink".to_owned(), || role(node, "vpn0"))?;
     node.run(&["ip", "route", "del", "10.244.9.0/24", "dev", "vpn0"])?;
     eventually("its role without the route", &"Other".to_owned(), || role(node, "vpn0"))?;
-    Ok(())
-}
-
-/// A filter of tc at the ingress of the uplink, as a firewall would have one: it drops what is for the pods' own port.
-#[test]
-fn filter_of_another_drops_what_is_not_ours_and_services_go_on() -> Result<()> {
-    let cluster = Cluster::start(lab()?, SocketLb::Off)?;
-    let (node, outside) = (cluster.lab().node("node1")?, cluster.lab().client());
-    let pod = SocketAddr::new(cluster.pod("web-1")?.addresses().of(Family::V4), HTTP);
-    let via = node.addresses().of(Family::V4).to_string();
-    cluster.lab().wire().run(&["ip", "route", "add", &pod.ip().to_string(), "via", &via])?;
-    let probe = Probe { targets: vec![Target { to: pod, udp: false }], timeout: Duration::from_millis(700) };
-    assert_eq!(outside.probe(&probe)?, [Reached::Yes], "before the filter");
-    let port = HTTP.to_string();
-    node.run(&["tc", "qdisc", "add", "dev", "eth0", "clsact"])?;
-    let filter =
-        ["tc", "filter", "add", "dev", "eth0", "ingress", "protocol", "ip", "u32", "match", "ip", "dport", &port];
-    node.run(&[&filter[..], &["0xffff", "action", "drop"]].concat())?;
-    assert_eq!(outside.probe(&probe)?, [Reached::Silence], "our program hands on what isn't ours");
-    outside.http(&Ask::new(cluster.node_port("node1", "web", Family::V4)?))?;
-    assert!(status(node)?.alive);
     Ok(())
 }
