@@ -3,6 +3,8 @@
 use std::net::UdpSocket;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 use std::{io, mem};
 
 use aya::programs::links::LinkOrder;
@@ -116,6 +118,7 @@ fn a_program_behind_ours_still_gets_what_is_not_ours() {
     let sends_one = || {
         let before = arrived();
         UdpSocket::bind("192.0.2.1:0").unwrap().send_to(b"?", "192.0.2.2:9").unwrap();
+        sleep(Duration::from_millis(100));
         arrived() - before
     };
     let firewall = Foreign::attach(&place, "firewall", (DROP, TcAttachType::Egress), LinkOrder::last());
