@@ -44,6 +44,9 @@ pub enum Reason {
     Unjudgeable = 19,
     /// The policies changed again and again while it was judged.
     PolicyChanging = 20,
+    /// A pod's packet with another inside, as the overlay between the nodes has them: the node would take it out, whatever
+    /// its source says.
+    Encapsulated = 21,
 }
 
 /// Why a packet is not translated.
@@ -73,7 +76,7 @@ const _: () = assert!(size_of::<Result<(), Stop>>() == 4);
 
 impl Reason {
     /// Every reason, in the order of the numbers.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::NoEndpoints,
         Self::NoLocalEndpoints,
         Self::NoConnection,
@@ -94,6 +97,7 @@ impl Reason {
         Self::SpoofedSource,
         Self::Unjudgeable,
         Self::PolicyChanging,
+        Self::Encapsulated,
     ];
 
     /// One more than the highest number: the size of the `DROPS` table.
@@ -137,6 +141,7 @@ impl Reason {
             Self::SpoofedSource => "SpoofedSource",
             Self::Unjudgeable => "Unjudgeable",
             Self::PolicyChanging => "PolicyChanging",
+            Self::Encapsulated => "Encapsulated",
         }
     }
 }

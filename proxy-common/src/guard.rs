@@ -8,7 +8,7 @@ use crate::drop::Reason;
 use crate::neighbour::Claim;
 use crate::packet::{Kind, Packet};
 use crate::policy::PolicyTables;
-use crate::tables::{Device, FlowKey, Identity, Policing};
+use crate::tables::{Device, FlowKey, Identity, Policing, device_flags};
 
 /// What is known of interfaces, beside what policies are asked with.
 pub trait GuardTables: PolicyTables {
@@ -32,6 +32,32 @@ pub enum Direction {
 #[inline(always)]
 pub fn check_source(tables: &impl GuardTables, ifindex: u32, packet: &Packet) -> Result<(), Reason> {
     if is_own(tables, ifindex, &packet.from) || asks_for_address(packet) { Ok(()) } else { Err(Reason::SpoofedSource) }
+}
+
+/// UDP ports that the kernel's overlay devices take packets out of others at: VXLAN as assigned (RFC 7348) and as Linux had
+/// it before, which flannel and Cilium use; Geneve (RFC 8926).
+const OVERLAY_PORTS: [u16; 3] = [4789, 8472, 6081];
+/// Of packets that are the payload of others: IPv4 (RFC 2003), IPv6 (RFC 2473), GRE (RFC 2784).
+const OVERLAY_PROTOCOLS: [u8; 3] = [4, 41, 47];
+/// Entry of `DEVICES` that stands for the node.
+const NODE: u32 = 0;
+
+/// Checks that a pod doesn't hand a packet to an overlay between the nodes, of this node or another: what is inside would
+/// come out as if a node had sent it, under any source. Only the nodes of a cluster that has one are asked.
+///
+/// # Errors
+/// [`Reason::Encapsulated`].
+#[inline(always)]
+pub fn check_encapsulation(tables: &impl GuardTables, packet: &Packet) -> Result<(), Reason> {
+    let protocol = packet.key.protocol as u8;
+    let is_encapsulated = match packet.kind {
+        Kind::Transport => protocol == protocol::UDP && OVERLAY_PORTS.contains(&packet.key.dst_port.number()),
+        _ => OVERLAY_PROTOCOLS.contains(&protocol),
+    };
+    if is_encapsulated && tables.device(NODE).is_some_and(|node| node.flags & device_flags::OVERLAY != 0) {
+        return Err(Reason::Encapsulated);
+    }
+    Ok(())
 }
 
 /// Takes a pod's ICMP error for a message of its own, under its own addresses, where it quotes what was sent to somebody

@@ -26,6 +26,7 @@ pub(crate) const fn meaning(reason: Reason) -> &'static str {
         Reason::SpoofedSource => "a pod sent it under an address that isn't its own",
         Reason::Unjudgeable => "a policed pod's packet that NetworkPolicy can't be asked about",
         Reason::PolicyChanging => "NetworkPolicies changed again and again while it was judged",
+        Reason::Encapsulated => "a pod sent a packet inside another, as only the nodes' overlay may",
         Reason::SourceRange => "the client is not in the Service's loadBalancerSourceRanges",
     }
 }

@@ -68,6 +68,9 @@ pub struct AgentStatus {
     pub last_synced_at: Option<Timestamp>,
     /// Interfaces it works on.
     pub devices: Vec<DeviceStatus>,
+    /// Interfaces it leaves alone.
+    #[serde(default)]
+    pub other_devices: Vec<DeviceStatus>,
     /// Pods of this node, as the objects have them.
     #[serde(default)]
     pub pods: Vec<PodStatus>,
@@ -100,6 +103,7 @@ impl AgentStatus {
             ready: false,
             last_synced_at: None,
             devices: Vec::new(),
+            other_devices: Vec::new(),
             pods: Vec::new(),
             policy: PolicyStatus::default(),
             errors: Vec::new(),
@@ -119,7 +123,7 @@ impl AgentStatus {
     }
 }
 
-/// An interface the agent works on.
+/// An interface of the node.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceStatus {
@@ -127,8 +131,11 @@ pub struct DeviceStatus {
     pub name: String,
     /// Index.
     pub ifindex: u32,
-    /// `Pod`, `Uplink` or `Loopback`.
+    /// `Pod`, `Uplink` or `Loopback`; `Other` for one that the agent leaves alone.
     pub role: String,
+    /// What the role was decided by, for people.
+    #[serde(default)]
+    pub why: String,
 }
 
 /// A Pod of this node.

@@ -9,10 +9,10 @@ use crate::host::Host;
 use crate::id::LabId;
 use crate::manifests::Manifests;
 use crate::node::Node;
-use crate::options::{Builder, Options};
+use crate::options::{Builder, Options, PodNetwork};
 use crate::plumb::device::{self, End, Pair};
 use crate::plumb::namespace::{self, Forwarding};
-use crate::plumb::{self, wire};
+use crate::plumb::{self, second_uplink, wire};
 use crate::topology::CLIENT;
 
 /// A running lab; everything in it goes when it is dropped, when its process is interrupted, or, had the process no
@@ -112,9 +112,15 @@ fn lay_network(id: LabId, options: &Options) -> Result<()> {
     }
     let links = nodes.iter().map(|(number, netns)| (wire::to_node(*number), netns, options.segment_mtu));
     let links = links.chain([(wire::to_client().to_owned(), &client, options.client_mtu)]);
-    let pairs: Vec<_> = links
-        .map(|(device, netns, mtu)| Pair { ends: [End::new(&wire, device), End::new(netns, "eth0")], mtu })
-        .collect();
+    let pair =
+        |device, netns: &String, inside, mtu| Pair { ends: [End::new(&wire, device), End::new(netns, inside)], mtu };
+    let mut pairs: Vec<_> = links.map(|(device, netns, mtu)| pair(device, netns, "eth0", mtu)).collect();
+    if options.pod_network == PodNetwork::SecondUplink {
+        let second = |(number, netns): &(u8, String)| {
+            pair(wire::to_second_uplink(*number), netns, second_uplink::DEVICE, options.segment_mtu)
+        };
+        pairs.extend(nodes.iter().map(second));
+    }
     device::create(&pairs, options.offload)?;
     wire::configure_router(&wire, options)?;
     wire::configure_client(&client)?;

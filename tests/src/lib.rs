@@ -45,7 +45,7 @@ pub use id::LabId;
 pub use lab::Lab;
 pub use manifests::Manifests;
 pub use node::Node;
-pub use options::{Attachment, Builder};
+pub use options::{Attachment, Builder, PodNetwork};
 pub use pod::Pod;
 pub use process::Process;
 pub use wait::{LIMIT, eventually};

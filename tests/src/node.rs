@@ -7,7 +7,7 @@ use crate::error::{Doing, Result};
 use crate::family::Addresses;
 use crate::host::Host;
 use crate::id::LabId;
-use crate::options::Options;
+use crate::options::{Options, PodNetwork};
 use crate::plumb::device::{End, Pair};
 use crate::plumb::namespace::Forwarding;
 use crate::plumb::{self, device, namespace};
@@ -71,6 +71,9 @@ impl Node {
         let pair = Pair { ends: [host_side, End::new(&netns, "eth0")], mtu: self.options.pod_mtu };
         device::create(&[pair], self.options.offload)?;
         plumb::pod::configure(&self.netns(), self.number, &netns, addresses, &self.options)?;
+        if self.options.pod_network == PodNetwork::SecondUplink {
+            plumb::wire::add_pod(&self.lab().netns("wire"), self.number, addresses)?;
+        }
         let cgroup = self.cgroup_root().join(format!("pod-{name}"));
         Ok(Pod::new(Host::create(self.lab(), name, cgroup, None)?, self.host.name(), addresses))
     }

@@ -11,16 +11,36 @@ pub enum Attachment {
     Routed,
     /// Ports of one bridge on the node, as the bridge plugin does: pods of a node reach each other at layer 2.
     Bridge,
+    /// The same as routed, but the node's end has no IPv4 address and answers ARP for everybody (`proxy_arp`): Calico to
+    /// the letter.
+    ProxyArp,
+    /// A veth pair whose end on the node has the gateway's address, alone, in both families; a pod has its subnet but
+    /// reaches it through the gateway. As the ptp plugin and kindnet do.
+    PointToPoint,
+}
+
+/// How the nodes reach each other's pods.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum PodNetwork {
+    /// By routes through the nodes' addresses, on one link ("host-gw").
+    #[default]
+    Routes,
+    /// By VXLAN, a device for each family with a single address, as flannel and Calico do.
+    Vxlan,
+    /// As on AWS: the network between the nodes knows each pod's address. A node has a second uplink, which belongs to
+    /// every pod with an odd last number: rules of the node send by it what these send.
+    SecondUplink,
 }
 
 impl Attachment {
-    /// Every attachment, for loops.
+    /// The two that differ in most, for loops.
     pub const BOTH: [Self; 2] = [Self::Routed, Self::Bridge];
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
     pub(crate) attachment: Attachment,
+    pub(crate) pod_network: PodNetwork,
     pub(crate) nodes: u8,
     pub(crate) segment_mtu: u32,
     pub(crate) client_mtu: u32,
@@ -37,6 +57,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self(Options {
             attachment: Attachment::default(),
+            pod_network: PodNetwork::default(),
             nodes: 2,
             segment_mtu: 1500,
             client_mtu: 1500,
@@ -52,6 +73,13 @@ impl Builder {
     #[must_use]
     pub fn attachment(mut self, attachment: Attachment) -> Self {
         self.0.attachment = attachment;
+        self
+    }
+
+    /// How the nodes reach each other's pods; by routes by default.
+    #[must_use]
+    pub fn pod_network(mut self, pod_network: PodNetwork) -> Self {
+        self.0.pod_network = pod_network;
         self
     }
 

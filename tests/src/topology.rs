@@ -45,6 +45,12 @@ pub const fn node(number: u8) -> Addresses {
     }
 }
 
+/// The second uplink of node `number`, in labs that have one.
+#[must_use]
+pub const fn second_uplink(number: u8) -> Addresses {
+    node(number + 10)
+}
+
 /// Pod `index` (2 to 254) of a node: both addresses end in the same digits, 10.244.1.20 and
 /// `fd00:10:244:1::20`.
 #[must_use]

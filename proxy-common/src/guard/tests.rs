@@ -74,6 +74,30 @@ fn sent(ifindex: u32, src: &str) -> Result<(), Reason> {
 }
 
 #[test]
+fn a_pod_hands_no_packet_to_an_overlay_where_there_is_one() {
+    let mut tables = tables(0, 0);
+    let to = |port| packet(OWN[0], "203.0.113.1", (1, port));
+    let inside = |protocol| {
+        let mut packet = to(0);
+        (packet.kind, packet.key.protocol) = (Kind::Other, protocol);
+        packet
+    };
+    let overlays = [to(4789), to(8472), to(6081), inside(4), inside(41), inside(47)];
+    for packet in &overlays {
+        assert_eq!(check_encapsulation(&tables, packet), Ok(()), "no overlay");
+    }
+    tables.devices.insert(0, Device { flags: device_flags::OVERLAY, ..Device::default() });
+    for packet in &overlays {
+        assert_eq!(check_encapsulation(&tables, packet), Err(Reason::Encapsulated), "{:?}", packet.key);
+    }
+    let mut tcp = to(8472);
+    tcp.key.protocol = u32::from(protocol::TCP);
+    for packet in [to(53), inside(1), inside(58), tcp] {
+        assert_eq!(check_encapsulation(&tables, &packet), Ok(()), "{:?}", packet.key);
+    }
+}
+
+#[test]
 fn a_known_pod_sends_under_its_own_addresses_only() {
     for own in OWN {
         assert_eq!(sent(POD, own), Ok(()));

@@ -31,4 +31,7 @@ pub mod device_flags {
     pub const POD_NETNS: u32 = 1 << 2;
     /// Packets on it begin with the IP header (tunnels such as WireGuard and IPIP).
     pub const NO_MAC: u32 = 1 << 1;
+    /// What comes in by it was inside another packet of this node (VXLAN, Geneve, GRE), and brings along what was noted of
+    /// that one. In the node's own entry: some interface takes packets out of others, which pods may not send then.
+    pub const OVERLAY: u32 = 1 << 3;
 }

@@ -3,7 +3,7 @@
 
 use proxy_common::addr::{Family, protocol};
 use proxy_common::drop::{Reason, Stop};
-use proxy_common::guard::{self, Direction, GuardTables, check_claim, check_source, disown_quote};
+use proxy_common::guard::{self, Direction, GuardTables, check_claim, check_encapsulation, check_source, disown_quote};
 use proxy_common::nat::Hook;
 use proxy_common::neighbour;
 use proxy_common::packet::{ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, Packet};
@@ -49,10 +49,11 @@ fn check_unread(skb: Skb, direction: Direction) -> Result<(), Stop> {
 /// Lets a pod's packet pass that comes from an address of its own, as what such a packet can be.
 ///
 /// # Errors
-/// [`Reason::SpoofedSource`].
+/// [`Reason::SpoofedSource`], [`Reason::Encapsulated`].
 #[inline(never)]
 pub(super) fn admit_source(skb: Skb, packet: &mut Packet) -> Result<(), Stop> {
     check_source(&Maps, skb.ifindex(), packet)?;
+    check_encapsulation(&Maps, packet)?;
     disown_quote(packet);
     Ok(())
 }

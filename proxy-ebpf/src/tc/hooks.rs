@@ -4,8 +4,10 @@ use aya_ebpf::bindings::TC_ACT_UNSPEC;
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 use proxy_common::nat::{Hook, judges};
+use proxy_common::tables::device_flags;
 
 use super::path::run;
+use super::route;
 use super::skb::{ETHERNET, Skb};
 use crate::tables::Maps;
 
@@ -54,10 +56,22 @@ pub(crate) fn to_tunnel(ctx: TcContext) -> i32 {
     to_outside(Skb::new(&ctx), 0)
 }
 
-/// What a pod behind a bridge sent was met where it came in, at the bridge's port.
+/// What a pod behind a bridge sent was met where it came in, at the bridge's port. What comes out of an overlay wasn't: it
+/// is the packet around it that was judged, and the kernel leaves the note of that in place.
 #[inline(always)]
 fn from_outside(skb: Skb, link_layer: u32) -> i32 {
-    if skb.is_judged() { TC_ACT_UNSPEC } else { run(skb, Hook::FromUplink, link_layer) }
+    if skb.is_judged() {
+        if link_layer != 0 && !is_overlay(skb.ifindex()) {
+            return TC_ACT_UNSPEC;
+        }
+        skb.clear_mark();
+    }
+    run(skb, Hook::FromUplink, link_layer)
+}
+
+#[inline(always)]
+fn is_overlay(ifindex: u32) -> bool {
+    route::device(ifindex).is_some_and(|device| device.flags & device_flags::OVERLAY != 0)
 }
 
 /// What only passes through the node was seen where it came in, or has yet to be judged.

@@ -38,7 +38,7 @@ pub(crate) struct Route {
     ifindex: u32,
     /// Most bytes of IP that the way takes, where the packet has more.
     pub(crate) mtu: u16,
-    /// Destination and source at the link layer, if the neighbour is known.
+    /// Destination and source at the link layer, if there is one and the neighbour is known.
     macs: Option<[[u8; 6]; 2]>,
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn look_up(skb: Skb, key: &FlowKey, length: u32, route: &mut Route) -
     // SAFETY: `fib` is writable for its size.
     let code = unsafe { bpf_fib_lookup(skb.0.cast(), &raw mut fib, FIB_LOOKUP_SIZE, 0) };
     route.ifindex = fib.ifindex;
-    route.macs = (code == BPF_FIB_LKUP_RET_SUCCESS).then_some([fib.dmac, fib.smac]);
+    route.macs = (code == BPF_FIB_LKUP_RET_SUCCESS && !has_no_mac(fib.ifindex)).then_some([fib.dmac, fib.smac]);
     match code {
         BPF_FIB_LKUP_RET_SUCCESS | BPF_FIB_LKUP_RET_NO_NEIGH => Ok(()),
         BPF_FIB_LKUP_RET_FRAG_NEEDED => {
@@ -83,6 +83,13 @@ pub(crate) fn look_up(skb: Skb, key: &FlowKey, length: u32, route: &mut Route) -
         }
         _ => Err(Reason::NoRoute),
     }
+}
+
+/// An interface without link-layer header. A packet goes there with a route of the kernel's (`bpf_redirect_neigh`): IPIP to
+/// many nodes at once, as Calico has it, sends a packet to the node that its route names, and drops one that has none.
+#[inline(always)]
+fn has_no_mac(ifindex: u32) -> bool {
+    device(ifindex).is_some_and(|device| device.flags & device_flags::NO_MAC != 0)
 }
 
 /// Bytes of IP that the packet takes on the link: of one segment, when it will be cut. 0 when that is not known.

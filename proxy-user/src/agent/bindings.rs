@@ -107,7 +107,7 @@ fn by_address(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::Role;
+    use crate::node::{Role, Why};
 
     fn ips(list: &[&str]) -> BTreeSet<IpAddr> {
         list.iter().map(|ip| ip.parse().unwrap()).collect()
@@ -118,9 +118,11 @@ mod tests {
         DeviceInfo {
             name: "pod".into(),
             role: Role::Pod,
+            why: Why::Pod,
             ipv4: None,
             ipv6: None,
             no_mac: false,
+            is_overlay: false,
             peer_netns: Some(0),
             pod_ips: ips(has),
             pod_routes: ips(routes),

@@ -90,9 +90,20 @@ fn hooks(device: &DeviceInfo) -> Option<Hooks> {
 
 fn devices(state: &NodeState, pods: &Bindings) -> BTreeMap<u32, Device> {
     let primary = |family| table_addr(primary_address(state, family));
-    let node = Device { ipv4: primary(Family::V4), ipv6: primary(Family::V6), ..Device::default() };
+    let has_overlay = state.devices.values().any(takes_packets_out_of_others);
+    let node = Device {
+        ipv4: primary(Family::V4),
+        ipv6: primary(Family::V6),
+        flags: if has_overlay { device_flags::OVERLAY } else { 0 },
+        ..Device::default()
+    };
     let entry = |(ifindex, device): (&u32, _)| (*ifindex, entry(device, pods.behind(*ifindex)));
     state.devices.iter().map(entry).chain([(NODE, node)]).collect()
+}
+
+/// VXLAN and the like, also such as IPIP, which have no link-layer header.
+fn takes_packets_out_of_others(device: &DeviceInfo) -> bool {
+    device.role == Role::Uplink && (device.is_overlay || device.no_mac)
 }
 
 fn entry(device: &DeviceInfo, pod_ips: impl Iterator<Item = IpAddr>) -> Device {
@@ -105,7 +116,8 @@ fn entry(device: &DeviceInfo, pod_ips: impl Iterator<Item = IpAddr>) -> Device {
         ipv6: table_addr(device.source(Family::V6)),
         flags: flag(is_pod, device_flags::POD)
             | flag(pod_netns.is_some(), device_flags::POD_NETNS)
-            | flag(device.no_mac, device_flags::NO_MAC),
+            | flag(device.no_mac, device_flags::NO_MAC)
+            | flag(device.is_overlay, device_flags::OVERLAY),
         netns: pod_netns.unwrap_or_default(),
         pod_ipv4: table_addr(pod_ipv4.first().copied()),
         pod_ipv6: table_addr(pod_ipv6.first().copied()),

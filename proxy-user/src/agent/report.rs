@@ -102,9 +102,10 @@ impl Report {
             self.errors = (errors, failures);
             is_old = true;
         }
-        let devices = devices(node);
-        if devices != self.status.devices {
+        let [devices, other_devices] = [true, false].map(|served| devices(node, served));
+        if devices != self.status.devices || other_devices != self.status.other_devices {
             self.status.devices = devices;
+            self.status.other_devices = other_devices;
             is_old = true;
         }
         let pods: Vec<_> = services.local_pods().map(pod).collect();
@@ -189,13 +190,15 @@ fn held<'a>(image: &'a PolicyImage, node: &'a NodeState) -> impl Iterator<Item =
         .map(|(device, ip)| HeldStatus { ip, device: device.name.clone() })
 }
 
-fn devices(node: &NodeState) -> Vec<DeviceStatus> {
-    let served = node.devices.iter().filter(|(_, device)| device.role != Role::Other);
-    served
+/// Interfaces that get programs, or those that don't.
+fn devices(node: &NodeState, served: bool) -> Vec<DeviceStatus> {
+    let devices = node.devices.iter().filter(|(_, device)| (device.role != Role::Other) == served);
+    devices
         .map(|(ifindex, device)| DeviceStatus {
             name: device.name.clone(),
             ifindex: *ifindex,
             role: format!("{:?}", device.role),
+            why: device.why.to_string(),
         })
         .collect()
 }

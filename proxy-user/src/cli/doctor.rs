@@ -8,7 +8,7 @@ use clap::Args;
 use super::Bpffs;
 use super::output::{self, Format};
 use crate::config::SocketLb;
-use crate::preflight::{Check, Needs, Outcome, preflight};
+use crate::preflight::{Check, Needs, Outcome, network_plugin, preflight};
 
 /// Check that this machine has what the agent needs: what is wrong, and how to mend it
 ///
@@ -30,7 +30,8 @@ pub(super) struct DoctorArgs {
 
 pub(super) fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let needs = Needs { bpffs: args.bpffs.bpffs.clone(), cgroup: args.cgroup.clone(), socket_lb: args.socket_lb };
-    let checks = preflight(&needs);
+    let mut checks = preflight(&needs);
+    checks.push(network_plugin());
     output::write(&match args.output {
         Format::Text => output::table(checks.iter().flat_map(lines))?,
         Format::Json => output::json(&checks)?,

@@ -6,7 +6,7 @@ use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope},
     link::{InfoKind, InfoPortKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage},
-    route::{RouteAddress, RouteAttribute, RouteMessage, RouteType},
+    route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteType},
 };
 use proxy_common::addr::Family;
 
@@ -20,6 +20,8 @@ pub(super) struct Link {
     /// The bridge, bond or team that it is a port of. A VRF isn't one: its members keep their addresses and packets.
     pub(super) master: Option<u32>,
     pub(super) no_mac: bool,
+    /// Takes packets out of others (VXLAN, Geneve, GRE) and has a link-layer header.
+    pub(super) is_overlay: bool,
     /// `IFLA_LINK_NETNSID`.
     pub(super) peer_netns: Option<i32>,
     /// `IFLA_LINK`: of a pair, the index of its other end, in the namespace where that is.
@@ -59,6 +61,16 @@ pub(super) struct HostRoute {
     pub(super) metric: u32,
 }
 
+/// A route to more than one address that somebody has set: what it leads over is in use.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct NetworkRoute {
+    pub(super) to: IpAddr,
+    pub(super) prefix_len: u8,
+    /// Routes of a network differ in table or metric.
+    pub(super) table: u32,
+    pub(super) metric: u32,
+}
+
 /// One thing the kernel told. Interfaces go by their index.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Event {
@@ -76,6 +88,10 @@ pub(super) enum Event {
     HostRoute(HostRoute, u32),
     /// The route of a single address went away.
     HostRouteGone(HostRoute),
+    /// The route of a network leads over these interfaces now.
+    NetworkRoute(NetworkRoute, Vec<u32>),
+    /// The route of a network went away.
+    NetworkRouteGone(NetworkRoute),
 }
 
 /// Reads a message; `None` when this node's state doesn't depend on it.
@@ -145,10 +161,23 @@ fn decode_link(message: &LinkMessage) -> Option<Event> {
                 | InfoKind::Vcan
                 | InfoKind::Vxcan,
             ) => Kind::Internal,
+            Some(InfoKind::Tun | InfoKind::Wireguard) => Kind::Private,
             _ => Kind::Outward,
         },
         master: master.filter(|_| port_kind != Some(&InfoPortKind::Vrf)),
         no_mac: !matches!(layer, LinkLayerType::Ether | LinkLayerType::Loopback),
+        is_overlay: matches!(
+            kind,
+            Some(
+                InfoKind::Vxlan
+                    | InfoKind::Geneve
+                    | InfoKind::GreTap
+                    | InfoKind::GreTap6
+                    | InfoKind::ErSpan
+                    | InfoKind::Ip6ErSpan
+                    | InfoKind::BareUdp
+            )
+        ),
         peer_netns,
         lower,
         up: message.header.flags.contains(LinkFlags::Up),
@@ -189,7 +218,7 @@ fn decode_route(message: &RouteMessage, is_gone: bool) -> Option<Event> {
         _ => return None,
     };
     let prefix = header.destination_prefix_length;
-    if (prefix != 0 && prefix != bits) || header.kind != RouteType::Unicast {
+    if header.kind != RouteType::Unicast {
         return None;
     }
     let (mut table, mut metric, mut source, mut devices) = (u32::from(header.table), 0, None, Vec::new());
@@ -213,12 +242,21 @@ fn decode_route(message: &RouteMessage, is_gone: bool) -> Option<Event> {
         let routes = devices.into_iter().map(|device| DefaultRoute { family, outside_main, metric, device, source });
         return Some(Event::DefaultRoutes(routes.collect()));
     }
-    let route = HostRoute { to: destination?, table, metric };
-    match devices[..] {
-        _ if is_gone => Some(Event::HostRouteGone(route)),
-        [device] if is_on_link => Some(Event::HostRoute(route, device)),
-        _ => None,
+    let to = destination?;
+    if prefix == bits {
+        let route = HostRoute { to, table, metric };
+        return match devices[..] {
+            _ if is_gone => Some(Event::HostRouteGone(route)),
+            [device] if is_on_link => Some(Event::HostRoute(route, device)),
+            _ => None,
+        };
     }
+    // The subnets of its addresses are the kernel's doing.
+    if header.protocol == RouteProtocol::Kernel {
+        return None;
+    }
+    let route = NetworkRoute { to, prefix_len: prefix, table, metric };
+    Some(if is_gone { Event::NetworkRouteGone(route) } else { Event::NetworkRoute(route, devices) })
 }
 
 #[cfg(test)]
@@ -265,8 +303,11 @@ mod tests {
         for internal in [InfoKind::Dummy, InfoKind::Ifb, InfoKind::Vrf] {
             assert_eq!(kind_of(internal), Kind::Internal);
         }
-        for outward in [InfoKind::Bond, InfoKind::Vlan, InfoKind::MacVlan, InfoKind::Wireguard, InfoKind::SitTun] {
+        for outward in [InfoKind::Bond, InfoKind::Vlan, InfoKind::MacVlan, InfoKind::Vxlan, InfoKind::SitTun] {
             assert_eq!(kind_of(outward), Kind::Outward);
+        }
+        for private in [InfoKind::Tun, InfoKind::Wireguard] {
+            assert_eq!(kind_of(private), Kind::Private);
         }
         assert_eq!(link(LinkLayerType::Ether, vec![]).kind, Kind::Outward, "a physical NIC has no kind");
     }

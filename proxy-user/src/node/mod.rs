@@ -1,10 +1,13 @@
 //! This node's interfaces and addresses, as the kernel has them now.
 //!
 //! `watch` holds the rtnetlink socket, `event` reads its messages, `observed` keeps what they told and derives the
-//! state, `pod_addresses` asks what addresses pods have, `role` decides what part an interface plays, `route` asks where
-//! packets go. All but `watch`, `pod_addresses` and `route` is pure. Nothing here changes the node.
+//! state, `pod_addresses` asks what addresses pods have, as `namespace_events` tells whose changed, `role` decides what part
+//! an interface plays and `foreign` knows those of other software by name, `route` asks where packets go. All but `watch`,
+//! `pod_addresses`, `namespace_events` and `route` is pure. Nothing here changes the node.
 
 mod event;
+mod foreign;
+mod namespace_events;
 mod netns;
 mod observed;
 mod pod_addresses;
@@ -25,7 +28,7 @@ use proxy_common::addr::Family;
 
 pub use self::{
     netns::cookie as netns_cookie,
-    role::Role,
+    role::{Role, Why},
     route::{Hop, Routes},
     watch::watch,
 };
@@ -49,12 +52,16 @@ pub struct DeviceInfo {
     pub name: String,
     /// What part it plays.
     pub role: Role,
+    /// What that was decided by.
+    pub why: Why,
     /// The IPv4 address that traffic leaving by it gets as source: the first that is primary and valid beyond the link.
     pub ipv4: Option<Ipv4Addr>,
     /// The same for IPv6: the lowest that is neither temporary, deprecated nor tentative, and valid beyond the link.
     pub ipv6: Option<Ipv6Addr>,
     /// Packets on it begin with the IP header.
     pub no_mac: bool,
+    /// What comes in by it was inside another packet of this node.
+    pub is_overlay: bool,
     /// The network namespace of its other end, by the number it has in ours (`IFLA_LINK_NETNSID`); `None` where that end
     /// is here too or there is none.
     pub peer_netns: Option<i32>,

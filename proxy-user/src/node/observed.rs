@@ -9,7 +9,8 @@ use proxy_common::addr::Family;
 
 use super::{
     DeviceInfo, NodeState,
-    event::{Address, DefaultRoute, Event, HostRoute, Link},
+    event::{Address, DefaultRoute, Event, HostRoute, Link, NetworkRoute},
+    foreign::is_foreign_bridge,
     pod_addresses::PodAddresses,
     role::{Facts, Kind, Role, role},
     uplinks::Uplinks,
@@ -24,6 +25,9 @@ pub(super) struct Observed {
     default_routes: BTreeSet<DefaultRoute>,
     /// The interface that each route of a single address leads over.
     host_routes: BTreeMap<HostRoute, u32>,
+    /// Of routes that lead over devices of kind [`Kind::Private`], those devices. Nobody asks for others, and a router has
+    /// very many.
+    network_routes: BTreeMap<NetworkRoute, Vec<u32>>,
     stale: bool,
 }
 
@@ -35,6 +39,7 @@ impl Observed {
             addresses: BTreeMap::new(),
             default_routes: BTreeSet::new(),
             host_routes: BTreeMap::new(),
+            network_routes: BTreeMap::new(),
             stale: true,
         }
     }
@@ -51,10 +56,23 @@ impl Observed {
         observed
     }
 
-    /// A notification. Some say only that something changed: those make the state stale.
-    pub(super) fn apply(&mut self, event: Event) {
+    /// A notification; whether it mattered. Some say only that something changed: those make the state stale.
+    pub(super) fn apply(&mut self, event: Event) -> bool {
+        let matters = match &event {
+            Event::NetworkRoute(route, devices) => {
+                self.network_routes.contains_key(route) || self.private(devices).next().is_some()
+            }
+            Event::NetworkRouteGone(route) => self.network_routes.contains_key(route),
+            _ => true,
+        };
         self.stale |= self.hides_changes(&event);
         self.record(event);
+        matters
+    }
+
+    /// The network namespace that an interface leads to.
+    pub(super) fn peer_netns(&self, index: u32) -> Option<i32> {
+        self.links.get(&index)?.peer_netns
     }
 
     /// Notifications were lost.
@@ -71,14 +89,14 @@ impl Observed {
         match event {
             Event::Link(index, link) => {
                 if !link.up {
-                    self.forget_host_routes(index);
+                    self.forget_routes(index);
                 }
                 self.links.insert(index, link);
             }
             Event::LinkGone(index) => {
                 self.links.remove(&index);
                 self.addresses.remove(&index);
-                self.forget_host_routes(index);
+                self.forget_routes(index);
             }
             Event::Address(index, address) => {
                 let list = self.addresses.entry(index).or_default();
@@ -94,13 +112,31 @@ impl Observed {
             }
             Event::HostRoute(route, device) => drop(self.host_routes.insert(route, device)),
             Event::HostRouteGone(route) => drop(self.host_routes.remove(&route)),
+            Event::NetworkRoute(route, devices) => {
+                let private: Vec<_> = self.private(&devices).collect();
+                if private.is_empty() {
+                    self.network_routes.remove(&route);
+                } else {
+                    self.network_routes.insert(route, private);
+                }
+            }
+            Event::NetworkRouteGone(route) => drop(self.network_routes.remove(&route)),
             Event::DefaultRoutes(_) => {}
         }
     }
 
+    /// Those of the interfaces that are of kind [`Kind::Private`].
+    fn private(&self, devices: &[u32]) -> impl Iterator<Item = u32> {
+        let is_private = |index: &u32| self.links.get(index).is_some_and(|link| link.kind == Kind::Private);
+        devices.iter().copied().filter(is_private)
+    }
+
     /// The kernel drops the routes of an interface that goes down, unsaid.
-    fn forget_host_routes(&mut self, index: u32) {
+    fn forget_routes(&mut self, index: u32) {
         self.host_routes.retain(|_, device| *device != index);
+        for devices in self.network_routes.values_mut() {
+            devices.retain(|device| *device != index);
+        }
     }
 
     /// Whether more changed than a notification says.
@@ -118,8 +154,13 @@ impl Observed {
                 self.has_default_route(*index)
                     || self.default_routes.iter().any(|route| route.source == Some(*ip))
                     || self.host_routes.values().any(|device| device == index)
+                    || self.network_routes.values().any(|devices| devices.contains(index))
             }
-            Event::Address(..) | Event::HostRoute(..) | Event::HostRouteGone(_) => false,
+            Event::Address(..)
+            | Event::HostRoute(..)
+            | Event::HostRouteGone(_)
+            | Event::NetworkRoute(..)
+            | Event::NetworkRouteGone(_) => false,
         }
     }
 
@@ -143,8 +184,16 @@ impl Observed {
 
     /// The state of the node, with the operator's list of uplinks and the addresses in pods' namespaces.
     pub(super) fn snapshot(&self, uplinks: &Uplinks, pods: &PodAddresses) -> NodeState {
-        let devices: BTreeMap<_, _> =
-            self.links.iter().map(|(&index, link)| (index, self.device(index, link, uplinks, pods))).collect();
+        // Once for all: looking through them for each interface would be quadratic in the pods.
+        let mut pod_routes: BTreeMap<u32, BTreeSet<IpAddr>> = BTreeMap::new();
+        for (route, device) in &self.host_routes {
+            pod_routes.entry(*device).or_default().insert(route.to);
+        }
+        let mut device = |(&index, link): (&u32, &Link)| {
+            let routes = pod_routes.remove(&index).unwrap_or_default();
+            (index, self.device(index, link, uplinks, pods, routes))
+        };
+        let devices: BTreeMap<_, _> = self.links.iter().map(&mut device).collect();
         let addresses = devices
             .iter()
             .filter(|(_, device)| device.role != Role::Pod)
@@ -160,25 +209,33 @@ impl Observed {
         NodeState { devices, addresses, default_devices }
     }
 
-    fn device(&self, index: u32, link: &Link, uplinks: &Uplinks, pods: &PodAddresses) -> DeviceInfo {
+    fn device(
+        &self,
+        index: u32,
+        link: &Link,
+        uplinks: &Uplinks,
+        pods: &PodAddresses,
+        routes: BTreeSet<IpAddr>,
+    ) -> DeviceInfo {
         let mut facts = self.facts(index, link);
         facts.listed = uplinks.lists(&link.name);
         facts.has_outside_port = link.kind == Kind::Bridge
             && self.links.iter().any(|(&port, other)| other.master == Some(index) && self.leads_outside(port, other));
-        let role = role(&facts);
+        let (role, why) = role(&facts);
         let is_pod = role == Role::Pod;
-        let routes = self.host_routes.iter().filter(|(_, device)| is_pod && **device == index);
         let sources = || self.addresses_of(index).iter().filter(|address| address.source).map(|address| address.ip);
         DeviceInfo {
             name: link.name.clone(),
             role,
+            why,
             ipv4: sources().find_map(|ip| if let IpAddr::V4(v4) = ip { Some(v4) } else { None }),
             // A dump has new IPv6 addresses first and notifications have them last: the lowest is one choice for both.
             ipv6: sources().filter_map(|ip| if let IpAddr::V6(v6) = ip { Some(v6) } else { None }).min(),
             no_mac: link.no_mac,
+            is_overlay: link.is_overlay,
             peer_netns: link.peer_netns,
             pod_ips: link.peer_netns.filter(|_| is_pod).map(|netns| pod_ips(pods, netns, link)).unwrap_or_default(),
-            pod_routes: routes.map(|(route, _)| route.to).collect(),
+            pod_routes: if is_pod { routes } else { BTreeSet::new() },
             up: link.up,
         }
     }
@@ -189,16 +246,30 @@ impl Observed {
             kind: link.kind,
             has_subnet: self.addresses_of(index).iter().any(reaches_beyond_itself),
             has_default_route: self.has_default_route(index),
+            has_routes: link.kind == Kind::Private && self.is_routed_by(index),
             is_port: link.master.is_some(),
+            is_foreign: self.is_foreign(link),
             has_outside_port: false,
             listed: None,
         }
     }
 
     /// Whether a bridge reaches more than pods by this port. A pair that is being removed loses its other end (0, the
-    /// index of no interface) a moment before it goes: what it was, a pod's, doesn't make the bridge an uplink.
+    /// index of no interface) a moment before it goes: what it was, a pod's, doesn't make the bridge an uplink. Nor does a
+    /// virtual machine (a tap device).
     fn leads_outside(&self, index: u32, port: &Link) -> bool {
-        port.kind != Kind::Pair { peer: Some(0) } && !self.facts(index, port).is_pod()
+        !matches!(port.kind, Kind::Pair { peer: Some(0) } | Kind::Private) && !self.facts(index, port).is_pod()
+    }
+
+    /// A bridge of other software, or one of its ports.
+    fn is_foreign(&self, link: &Link) -> bool {
+        let is_foreign = |bridge: &Link| bridge.kind == Kind::Bridge && is_foreign_bridge(&bridge.name);
+        is_foreign(link) || link.master.and_then(|master| self.links.get(&master)).is_some_and(is_foreign)
+    }
+
+    fn is_routed_by(&self, index: u32) -> bool {
+        self.host_routes.values().any(|device| *device == index)
+            || self.network_routes.values().any(|devices| devices.contains(&index))
     }
 
     fn addresses_of(&self, index: u32) -> &[Address] {
@@ -241,7 +312,8 @@ mod tests {
     const BRIDGE: u32 = 2;
 
     fn link(kind: Kind, master: Option<u32>) -> Link {
-        Link { name: "it".into(), kind, master, no_mac: false, peer_netns: None, lower: None, up: true }
+        let name = "it".into();
+        Link { name, kind, master, no_mac: false, is_overlay: false, peer_netns: None, lower: None, up: true }
     }
 
     fn role_of_bridge_with(port: Kind) -> Role {

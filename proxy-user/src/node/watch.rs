@@ -62,7 +62,7 @@ struct Watcher {
     notifications: UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>,
     observed: Observed,
     pods: PodNamespaces,
-    /// The addresses of pods may have changed.
+    /// Which interfaces lead to pods, or the addresses of pods, may have changed.
     pods_stale: bool,
 }
 
@@ -128,7 +128,7 @@ impl Watcher {
             self.pods_stale = true;
         }
         if std::mem::take(&mut self.pods_stale) {
-            self.pods.read(self.observed.pod_namespaces()).await;
+            self.pods.read(&self.observed.pod_namespaces()).await;
         }
         Ok(())
     }
@@ -138,9 +138,15 @@ impl Watcher {
         match message.payload {
             NetlinkPayload::InnerMessage(inner) => {
                 let Some(event) = decode(&inner) else { return false };
-                self.pods_stale |= matches!(event, Event::Link(..) | Event::LinkGone(_));
-                self.observed.apply(event);
-                true
+                if let Event::Link(index, _) | Event::LinkGone(index) = event {
+                    self.pods_stale = true;
+                    // Also as it was: a namespace that goes leaves its number to another.
+                    let now = if let Event::Link(_, link) = &event { link.peer_netns } else { None };
+                    for number in [self.observed.peer_netns(index), now].into_iter().flatten() {
+                        self.pods.mark_stale(number);
+                    }
+                }
+                self.observed.apply(event)
             }
             NetlinkPayload::Overrun(_) => {
                 tracing::debug!("rtnetlink notifications were lost in a burst: reading all anew");

@@ -3,6 +3,7 @@
 //!
 //! Kernel features are tried, never concluded from a version: distributions add and remove them.
 
+mod cni;
 mod kernel;
 mod memory;
 mod mounted;
@@ -100,9 +101,24 @@ pub fn preflight(needs: &Needs) -> Vec<Check> {
     checks
 }
 
+/// Whether the plugin that attaches this node's pods can be served. The agent starts whatever this says: a sign may be all
+/// that is left of a plugin, and the node's own traffic can be served under any.
+#[must_use]
+pub fn network_plugin() -> Check {
+    cni::check()
+}
+
 /// Makes every check before the agent starts: what is only worth a warning is logged, what failed is the error.
 pub fn require(needs: &Needs) -> Result<(), Unfit> {
     let checks = preflight(needs);
+    let plugin = network_plugin();
+    if plugin.outcome != Outcome::Ok {
+        tracing::warn!(
+            found = plugin.found,
+            mend = plugin.mend,
+            "the network plugin of this node's pods can't be served"
+        );
+    }
     for Check { name, found, mend, .. } in checks.iter().filter(|check| check.outcome == Outcome::Warn) {
         tracing::warn!(check = name, found, mend, "this machine could serve Services better");
     }

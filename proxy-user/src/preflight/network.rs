@@ -1,6 +1,8 @@
 //! The network namespace of this process.
 
 use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use super::Check;
 use crate::kube_proxy::{self, Leftovers};
@@ -13,7 +15,10 @@ pub(super) fn checks() -> Vec<Check> {
             "/proc/sys/net/ipv6/conf/all/forwarding",
             "sysctl -w net.ipv6.conf.all.forwarding=1",
         ),
+        interfaces_forward("IPv4"),
+        interfaces_forward("IPv6"),
         reverse_path_filter(),
+        bridged_packets(),
         kube_proxy(),
     ]
 }
@@ -26,15 +31,62 @@ fn forwarding(name: &'static str, path: &str, mend: &'static str) -> Check {
     }
 }
 
+/// The kernel routes no packet for us that came in by an interface which doesn't forward.
+fn interfaces_forward(family: &'static str) -> Check {
+    let (name, conf) = match family {
+        "IPv4" => ("forwarding of interfaces (IPv4)", "/proc/sys/net/ipv4/conf"),
+        _ => ("forwarding of interfaces (IPv6)", "/proc/sys/net/ipv6/conf"),
+    };
+    let off = with_value(Path::new(conf), "forwarding", "0");
+    let all = off.iter().any(|interface| interface == "all");
+    if all || off.is_empty() {
+        return Check::ok(name, if all { "see above: it is off for all" } else { "off on none" });
+    }
+    let mend = "sysctl -w net.ipv4.conf.IF.forwarding=1 (or net.ipv6) where IF is an uplink or a pod's interface";
+    Check::warn(name, format!("off on {}: what comes in there is not sent on to endpoints", off.join(", ")), mend)
+}
+
+/// Names of the interfaces, and `all` and `default`, whose setting has a value.
+fn with_value(conf: &Path, setting: &str, value: &str) -> Vec<String> {
+    let interfaces = fs::read_dir(conf).into_iter().flatten().flatten();
+    let has_value = |name: &String| {
+        let found = fs::read_to_string(conf.join(name).join(setting));
+        found.is_ok_and(|found| found.trim() == value)
+    };
+    let mut names: Vec<_> =
+        interfaces.filter_map(|entry| entry.file_name().into_string().ok()).filter(has_value).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Between two pods of a bridge the stack sees what a client sends to a Service, which is routed, and not what answers it,
+/// unless it is shown bridged packets too. To a firewall that drops what its connection tracking takes for invalid, the
+/// half is that.
+fn bridged_packets() -> Check {
+    const NAME: &str = "bridge-nf-call-iptables";
+    let shown = fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables");
+    if shown.is_ok_and(|shown| shown.trim() != "0") {
+        return Check::ok(NAME, "on: needed by firewalls that track connections, not by Sluice");
+    }
+    let rules = Command::new("iptables-save").stderr(Stdio::null()).stdin(Stdio::null()).output();
+    if !rules.is_ok_and(|rules| drops_invalid(&rules.stdout)) {
+        return Check::ok(NAME, "off: not needed");
+    }
+    let mend = "with pods on a bridge: modprobe br_netfilter; sysctl -w net.bridge.bridge-nf-call-iptables=1, or take away the \
+                rule";
+    Check::warn(NAME, "off, and a rule of iptables drops packets of state INVALID", mend)
+}
+
+/// A rule drops what connection tracking calls invalid.
+fn drops_invalid(rules: &[u8]) -> bool {
+    let rules = String::from_utf8_lossy(rules);
+    let states = |rule: &str| rule.split(' ').any(|word| word.split(',').any(|state| state == "INVALID"));
+    rules.lines().any(|rule| rule.starts_with("-A ") && states(rule) && rule.ends_with("-j DROP"))
+}
+
 /// Strict filtering drops a packet whose answer would leave by another interface, as after translation it may.
 fn reverse_path_filter() -> Check {
-    let interfaces = fs::read_dir("/proc/sys/net/ipv4/conf").into_iter().flatten().flatten();
-    let is_strict = |name: &String| {
-        let value = fs::read_to_string(format!("/proc/sys/net/ipv4/conf/{name}/rp_filter"));
-        value.is_ok_and(|value| value.trim() == "1")
-    };
-    let strict: Vec<_> =
-        interfaces.filter_map(|entry| entry.file_name().into_string().ok()).filter(is_strict).collect();
+    let strict = with_value(Path::new("/proc/sys/net/ipv4/conf"), "rp_filter", "1");
     if strict.is_empty() {
         return Check::ok("rp_filter", "strict on no interface");
     }
@@ -56,5 +108,27 @@ fn kube_proxy() -> Check {
         (true, false) => {
             Check::ok(NAME, "none in nftables and IPVS; not looked for in iptables: there is no iptables-save here")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_drops_what_is_invalid_is_seen() {
+        assert!(drops_invalid(b"-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP\n"));
+        assert!(drops_invalid(b"-A FORWARD -m state --state INVALID,UNTRACKED -j DROP\n"));
+        assert!(!drops_invalid(b"-A FORWARD -m conntrack --ctstate INVALID -j ACCEPT\n-A X -j DROP\n"));
+    }
+
+    #[test]
+    fn interfaces_are_named_by_the_value_of_their_setting() {
+        let conf = tempfile::tempdir().unwrap();
+        for (name, value) in [("all", "1\n"), ("eth1", "0\n"), ("eth0", "0\n")] {
+            fs::create_dir(conf.path().join(name)).unwrap();
+            fs::write(conf.path().join(name).join("forwarding"), value).unwrap();
+        }
+        assert_eq!(with_value(conf.path(), "forwarding", "0"), ["eth0", "eth1"]);
     }
 }

@@ -3,7 +3,9 @@
 pub(crate) mod device;
 pub(crate) mod namespace;
 pub(crate) mod node;
+pub(crate) mod overlay;
 pub(crate) mod pod;
+pub(crate) mod second_uplink;
 pub(crate) mod wire;
 
 use std::net::IpAddr;
@@ -24,6 +26,12 @@ pub(crate) fn alone(address: IpAddr) -> String {
 /// The subnet of the pods of a node.
 pub(crate) fn pod_cidrs(node: u8) -> impl Iterator<Item = String> {
     crate::topology::pod(node, 0).iter().map(in_subnet)
+}
+
+/// A link-layer address of an IPv4 address, which is that of no other host.
+pub(crate) fn mac(ip: std::net::Ipv4Addr) -> String {
+    let [a, b, c, d] = ip.octets();
+    format!("0a:58:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
 }
 
 /// `ip addr add` needs to be told not to wait for duplicates of an IPv6 address.

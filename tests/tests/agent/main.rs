@@ -2,6 +2,7 @@
 
 mod cleanup;
 mod cli;
+mod foreign;
 mod health;
 mod interfaces;
 mod manifests;

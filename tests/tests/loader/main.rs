@@ -4,6 +4,7 @@
 mod adopt;
 mod cleanup;
 mod clsact;
+mod foreign;
 mod policy;
 mod services;
 mod support;

@@ -58,6 +58,21 @@ fn passes(bench: &mut Bench, program: &str, frame: &[u8]) -> bool {
 }
 
 #[test]
+fn a_pod_hands_no_packet_to_the_overlay_of_the_nodes() {
+    const VXLAN: u16 = 8472;
+    let mut bench = bench(0, 0);
+    let frames = FAMILIES.map(|[own, _, node, _]| udp(&at(own, 40_000), &at(node, VXLAN), b"a packet"));
+    for frame in &frames {
+        assert!(passes(&mut bench, "from_pod", frame), "there is no overlay");
+    }
+    bench.put(tables::DEVICES, 0, Device { flags: device_flags::OVERLAY, ..Device::default() });
+    for frame in &frames {
+        assert!(dropped(&mut bench, "from_pod", frame, Reason::Encapsulated));
+        assert!(passes(&mut bench, "to_uplink", frame), "the nodes do");
+    }
+}
+
+#[test]
 fn a_pod_sends_under_no_address_but_its_own() {
     let mut bench = bench(0, 0);
     for ([own, other, node, outside], none, link) in

@@ -2,6 +2,7 @@
 
 pub(super) mod affinity;
 mod backends;
+mod devices;
 mod drops;
 mod endpoints;
 mod flows;
@@ -11,7 +12,7 @@ mod services;
 
 use std::process::ExitCode;
 
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use clap::{Args, ValueEnum};
 
 use super::Bpffs;
@@ -28,7 +29,7 @@ pub(super) struct GetArgs {
     /// What to list
     #[arg(value_enum, value_name = "KIND")]
     resource: Resource,
-    /// Only those of the Service of this name; of policies the policy, of identities the Pod
+    /// Only those of the Service of this name; of policies the policy, of identities the Pod, of devices the interface
     name: Option<String>,
     /// Only those of Services, policies or Pods in this namespace [default: all namespaces]
     #[arg(short, long, value_name = "NAMESPACE")]
@@ -65,6 +66,9 @@ pub(super) enum Resource {
     /// Addresses of pods as NetworkPolicy knows them, and what isolates them
     #[value(aliases = ["identity"])]
     Identities,
+    /// Interfaces of the node: which programs they get, and why those or none. Takes the status of an agent
+    #[value(aliases = ["device", "dev"])]
+    Devices,
     /// Packets that were not passed on, by reason, and those that audited policies would not pass
     #[value(aliases = ["drop"])]
     Drops,
@@ -82,6 +86,9 @@ pub(super) fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
     if args.resource == Resource::Drops {
         ensure!(filter.is_everything(), "drops are counted by reason, not by Service: leave out NAME and --namespace");
     }
+    if args.resource == Resource::Devices {
+        ensure!(filter.namespace.is_none(), "interfaces are in no namespace of Kubernetes: leave out --namespace");
+    }
     read(args.resource, &args.bpffs, filter, usize::MAX, args)
 }
 
@@ -98,7 +105,7 @@ fn read<S: Sink>(
     sink: &S,
 ) -> anyhow::Result<S::Done> {
     let pinned = Pinned::open(&bpffs.bpffs)?;
-    if !matches!(resource, Resource::Policies | Resource::Identities) {
+    if !matches!(resource, Resource::Policies | Resource::Identities | Resource::Devices) {
         find(&pinned, filter)?;
     }
     let agent = || Agent::read(&bpffs.bpffs).map(Agent::status);
@@ -114,6 +121,10 @@ fn read<S: Sink>(
         Resource::Backends => sink.take(&backends::rows(&pinned.image()?, filter)),
         Resource::Endpoints => sink.take(&endpoints::rows(&pinned.image()?, filter)),
         Resource::Flows => sink.take(&flows::read(&pinned, filter, flows)?),
+        Resource::Devices => {
+            let agent = agent()?.context("no agent has told of the node's interfaces yet: start it")?;
+            sink.take(&found("devices", filter, devices::rows(&agent, filter.name))?)
+        }
         Resource::Affinity => sink.take(&affinity::read(&pinned, filter)?),
     }
 }

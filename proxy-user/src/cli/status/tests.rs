@@ -22,14 +22,14 @@ fn agent() -> AgentStatus {
         policy_deny: PolicyDeny::Drop,
         objects: "manifests in /etc/sluice".into(),
         api_server: None,
-        configuration: serde_json::Value::Null,
         not_in_force: Vec::new(),
         taking_over: 0,
         ignored: Vec::new(),
         cgroup: None,
         ready: true,
         last_synced_at: None,
-        devices: vec![DeviceStatus { name: "eth0".into(), ifindex: 2, role: "Uplink".into() }],
+        devices: vec![DeviceStatus { name: "eth0".into(), ifindex: 2, role: "Uplink".into(), why: "a NIC".into() }],
+        other_devices: vec![],
         pods: vec![],
         policy: PolicyStatus {
             policies: 3,
@@ -108,7 +108,10 @@ fn json_keeps_its_field_names_and_has_every_reason() {
     let status = Status { alive: false, agent: Some(agent()), kernel: kernel(&bpffs).unwrap() };
     let status = serde_json::to_value(&status).unwrap();
     assert_eq!(status["agent"]["nodeName"], json!("node1"));
-    assert_eq!(status["agent"]["devices"][0], json!({ "name": "eth0", "ifindex": 2, "role": "Uplink" }));
+    assert_eq!(
+        status["agent"]["devices"][0],
+        json!({ "name": "eth0", "ifindex": 2, "role": "Uplink", "why": "a NIC" })
+    );
     assert_eq!(status["kernel"]["tables"][0], json!({ "name": "SERVICES", "entries": 0, "limit": 258_048 }));
     assert_eq!(status["kernel"]["drops"][0], json!({ "reason": "NoEndpoints", "packets": 0, "audited": 0 }));
     assert_eq!(status["kernel"]["drops"].as_array().unwrap().len(), Reason::ALL.len());

@@ -244,6 +244,14 @@ impl Dataplane {
     }
 }
 
+/// Names of the interfaces of the calling thread's network namespace.
+///
+/// # Errors
+/// The kernel doesn't list them.
+pub fn interface_names() -> Result<Vec<String>, Error> {
+    Ok(interfaces::list()?.into_iter().map(|(_, name)| name).collect())
+}
+
 fn take_counts(ebpf: &mut Ebpf, Table { name, .. }: Table) -> Result<PerCpuArray<MapData, u64>, Error> {
     let map = ebpf.take_map(name).ok_or(Error::Missing { kind: "map", name })?;
     map.try_into().map_err(|source| Error::Map { name, source })

@@ -1,6 +1,6 @@
 //! The watch on the running kernel, each test in network namespaces of its own.
 
-mod namespace;
+pub(super) mod namespace;
 mod pods;
 
 use std::{
@@ -290,6 +290,8 @@ fn a_tun_device_has_no_ethernet_header() {
     on_a_node(|| async {
         let mut states = watch_all().await;
         ip("tuntap add dev tun0 mode tun");
+        ip("link set tun0 up");
+        ip("route add 10.244.2.0/24 dev tun0");
         until(&mut states, "a tunnel", |s| device(s, "tun0").is_some_and(|tun| tun.role == Role::Uplink && tun.no_mac))
             .await;
     });

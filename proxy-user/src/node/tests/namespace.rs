@@ -10,15 +10,15 @@ fn enter_new_namespace() {
 }
 
 /// Another network namespace (a pod's, a client's), held by a thread until dropped.
-pub(super) struct Elsewhere {
+pub(in crate::node) struct Elsewhere {
     /// The thread that holds it, as `ip link set netns` takes it.
-    pub(super) holder: i32,
+    pub(in crate::node) holder: i32,
     release: Option<mpsc::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Elsewhere {
-    pub(super) fn new() -> Self {
+    pub(in crate::node) fn new() -> Self {
         let (started, holder) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
         let thread = thread::spawn(move || {
@@ -30,17 +30,17 @@ impl Elsewhere {
     }
 
     /// Adds a veth pair whose other end is there.
-    pub(super) fn pair(&self, name: &str) {
+    pub(in crate::node) fn pair(&self, name: &str) {
         ip(&format!("link add {name} type veth peer name peer-{name} netns {}", self.holder));
     }
 
     /// Moves an interface from there to the calling thread's namespace.
-    pub(super) fn send_back(&self, name: &str) {
+    pub(in crate::node) fn send_back(&self, name: &str) {
         self.ip(&format!("link set {name} netns {}", rustix::thread::gettid().as_raw_nonzero()));
     }
 
     /// Runs `ip` with these arguments there.
-    pub(super) fn ip(&self, arguments: &str) {
+    pub(in crate::node) fn ip(&self, arguments: &str) {
         run("nsenter", &format!("--net=/proc/{}/ns/net ip {arguments}", self.holder));
     }
 }
@@ -53,7 +53,7 @@ impl Drop for Elsewhere {
 }
 
 /// Runs `ip` with these arguments in the calling thread's namespace.
-pub(super) fn ip(arguments: &str) {
+pub(in crate::node) fn ip(arguments: &str) {
     run("ip", arguments);
 }
 
@@ -63,7 +63,7 @@ fn run(program: &str, arguments: &str) {
 }
 
 /// Runs a test on a node of its own.
-pub(super) fn on_a_node<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
+pub(in crate::node) fn on_a_node<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
     let node = thread::spawn(move || {
         enter_new_namespace();
         ip("link set lo up");

@@ -83,7 +83,7 @@ fn agent() -> AgentStatus {
         ips: ips.iter().map(|ip| ip.parse().unwrap()).collect(),
     };
     AgentStatus {
-        devices: vec![DeviceStatus { name: "veth-web".into(), ifindex: 7, role: "Pod".into() }],
+        devices: vec![DeviceStatus { name: "veth-web".into(), ifindex: 7, role: "Pod".into(), why: String::new() }],
         pods: vec![pod("web-1", &["10.244.1.10", "fd00:244:1::10"])],
         ..AgentStatus::new(&settings.resolve().unwrap())
     }
