@@ -52,11 +52,10 @@ pub(crate) fn helpers() -> String {
 
 /// Names and texts of the templates that make manifests, in the order of their names.
 pub(crate) fn templates() -> Vec<(&'static str, &'static str)> {
-    let is_manifest = |path: &str| path.ends_with(".yaml");
     let templates = FILES.get_dir("templates").map(Dir::files).into_iter().flatten();
     let mut found: Vec<_> = templates
         .filter_map(|file| Some((file.path().file_name()?.to_str()?, file.contents_utf8()?)))
-        .filter(|(name, _)| is_manifest(name))
+        .filter(|(name, _)| !name.starts_with('_'))
         .collect();
     found.sort_unstable();
     found

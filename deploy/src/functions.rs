@@ -9,11 +9,17 @@ use crate::chart;
 
 type Outcome = Result<Value, TemplateError>;
 
-/// The functions, but for those that not every template has.
+/// The functions, but for [`include`].
 pub(crate) fn functions() -> FuncMap {
-    let all: [(&str, fn(&[Value]) -> Outcome); 5] =
-        [("default", default), ("nindent", nindent), ("quote", quote), ("required", required), ("toYaml", to_yaml)];
-    all.into_iter().map(|(name, function)| (name.to_owned(), Arc::new(function) as ValueFunc)).collect()
+    let all: [(_, ValueFunc); 6] = [
+        ("default", Arc::new(default)),
+        ("file", Arc::new(file)),
+        ("nindent", Arc::new(nindent)),
+        ("quote", Arc::new(quote)),
+        ("required", Arc::new(required)),
+        ("toYaml", Arc::new(to_yaml)),
+    ];
+    all.into_iter().map(|(name, function)| (name.to_owned(), function)).collect()
 }
 
 /// `include NAME DATA`: what a named template makes, as a value for other functions to work on.
@@ -25,7 +31,7 @@ pub(crate) fn include(named: Template) -> impl Fn(&[Value]) -> Outcome + Send + 
 }
 
 /// `file PATH`: the text of a file of the chart, Helm's `.Files.Get`.
-pub(crate) fn file(arguments: &[Value]) -> Outcome {
+fn file(arguments: &[Value]) -> Outcome {
     let [path] = take("file", arguments)?;
     Ok(Value::String(chart::file(text("file", path)?).into()))
 }
@@ -79,9 +85,9 @@ fn to_json(value: &Value) -> serde_json::Value {
 
 /// The arguments, if they are as many as the function takes.
 fn take<'a, const N: usize>(function: &str, arguments: &'a [Value]) -> Result<&'a [Value; N], TemplateError> {
-    arguments.try_into().map_err(|_| {
-        TemplateError::Exec(format!("{function} takes {N} arguments, and got {}", arguments.len()))
-    })
+    arguments
+        .try_into()
+        .map_err(|_| TemplateError::Exec(format!("{function} takes {N} arguments, and got {}", arguments.len())))
 }
 
 fn text<'a>(function: &str, value: &'a Value) -> Result<&'a str, TemplateError> {

@@ -4,7 +4,7 @@ use gotmpl::{Template, TemplateError, Value, to_value};
 use serde::Serialize;
 
 use crate::chart::{self, Chart};
-use crate::functions::{file, functions, include};
+use crate::functions::{functions, include};
 use crate::{DeployError, Values};
 
 /// Where manifests are for, and who made them.
@@ -61,7 +61,7 @@ impl Release {
 
 fn execute(name: &str, source: &str, data: &Value) -> Result<String, TemplateError> {
     let helpers = Template::new("_helpers.tpl").funcs(functions()).parse(&chart::helpers())?;
-    let template = Template::new(name).funcs(functions()).func("include", include(helpers)).func("file", file);
+    let template = Template::new(name).funcs(functions()).func("include", include(helpers));
     // The library has no methods, and this is the only one that the chart calls.
     template.parse(&source.replace(".Files.Get", "file"))?.execute_to_string(data)
 }

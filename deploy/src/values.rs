@@ -138,7 +138,10 @@ mod tests {
     fn a_value_is_read_as_yaml() {
         assert_eq!(assigned("namespace.create=true").unwrap().get("namespace.create"), Some(&json!(true)));
         assert_eq!(assigned("k8sServicePort=443").unwrap().get("k8sServicePort"), Some(&json!(443)));
-        assert_eq!(assigned("extraArgs=[--policy-mode=audit]").unwrap().get("extraArgs"), Some(&json!(["--policy-mode=audit"])));
+        assert_eq!(
+            assigned("extraArgs=[--policy-mode=audit]").unwrap().get("extraArgs"),
+            Some(&json!(["--policy-mode=audit"]))
+        );
         assert_eq!(assigned("image.digest=").unwrap().get("image.digest"), Some(&json!("")));
     }
 
