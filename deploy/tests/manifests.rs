@@ -147,7 +147,7 @@ fn without_privilege_the_container_has_the_listed_capabilities_and_shows_the_nod
     assert_eq!(context.privileged, Some(false));
     let capabilities = context.capabilities.as_ref().context("no capabilities")?;
     assert_eq!(capabilities.drop.as_deref(), Some(&["ALL".to_owned()][..]));
-    assert_eq!(capabilities.add.as_deref().unwrap_or_default(), ["BPF", "NET_ADMIN", "PERFMON", "SYS_ADMIN"]);
+    assert_eq!(capabilities.add.as_deref().unwrap_or_default(), ["NET_ADMIN", "NET_BROADCAST", "SYS_ADMIN"]);
     let propagation: BTreeSet<_> =
         agent.volume_mounts.iter().flatten().filter_map(|mount| mount.mount_propagation.as_deref()).collect();
     assert_eq!(propagation, BTreeSet::from(["HostToContainer"]));

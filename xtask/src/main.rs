@@ -7,6 +7,7 @@ mod fuzz;
 mod lab;
 mod lint;
 mod long;
+mod manifests;
 mod policy;
 mod process;
 mod scale;
@@ -37,6 +38,8 @@ enum Verb {
     Leak,
     /// Look around in labs, and remove them
     Lab(lab::LabArgs),
+    /// Make the manifests for kustomize of the Helm chart
+    Manifests(manifests::Manifests),
     /// Measure what NetworkPolicy costs: connections by numbers of rules, one label's change
     Policy(policy::Policy),
     /// Measure what a cluster's size costs: first full state, restart, one endpoint's change
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Verb::Fuzz(fuzz) => fuzz.run(),
         Verb::Leak => long::run("network_policy"),
         Verb::Lab(args) => lab::run(args),
+        Verb::Manifests(manifests) => manifests.run(),
         Verb::Policy(policy) => policy.run(),
         Verb::Scale(scale) => scale.run(),
         Verb::Lint => lint::run(),

@@ -14,10 +14,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::mount::{MountFlags, mount_remount};
+
 use super::error::Error;
 use super::mount::make_directories;
 use super::pins::{decoded, encoded, entries, remove_directory};
 
+const SETTINGS: &str = "/proc/sys";
 const CONF: &str = "/proc/sys/net/ipv4/conf";
 const RP_FILTER: &str = "rp_filter";
 const STRICT: u32 = 1;
@@ -99,8 +102,19 @@ fn read(ifname: &str, setting: &str) -> Result<Option<u32>, Error> {
 
 fn write(ifname: &str, setting: &str, value: u32) -> Result<(), Error> {
     let path = path(ifname, setting);
-    match fs::write(&path, value.to_string()) {
+    let mut written = fs::write(&path, value.to_string());
+    if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ReadOnlyFilesystem) {
+        written = make_writable().and_then(|()| fs::write(&path, value.to_string()));
+    }
+    match written {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         written => written.map_err(|source| Error::Sysctl { action: "write", path, source }),
     }
+}
+
+/// Runtimes show a container that isn't privileged the settings read-only, by a mount in its own mount namespace. Whom they
+/// gave `CAP_SYS_ADMIN` may undo that, there and nowhere else.
+fn make_writable() -> io::Result<()> {
+    let flags = MountFlags::BIND | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    Ok(mount_remount(SETTINGS, flags, "")?)
 }
