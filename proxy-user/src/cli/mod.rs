@@ -12,6 +12,7 @@ mod completion;
 mod doctor;
 mod explain;
 mod get;
+mod install;
 mod monitor;
 mod names;
 mod output;
@@ -51,6 +52,7 @@ enum Command {
     Status(status::StatusArgs),
     Doctor(doctor::DoctorArgs),
     Cleanup(cleanup::CleanupArgs),
+    Install(install::InstallArgs),
     Version(version::VersionArgs),
     Completion(completion::CompletionArgs),
 }
@@ -82,6 +84,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(args) => status::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Cleanup(args) => cleanup::run(&args),
+        Command::Install(args) => install::run(&args),
         Command::Version(args) => version::run(&args),
         Command::Completion(args) => completion::run(&args),
     }
