@@ -1,5 +1,7 @@
 //! The chart's files, as the build embedded them.
 
+use std::path::Path;
+
 use include_dir::{Dir, include_dir};
 use serde::Deserialize;
 
@@ -55,7 +57,7 @@ pub(crate) fn templates() -> Vec<(&'static str, &'static str)> {
     let templates = FILES.get_dir("templates").map(Dir::files).into_iter().flatten();
     let mut found: Vec<_> = templates
         .filter_map(|file| Some((file.path().file_name()?.to_str()?, file.contents_utf8()?)))
-        .filter(|(name, _)| !name.starts_with('_'))
+        .filter(|(name, _)| Path::new(name).extension().is_some_and(|extension| extension == "yaml"))
         .collect();
     found.sort_unstable();
     found

@@ -67,6 +67,13 @@ impl Values {
     }
 }
 
+/// As JSON, which is YAML too.
+impl std::fmt::Display for Values {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 fn from_yaml(file: &str, yaml: &str) -> Result<Value, DeployError> {
     serde_yaml_ng::from_str(yaml).map_err(|source| DeployError::Yaml { file: file.to_owned(), source })
 }

@@ -8,7 +8,7 @@ use deploy::{ALERTS, DASHBOARD};
 use jiff::SignedDuration;
 use proxy_common::addr::Family;
 use proxy_common::drop::Reason;
-use proxy_common::tables::Table;
+use proxy_common::tables::FLOWS;
 use serde_json::Value;
 
 use super::metrics;
@@ -26,7 +26,7 @@ fn seen() -> Arc<Metrics> {
     metrics.synced(Duration::ZERO, true);
     metrics.network_programmed(Family::V4, SignedDuration::ZERO);
     metrics.set_no_local_endpoints(Family::V4, 0, 0);
-    metrics.set_table(&Fill { table: Table::ALL[0], entries: 0 });
+    metrics.set_table(&Fill { table: FLOWS, entries: 0, evicts: false });
     metrics.set_drops(Reason::NoSourcePort, 0);
     metrics.set_audits(Reason::PolicyIngress, 0);
     metrics.count_healthz(200);

@@ -9,6 +9,28 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+/// Values that reach every branch of the templates, each with a name for who reads a failure.
+pub(crate) const VARIANTS: [(&str, &[&str]); 7] = [
+    ("defaults", &[]),
+    ("namespace", &["namespace.create=true"]),
+    ("capabilities", &["securityContext.privileged=false", "securityContext.seLinuxOptions={type: spc_t}"]),
+    ("API server", &["k8sServiceHost=api.example", "k8sServicePort=443", "probes.host=127.0.0.1"]),
+    ("cleanup", &["cleanup.enabled=true", "appArmor=annotation"]),
+    ("monitoring", &["podMonitor.enabled=true", "prometheusRule.enabled=true", "grafanaDashboard.enabled=true"]),
+    (
+        "everything free",
+        &[
+            "imagePullSecrets=[{name: registry}]",
+            "affinity={nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: []}}}",
+            "extraArgs=[--policy-mode=audit]",
+            "extraEnv=[{name: RUST_LOG, value: debug}]",
+            "podAnnotations={a.example/b: c}",
+            "podLabels={team: network}",
+            "config={socketLb: host, devices: [eth0]}",
+        ],
+    ),
+];
+
 /// Everything that the chart makes.
 pub(crate) struct Objects(pub(crate) Vec<Value>);
 

@@ -1,7 +1,5 @@
 //! The chart's manifests are what Kubernetes' own types say, and agree with each other.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
@@ -9,29 +7,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Container, Namespace, PodSpec};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 
-use support::{Objects, strictly};
-
-/// Values that reach every branch of the templates, each with a name for who reads a failure.
-const VARIANTS: [(&str, &[&str]); 7] = [
-    ("defaults", &[]),
-    ("namespace", &["namespace.create=true"]),
-    ("capabilities", &["securityContext.privileged=false", "securityContext.seLinuxOptions={type: spc_t}"]),
-    ("API server", &["k8sServiceHost=api.example", "k8sServicePort=443", "probes.host=127.0.0.1"]),
-    ("cleanup", &["cleanup.enabled=true", "appArmor=annotation"]),
-    ("monitoring", &["podMonitor.enabled=true", "prometheusRule.enabled=true", "grafanaDashboard.enabled=true"]),
-    (
-        "everything free",
-        &[
-            "imagePullSecrets=[{name: registry}]",
-            "affinity={nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: []}}}",
-            "extraArgs=[--policy-mode=audit]",
-            "extraEnv=[{name: RUST_LOG, value: debug}]",
-            "podAnnotations={a.example/b: c}",
-            "podLabels={team: network}",
-            "config={socketLb: host, devices: [eth0]}",
-        ],
-    ),
-];
+use crate::support::{Objects, VARIANTS, strictly};
 
 fn every_variant(check: impl Fn(&Objects) -> Result<()>) -> Result<()> {
     for (name, assignments) in VARIANTS {
