@@ -118,3 +118,33 @@ fn make_writable() -> io::Result<()> {
     let flags = MountFlags::BIND | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     Ok(mount_remount(SETTINGS, flags, "")?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+    use rustix::thread::{UnshareFlags, unshare_unsafe};
+
+    use super::*;
+
+    #[test]
+    fn settings_that_a_runtime_shows_read_only_are_changed_in_this_mount_namespace() {
+        let records = tempfile::tempdir().unwrap();
+        let changed = thread::scope(|scope| {
+            let changed = scope.spawn(|| {
+                // SAFETY: only namespaces of this thread change; no file descriptor table is unshared.
+                unsafe { unshare_unsafe(UnshareFlags::NEWNET | UnshareFlags::NEWNS) }.expect("namespaces take root");
+                mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).unwrap();
+                mount_bind(SETTINGS, SETTINGS).unwrap();
+                mount_remount(SETTINGS, MountFlags::BIND | MountFlags::RDONLY, "").unwrap();
+                let refused = fs::write(path("lo", ACCEPT_LOCAL), "1").unwrap_err();
+                assert_eq!(refused.kind(), io::ErrorKind::ReadOnlyFilesystem);
+                open_loopback(&records.path().join("settings")).unwrap();
+                read("lo", ACCEPT_LOCAL).unwrap()
+            });
+            changed.join().unwrap()
+        });
+        assert_eq!(changed, Some(ON));
+    }
+}
