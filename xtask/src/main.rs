@@ -9,6 +9,7 @@ mod image;
 mod lab;
 mod lint;
 mod long;
+mod manifests;
 mod memory;
 mod policy;
 mod process;
@@ -44,6 +45,8 @@ enum Verb {
     Lab(lab::LabArgs),
     /// Measure the memory of an agent that follows a large cluster's API server
     Memory(memory::Memory),
+    /// Make the manifests for kustomize of the Helm chart
+    Manifests(manifests::Manifests),
     /// Measure what NetworkPolicy costs: connections by numbers of rules, one label's change
     Policy(policy::Policy),
     /// Measure what a cluster's size costs: first full state, restart, one endpoint's change
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Verb::Leak => long::run("network_policy"),
         Verb::Lab(args) => lab::run(args),
         Verb::Memory(memory) => memory.run(),
+        Verb::Manifests(manifests) => manifests.run(),
         Verb::Policy(policy) => policy.run(),
         Verb::Scale(scale) => scale.run(),
         Verb::Lint => lint::run(),

@@ -12,6 +12,7 @@ mod completion;
 mod doctor;
 mod explain;
 mod get;
+mod install;
 mod monitor;
 mod names;
 mod output;
@@ -53,6 +54,7 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     Cleanup(cleanup::CleanupArgs),
     SupportBundle(support_bundle::SupportBundleArgs),
+    Install(install::InstallArgs),
     Version(version::VersionArgs),
     Completion(completion::CompletionArgs),
 }
@@ -85,6 +87,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => doctor::run(&args),
         Command::Cleanup(args) => cleanup::run(&args),
         Command::SupportBundle(args) => support_bundle::run(&args),
+        Command::Install(args) => install::run(&args),
         Command::Version(args) => version::run(&args),
         Command::Completion(args) => completion::run(&args),
     }

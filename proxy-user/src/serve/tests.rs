@@ -289,4 +289,5 @@ async fn eventually(what: &str, look: impl Fn() -> bool) {
     panic!("{what}: not in 2 s");
 }
 
+mod dashboard;
 mod health_check;

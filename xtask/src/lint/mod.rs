@@ -11,7 +11,7 @@ use anyhow::Result;
 
 use crate::setup::{self, Toolchain};
 use crate::tally::Tally;
-use crate::{ebpf, process};
+use crate::{ebpf, manifests, process};
 
 const DOCUMENT: [&str; 3] = ["--no-deps", "--document-private-items", "--quiet"];
 
@@ -38,6 +38,7 @@ pub(crate) fn check() -> Result<Tally> {
     tally += command("formatting", &mut format);
     tally += outcome("no file beyond 800 lines", &length::check());
     tally += outcome("what kube-proxy promises, and tests of it", &parity::check());
+    tally += outcome("manifests for kustomize, as the chart makes them", &manifests::check());
     tally += command("clippy, host", &mut clippy);
     tally += command("clippy, kernel programs", &mut clippy_for_bpf(toolchain)?);
     tally += command("documentation, host", &mut documentation);

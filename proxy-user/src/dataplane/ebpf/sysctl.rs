@@ -14,10 +14,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::mount::{MountFlags, mount_remount};
+
 use super::error::Error;
 use super::mount::make_directories;
 use super::pins::{decoded, encoded, entries, remove_directory};
 
+const SETTINGS: &str = "/proc/sys";
 const CONF: &str = "/proc/sys/net/ipv4/conf";
 const RP_FILTER: &str = "rp_filter";
 const STRICT: u32 = 1;
@@ -99,8 +102,49 @@ fn read(ifname: &str, setting: &str) -> Result<Option<u32>, Error> {
 
 fn write(ifname: &str, setting: &str, value: u32) -> Result<(), Error> {
     let path = path(ifname, setting);
-    match fs::write(&path, value.to_string()) {
+    let mut written = fs::write(&path, value.to_string());
+    if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ReadOnlyFilesystem) {
+        written = make_writable().and_then(|()| fs::write(&path, value.to_string()));
+    }
+    match written {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         written => written.map_err(|source| Error::Sysctl { action: "write", path, source }),
+    }
+}
+
+/// Runtimes show a container that isn't privileged the settings read-only, by a mount in its own mount namespace. Whom they
+/// gave `CAP_SYS_ADMIN` may undo that, there and nowhere else.
+fn make_writable() -> io::Result<()> {
+    let flags = MountFlags::BIND | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    Ok(mount_remount(SETTINGS, flags, "")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+    use rustix::thread::{UnshareFlags, unshare_unsafe};
+
+    use super::*;
+
+    #[test]
+    fn settings_that_a_runtime_shows_read_only_are_changed_in_this_mount_namespace() {
+        let records = tempfile::tempdir().unwrap();
+        let changed = thread::scope(|scope| {
+            let changed = scope.spawn(|| {
+                // SAFETY: only namespaces of this thread change; no file descriptor table is unshared.
+                unsafe { unshare_unsafe(UnshareFlags::NEWNET | UnshareFlags::NEWNS) }.expect("namespaces take root");
+                mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).unwrap();
+                mount_bind(SETTINGS, SETTINGS).unwrap();
+                mount_remount(SETTINGS, MountFlags::BIND | MountFlags::RDONLY, "").unwrap();
+                let refused = fs::write(path("lo", ACCEPT_LOCAL), "1").unwrap_err();
+                assert_eq!(refused.kind(), io::ErrorKind::ReadOnlyFilesystem);
+                open_loopback(&records.path().join("settings")).unwrap();
+                read("lo", ACCEPT_LOCAL).unwrap()
+            });
+            changed.join().unwrap()
+        });
+        assert_eq!(changed, Some(ON));
     }
 }
