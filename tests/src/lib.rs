@@ -45,4 +45,4 @@ pub use node::Node;
 pub use options::{Attachment, Builder};
 pub use pod::Pod;
 pub use process::Process;
-pub use wait::{LIMIT, eventually};
+pub use wait::{LIMIT, eventually, patient};

@@ -4,6 +4,7 @@ mod build;
 mod demo;
 mod ebpf;
 mod fuzz;
+mod kernel;
 mod lab;
 mod lint;
 mod long;
@@ -35,6 +36,8 @@ enum Verb {
     Fuzz(fuzz::Fuzz),
     /// Start a thousand pods under default deny and under fire
     Leak,
+    /// Boot another kernel, and load and try the programs on it
+    Kernel(kernel::Kernel),
     /// Look around in labs, and remove them
     Lab(lab::LabArgs),
     /// Measure what NetworkPolicy costs: connections by numbers of rules, one label's change
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Verb::Flood => long::run("flood"),
         Verb::Fuzz(fuzz) => fuzz.run(),
         Verb::Leak => long::run("network_policy"),
+        Verb::Kernel(kernel) => kernel.run(),
         Verb::Lab(args) => lab::run(args),
         Verb::Policy(policy) => policy.run(),
         Verb::Scale(scale) => scale.run(),
