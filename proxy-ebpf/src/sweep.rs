@@ -3,7 +3,7 @@
 
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
-use proxy_common::nat::{FlowEntry as _, FlowTables as _, forget, is_over};
+use proxy_common::nat::{FlowEntry as _, FlowTables as _, SourcePorts as _, forget, is_over};
 use proxy_common::sweep::{COUNT_OFFSET, Count, KEYS_OFFSET, MAX_KEYS};
 use proxy_common::tables::FlowKey;
 use proxy_common::wire::Bytes as _;
@@ -21,11 +21,13 @@ pub(crate) fn sweep_flows(ctx: TcContext) -> i32 {
     let now = clock::seconds();
     let mut removed = 0;
     let mut i = 0;
-    while i < MAX_KEYS && i < count {
-        let Some(key) = skb.header::<FlowKey>(KEYS_OFFSET + i * size_of::<FlowKey>() as u32) else { break };
-        removed += i32::from(remove_if_over(&key, now));
+    // A loop of the kernel's: its verifier looks at one step instead of all.
+    Maps.repeat(count.min(MAX_KEYS), || {
+        let key = skb.header::<FlowKey>(KEYS_OFFSET + i * size_of::<FlowKey>() as u32);
         i += 1;
-    }
+        removed += i32::from(key.is_some_and(|key| remove_if_over(&key, now)));
+        key.is_none()
+    });
     removed
 }
 

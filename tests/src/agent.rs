@@ -14,6 +14,7 @@ use crate::node::Node;
 use crate::process::Process;
 use crate::programs;
 use crate::traffic;
+use crate::wait::patient;
 
 /// The agent's health server, inside its node.
 const HEALTHZ: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10256);
@@ -117,7 +118,7 @@ impl Agent {
     /// Waits until the first full state is in the kernel.
     pub fn wait_ready(&mut self) -> Result<()> {
         let node = &self.node;
-        self.process.wait_until(READY_LIMIT, |_| node.inside(is_ready).unwrap_or(false))
+        self.process.wait_until(patient(READY_LIMIT), |_| node.inside(is_ready).unwrap_or(false))
     }
 
     /// Whether `/readyz` answers 200 now.
@@ -171,7 +172,7 @@ impl Agent {
 
     fn end(&mut self, signal: Signal) -> Result<()> {
         self.process.signal(signal)?;
-        self.process.wait(TERM_LIMIT).map(drop)
+        self.process.wait(patient(TERM_LIMIT)).map(drop)
     }
 }
 
@@ -184,5 +185,5 @@ impl Drop for Agent {
 }
 
 fn is_ready() -> bool {
-    traffic::page(HEALTHZ, LOOK_LIMIT, "/readyz").is_some_and(|page| page.is_ok_and(|page| page.code == 200))
+    traffic::page(HEALTHZ, patient(LOOK_LIMIT), "/readyz").is_some_and(|page| page.is_ok_and(|page| page.code == 200))
 }

@@ -8,6 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::error::{Doing, Error, Result};
+use crate::wait::patient;
 
 /// How long killed processes may take to be gone.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
@@ -38,7 +39,7 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
         return Ok(());
     }
     fs::write(path.join("cgroup.kill"), "1").doing(|| format!("kill the processes of cgroup {}", path.display()))?;
-    let deadline = Instant::now() + KILL_LIMIT;
+    let deadline = Instant::now() + patient(KILL_LIMIT);
     loop {
         match remove_tree(path) {
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < deadline => {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -12,9 +13,10 @@ use crate::host::Host;
 use crate::netns;
 use crate::process::Process;
 use crate::programs;
+use crate::wait::patient;
 
-/// How long a command may take until it is ended with exit code 124, in seconds.
-const LIMIT: &str = "30";
+/// How long a command may take until it is ended with exit code 124.
+const LIMIT: Duration = Duration::from_secs(30);
 
 impl Host {
     /// Runs `sluice` to its end, whatever that is. On a node, commands look at the tables of the node's own agent.
@@ -25,7 +27,12 @@ impl Host {
     /// The same through another command that runs it, such as `setpriv`.
     pub fn sluice_under(&self, wrapper: &[&str], arguments: &[&str]) -> Result<Output> {
         let mut command = self.command("timeout")?;
-        command.arg(LIMIT).args(wrapper).arg(programs::sluice()?).args(arguments).stdin(Stdio::null());
+        command
+            .arg(patient(LIMIT).as_secs().to_string())
+            .args(wrapper)
+            .arg(programs::sluice()?)
+            .args(arguments)
+            .stdin(Stdio::null());
         if let Some(bpffs) = self.bpffs() {
             command.env("SLUICE_BPFFS", bpffs);
         }

@@ -48,4 +48,4 @@ pub use node::Node;
 pub use options::{Attachment, Builder, PodNetwork};
 pub use pod::Pod;
 pub use process::Process;
-pub use wait::{LIMIT, eventually};
+pub use wait::{LIMIT, eventually, patient};

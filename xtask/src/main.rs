@@ -6,6 +6,7 @@ mod demo;
 mod ebpf;
 mod fuzz;
 mod image;
+mod kernel;
 mod lab;
 mod lint;
 mod long;
@@ -41,6 +42,8 @@ enum Verb {
     Image(image::Image),
     /// Start a thousand pods under default deny and under fire
     Leak,
+    /// Boot another kernel, and load and try the programs on it
+    Kernel(kernel::Kernel),
     /// Look around in labs, and remove them
     Lab(lab::LabArgs),
     /// Measure the memory of an agent that follows a large cluster's API server
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Verb::Fuzz(fuzz) => fuzz.run(),
         Verb::Image(image) => image.run(),
         Verb::Leak => long::run("network_policy"),
+        Verb::Kernel(kernel) => kernel.run(),
         Verb::Lab(args) => lab::run(args),
         Verb::Memory(memory) => memory.run(),
         Verb::Manifests(manifests) => manifests.run(),

@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -58,14 +58,20 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
 }
 
-/// Whether a program of this name is on PATH, or in the folders of system tools, which a user's PATH may lack.
+/// Whether a program of this name can be found.
 pub(crate) fn on_path(program: &str) -> bool {
+    find(program).is_some()
+}
+
+/// The program of this name that is on PATH, or in the folders of system tools, which a user's PATH may lack.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]).any(|folder| folder.join(program).is_file())
+    let folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    folders.map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
 /// PATH with these folders in front.
-pub(crate) fn path_with(first: &[std::path::PathBuf]) -> Result<OsString> {
+pub(crate) fn path_with(first: &[PathBuf]) -> Result<OsString> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::join_paths(first.iter().cloned().chain(env::split_paths(&path))).context("cannot put a folder on PATH")
 }

@@ -42,7 +42,7 @@ pub trait SourcePorts {
 /// Takes a source port under which replies are told from those of every other flow: the client's own if it can be, else
 /// the next that is free, from where the last search between these addresses ended. So all ports come into use, each
 /// packet tries [`ATTEMPTS`] of them at most, and one that finds none is followed up by the next.
-#[inline(never)]
+#[inline(always)]
 pub(super) fn reserve<T: ServiceTables + FlowTables>(
     tables: &T,
     routes: &impl Routes,
@@ -50,7 +50,7 @@ pub(super) fn reserve<T: ServiceTables + FlowTables>(
     record: &mut FlowRecord,
     sockets: Sockets,
 ) -> Result<(), Reason> {
-    let mut claimed = claim(tables, routes, key, record, sockets, false);
+    let mut claimed = claim_own(tables, routes, key, record, sockets);
     if matches!(claimed, Added::Taken) {
         claimed = search(tables, routes, key, record, sockets);
     }
@@ -69,23 +69,44 @@ fn search<T: ServiceTables + FlowTables>(
     record: &mut FlowRecord,
     sockets: Sockets,
 ) -> Added {
-    let mut next = begin_search(tables, record, key.protocol);
-    let mut attempt = 0;
-    let mut claimed = Added::Taken;
-    tables.repeat(ATTEMPTS, || {
-        // Every other port is in turn, so that each is found in time; and every other any, so that a search gets past
-        // ports that were given one after the other and have been kept since.
-        let port = if attempt & 1 == 0 { next } else { any_port(tables) };
-        if attempt & 1 == 0 {
-            next = (next + STRIDE) % PORTS;
-        }
-        record.src_port = Port::new((FIRST_PORT + port) as u16);
-        claimed = claim(tables, routes, key, record, sockets, attempt >= CONSIDERATE_ATTEMPTS);
-        attempt += 1;
-        !matches!(claimed, Added::Taken)
-    });
+    let next = begin_search(tables, record, key.protocol);
+    let mut search = Search { routes, key, record, sockets, next, attempt: 0, claimed: Added::Taken };
+    // All that a step needs is behind one word: what a closure captures word by word takes stack in a chain of calls that
+    // has none to spare.
+    tables.repeat(ATTEMPTS, || search.step(tables));
+    let Search { record, next, claimed, .. } = search;
     end_search(tables, record, key.protocol, next);
     claimed
+}
+
+/// A search under way.
+struct Search<'a, R> {
+    routes: &'a R,
+    key: &'a FlowKey,
+    record: &'a mut FlowRecord,
+    sockets: Sockets,
+    next: u32,
+    attempt: u32,
+    claimed: Added,
+}
+
+impl<R: Routes> Search<'_, R> {
+    /// Tries one port; whether the search is over.
+    #[inline(always)]
+    fn step<T: ServiceTables + FlowTables>(&mut self, tables: &T) -> bool {
+        // Every other port is in turn, so that each is found in time; and every other any, so that a search gets past
+        // ports that were given one after the other and have been kept since.
+        let in_turn = self.attempt & 1 == 0;
+        let port = if in_turn { self.next } else { any_port(tables) };
+        if in_turn {
+            self.next = (self.next + STRIDE) % PORTS;
+        }
+        self.record.src_port = Port::new((FIRST_PORT + port) as u16);
+        let pressed = self.attempt >= CONSIDERATE_ATTEMPTS;
+        self.claimed = claim(tables, self.routes, self.key, self.record, self.sockets, pressed);
+        self.attempt += 1;
+        !matches!(self.claimed, Added::Taken)
+    }
 }
 
 // These are functions of their own so that the stack of one is free again for the next.
@@ -111,9 +132,21 @@ const fn between(record: &FlowRecord, protocol: u32) -> SourcePortKey {
     SourcePortKey { src: record.src, dst: record.dst, dst_port: record.dst_port, protocol: protocol as u16 }
 }
 
+/// Claims the client's own port.
+#[inline(never)]
+fn claim_own<T: FlowTables>(
+    tables: &T,
+    routes: &impl Routes,
+    key: &FlowKey,
+    record: &FlowRecord,
+    sockets: Sockets,
+) -> Added {
+    claim(tables, routes, key, record, sockets, false)
+}
+
 /// Adds the reply's direction of a flow, `record` being the client's, unless something else has its place. When `pressed`,
 /// a flow that isn't established gives way.
-#[inline(never)]
+#[inline(always)]
 fn claim<T: FlowTables>(
     tables: &T,
     routes: &impl Routes,

@@ -13,10 +13,20 @@ use proxy_common::wire::{Bytes as _, Icmp, Ipv4, Ipv6, Ports, Sctp, Tcp, Udp};
 use super::skb::{Skb, done};
 
 /// Translates a packet by the record of its flow.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn translate(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reason> {
+    // Beside the others, not below them: their stack and its own are not in use at the same time.
+    if matches!(packet.kind, Kind::Transport) && packet.key.protocol == u32::from(protocol::SCTP) {
+        sctp(skb, packet, record)
+    } else {
+        summed(skb, packet, record)
+    }
+}
+
+/// What has an Internet checksum, or none.
+#[inline(never)]
+fn summed(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reason> {
     match packet.kind {
-        Kind::Transport if packet.key.protocol == u32::from(protocol::SCTP) => sctp(skb, packet, record),
         Kind::Transport => transport(skb, packet, record),
         Kind::IcmpError => icmp_error(skb, packet, record),
         // The transport's checksum is in the first fragment, and its change made there; what is of no flow has no record.

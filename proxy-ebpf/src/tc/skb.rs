@@ -236,10 +236,12 @@ fn judged_mark(for_pod: bool) -> u32 {
     u32::from(JUDGED_MARK.load()) ^ u32::from(!for_pod)
 }
 
-/// A length from 1 to [`HELD_BYTES`], such that the verifier sees it.
+/// A packet's length, at most [`HELD_BYTES`], such that the verifier sees that it isn't 0. Before Linux 6.8 (commit
+/// d028f87517d6) a comparison with 0 teaches it nothing, hence the least that a packet can have: a helper refuses to read
+/// that much of one that is shorter still.
 #[inline(always)]
 fn bounded(length: u32) -> Option<u32> {
-    (length > 0 && length <= HELD_BYTES).then_some(length)
+    if length > HELD_BYTES { None } else { Some(length.max(Ipv4::LEN)) }
 }
 
 /// A helper's code as a result.

@@ -16,20 +16,23 @@ use super::Check;
 use crate::config::SocketLb;
 
 /// What every missing feature is mended by: `README.md` has the table of kernels.
-const NEWER: &str =
-    "use a newer kernel, or one built with CONFIG_BPF_SYSCALL, CONFIG_CGROUP_BPF and CONFIG_NET_CLS_BPF";
+const NEWER: &str = "use a newer kernel (6.1 is the oldest one tried), or one built with CONFIG_BPF_SYSCALL, CONFIG_CGROUP_BPF \
+                     and CONFIG_NET_CLS_BPF";
 const WITHOUT_SOCKET_LB: &str = "use a newer kernel with CONFIG_CGROUP_BPF, or --socket-lb off";
 
+/// A feature by its name, and the first mainline version that has it: for people, it decides nothing.
+type Feature = (&'static str, &'static str);
+
 /// Hooks of the socket programs.
-const SOCKET_HOOKS: [(&str, CgroupSockAddrAttachType); 8] = [
-    ("connect4", CgroupSockAddrAttachType::Connect4),
-    ("connect6", CgroupSockAddrAttachType::Connect6),
-    ("sendmsg4", CgroupSockAddrAttachType::UDPSendMsg4),
-    ("sendmsg6", CgroupSockAddrAttachType::UDPSendMsg6),
-    ("recvmsg4", CgroupSockAddrAttachType::UDPRecvMsg4),
-    ("recvmsg6", CgroupSockAddrAttachType::UDPRecvMsg6),
-    ("getpeername4", CgroupSockAddrAttachType::GetPeerName4),
-    ("getpeername6", CgroupSockAddrAttachType::GetPeerName6),
+const SOCKET_HOOKS: [(Feature, CgroupSockAddrAttachType); 8] = [
+    (("connect4", "4.17"), CgroupSockAddrAttachType::Connect4),
+    (("connect6", "4.17"), CgroupSockAddrAttachType::Connect6),
+    (("sendmsg4", "4.18"), CgroupSockAddrAttachType::UDPSendMsg4),
+    (("sendmsg6", "4.18"), CgroupSockAddrAttachType::UDPSendMsg6),
+    (("recvmsg4", "5.2"), CgroupSockAddrAttachType::UDPRecvMsg4),
+    (("recvmsg6", "5.2"), CgroupSockAddrAttachType::UDPRecvMsg6),
+    (("getpeername4", "5.8"), CgroupSockAddrAttachType::GetPeerName4),
+    (("getpeername6", "5.8"), CgroupSockAddrAttachType::GetPeerName6),
 ];
 
 pub(super) fn release() -> Check {
@@ -52,69 +55,79 @@ pub(super) fn settings() -> Vec<Check> {
 
 fn maps() -> Check {
     let types = [
-        ("hash", MapType::Hash),
-        ("LRU hash", MapType::LruHash),
-        ("array", MapType::Array),
-        ("per-CPU array", MapType::PerCpuArray),
+        (("hash", "3.19"), MapType::Hash),
+        (("LRU hash", "4.10"), MapType::LruHash),
+        (("per-CPU hash", "4.6"), MapType::PerCpuHash),
+        (("array", "3.19"), MapType::Array),
+        (("per-CPU array", "4.6"), MapType::PerCpuArray),
+        (("longest prefix trie", "4.11"), MapType::LpmTrie),
+        (("ring buffer", "5.8"), MapType::RingBuf),
     ];
-    all(
-        "map types",
-        types.map(|(name, map_type)| (name, is_map_supported(map_type).map_err(|error| error.to_string()))),
-        NEWER,
-    )
+    let tried = types.map(|(feature, map_type)| (feature, is_map_supported(map_type).map_err(|e| e.to_string())));
+    all("map types", tried, NEWER)
 }
 
 fn tc_programs() -> Check {
     let supported = is_program_supported(ProgramType::SchedClassifier).map_err(|error| error.to_string());
-    all("tc programs", [("sched_cls", supported)], NEWER)
+    all("tc programs", [(("sched_cls", "4.1"), supported)], NEWER)
 }
 
 fn tc_helpers() -> Check {
     let helpers = [
-        ("bpf_fib_lookup", BpfHelper::BPF_FUNC_fib_lookup),
-        ("bpf_redirect_neigh", BpfHelper::BPF_FUNC_redirect_neigh),
-        ("bpf_skb_change_tail", BpfHelper::BPF_FUNC_skb_change_tail),
-        ("bpf_skc_lookup_tcp", BpfHelper::BPF_FUNC_skc_lookup_tcp),
-        ("bpf_ktime_get_coarse_ns", BpfHelper::BPF_FUNC_ktime_get_coarse_ns),
-        ("bpf_loop", BpfHelper::BPF_FUNC_loop),
+        (("bpf_fib_lookup", "4.18"), BpfHelper::BPF_FUNC_fib_lookup),
+        (("bpf_redirect_neigh", "5.10"), BpfHelper::BPF_FUNC_redirect_neigh),
+        (("bpf_skb_change_tail", "4.9"), BpfHelper::BPF_FUNC_skb_change_tail),
+        (("bpf_skc_lookup_tcp", "5.2"), BpfHelper::BPF_FUNC_skc_lookup_tcp),
+        (("bpf_ktime_get_coarse_ns", "5.11"), BpfHelper::BPF_FUNC_ktime_get_coarse_ns),
+        (("bpf_loop", "5.17"), BpfHelper::BPF_FUNC_loop),
     ];
-    let tried = helpers.map(|(name, helper)| {
-        (name, is_helper_supported(ProgramType::SchedClassifier, helper).map_err(|error| error.to_string()))
+    of_tc("tc helpers", helpers)
+}
+
+fn of_tc<const N: usize>(name: &'static str, helpers: [(Feature, BpfHelper); N]) -> Check {
+    let tried = helpers.map(|(feature, helper)| {
+        (feature, is_helper_supported(ProgramType::SchedClassifier, helper).map_err(|error| error.to_string()))
     });
-    all("tc helpers", tried, NEWER)
+    all(name, tried, NEWER)
 }
 
 /// Asking which programs are attached takes the hook to exist. Every network namespace has `lo`.
 fn tcx() -> Check {
-    let mend = "a restart of the agent is seamless from Linux 6.6 on (commit e420bed02507)";
+    // Either serves, so the lack is nothing to mend.
     match SchedClassifier::query_tcx("lo", TcAttachType::Ingress) {
         Ok(_) => Check::ok("tcx", "there"),
-        Err(error) => Check::warn("tcx", format!("not there ({error}): clsact filters are used instead"), mend),
+        Err(_) => Check::ok("tcx", "not there (Linux 6.6): clsact filters of priority 1 are used instead"),
     }
 }
 
 fn socket_hooks() -> Check {
-    let tried = SOCKET_HOOKS.map(|(name, hook)| (name, loads(hook, &*PASS).map_err(|error| error.to_string())));
+    let tried = SOCKET_HOOKS.map(|(feature, hook)| (feature, loads(hook, &*PASS).map_err(|error| error.to_string())));
     all("socket hooks", tried, WITHOUT_SOCKET_LB)
 }
 
-/// What a call to a Service without endpoints is refused with.
+/// Who calls, and what a call to a Service without endpoints is refused with.
 fn socket_helpers() -> Check {
+    const BPF_FUNC_GET_NETNS_COOKIE: i32 = 122;
     const BPF_FUNC_SET_RETVAL: i32 = 187;
-    let program = [instruction(MOV64_IMMEDIATE, 1, 0), instruction(CALL, 0, BPF_FUNC_SET_RETVAL), PASS[0], PASS[1]];
-    let tried = loads(CgroupSockAddrAttachType::Connect4, &program).map_err(|error| error.to_string());
-    all("socket helpers", [("bpf_set_retval", tried)], WITHOUT_SOCKET_LB)
+    let call = |helper| instruction(CALL, 0, helper);
+    // The first argument is where the context was.
+    let cookie = [call(BPF_FUNC_GET_NETNS_COOKIE), PASS[0], PASS[1]];
+    let refusal = [instruction(MOV64_IMMEDIATE, 1, 0), call(BPF_FUNC_SET_RETVAL), PASS[0], PASS[1]];
+    let tried =
+        |program: &[bpf_insn]| loads(CgroupSockAddrAttachType::Connect4, program).map_err(|error| error.to_string());
+    let helpers = [(("bpf_get_netns_cookie", "5.7"), tried(&cookie)), (("bpf_set_retval", "5.18"), tried(&refusal))];
+    all("socket helpers", helpers, WITHOUT_SOCKET_LB)
 }
 
-fn all<const N: usize>(name: &'static str, tried: [(&str, Result<bool, String>); N], mend: &'static str) -> Check {
-    let missing = |(feature, result): &(&str, Result<bool, String>)| match result {
+fn all<const N: usize>(name: &'static str, tried: [(Feature, Result<bool, String>); N], mend: &'static str) -> Check {
+    let missing = |((feature, since), result): &(Feature, Result<bool, String>)| match result {
         Ok(true) => None,
-        Ok(false) => Some(format!("no {feature}")),
+        Ok(false) => Some(format!("no {feature} (Linux {since})")),
         Err(error) => Some(format!("{feature}: {error}")),
     };
     let failures: Vec<_> = tried.iter().filter_map(missing).collect();
     if failures.is_empty() {
-        Check::ok(name, tried.map(|(feature, _)| feature).join(", "))
+        Check::ok(name, tried.map(|((feature, _), _)| feature).join(", "))
     } else {
         Check::fail(name, failures.join(", "), mend)
     }
@@ -188,5 +201,29 @@ fn jit() -> Check {
         Ok(_) => Check::ok("JIT", "on"),
         // The setting is the machine's, and other network namespaces don't show it.
         Err(_) => Check::ok("JIT", "not shown in this network namespace"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Outcome;
+    use super::*;
+
+    /// A helper of other programs stands for one that the kernel lacks: it is refused in the same words.
+    #[test]
+    fn a_helper_that_is_not_there_is_named_with_the_version_that_has_it() {
+        let check = of_tc(
+            "tc helpers",
+            [(("bpf_loop", "5.17"), BpfHelper::BPF_FUNC_loop), (("bpf_bind", "4.17"), BpfHelper::BPF_FUNC_bind)],
+        );
+        assert_eq!((check.outcome, check.found.as_str()), (Outcome::Fail, "no bpf_bind (Linux 4.17)"));
+        assert!(check.mend.is_some_and(|mend| mend.contains("newer kernel")));
+    }
+
+    #[test]
+    fn every_type_of_map_that_the_programs_have_is_tried() {
+        let check = maps();
+        assert_eq!(check.outcome, Outcome::Ok, "{check:?}");
+        assert!(check.found.contains("longest prefix trie, ring buffer"), "{check:?}");
     }
 }

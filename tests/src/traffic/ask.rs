@@ -13,6 +13,7 @@ use crate::error::{Doing, Error, Result};
 use crate::host::Host;
 use crate::process::Process;
 use crate::programs;
+use crate::wait::patient;
 
 /// How long a program may take to start or, when told, to end.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(15);
@@ -65,7 +66,7 @@ impl Host {
     /// What a server answers for a path; none where nobody listens, and from a port that closes meanwhile: that resets what
     /// it hadn't accepted yet.
     pub fn page(&self, to: SocketAddr, path: &str) -> Result<Option<Page>> {
-        match self.inside(|| page(to, STATUS_LIMIT, path))? {
+        match self.inside(|| page(to, patient(STATUS_LIMIT), path))? {
             Some(Err(error)) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => Ok(None),
             page => page.transpose().doing(|| format!("read what {to} says of {path}")),
         }
@@ -93,7 +94,7 @@ impl Host {
 
     fn start(&self, name: &str, job: &Job, until: &str) -> Result<Process> {
         let mut process = self.spawn(name, programs::traffic()?, &[argument(job)])?;
-        process.wait_until(PROGRAM_LIMIT, |process| process.log().contains(until))?;
+        process.wait_until(patient(PROGRAM_LIMIT), |process| process.log().contains(until))?;
         Ok(process)
     }
 
@@ -154,7 +155,7 @@ pub(crate) fn page(to: SocketAddr, limit: Duration, path: &str) -> Option<io::Re
 /// Closes the program's standard input, and returns its output when it has ended.
 fn stop(mut process: Process) -> Result<String> {
     drop(process.take_stdin());
-    process.wait(PROGRAM_LIMIT)?;
+    process.wait(patient(PROGRAM_LIMIT))?;
     Ok(process.log())
 }
 

@@ -21,7 +21,7 @@ const VERIFIED_INSTRUCTIONS: [(&str, u32); 15] = [
     ("recvmsg6", 90),
     ("sendmsg4", 4_400),
     ("sendmsg6", 14_000),
-    ("sweep_flows", 54_000),
+    ("sweep_flows", 1_500),
     ("to_pod", 132_000),
     ("to_tunnel", 104_000),
     ("to_uplink", 104_000),

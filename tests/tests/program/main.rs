@@ -16,5 +16,6 @@ mod policy;
 mod policy_model;
 mod sctp;
 mod service;
+mod stack;
 mod sweep;
 mod tunnel;

@@ -4,7 +4,7 @@
 //! compiler wins for which both can be had. What is installed goes below `target/tools`, except packages of the
 //! distribution.
 
-mod apt;
+pub(crate) mod apt;
 mod distribution;
 mod host;
 mod linker;
@@ -35,6 +35,12 @@ pub(crate) fn run() -> Result<()> {
 /// What the lab builds its networks with.
 pub(crate) fn network() -> Result<()> {
     if process::on_path("ip") { Ok(()) } else { apt::install(&["iproute2"]) }
+}
+
+/// What another kernel is booted with.
+pub(crate) fn machine() -> Result<()> {
+    network()?;
+    apt::install(&["qemu-system-x86", "busybox-static"])
 }
 
 /// A compiler for the kernel programs, with bpf-linker in place. It is looked for once a run.

@@ -51,7 +51,7 @@ fn privileged(targets: &[String], filter: Option<&str>) -> Result<Tally> {
 }
 
 /// The same packages in every run, so that features are resolved, and dependencies built, once.
-fn cargo_test() -> Command {
+pub(crate) fn cargo_test() -> Command {
     let mut command = process::cargo();
     command.args(["test", "--workspace", "--exclude", "proxy-ebpf", "--no-fail-fast"]);
     command
