@@ -153,6 +153,7 @@ impl Agent {
         services.sync(&mut dataplane, metrics)?;
         policies.sync(&mut dataplane, services.hides_objects())?;
         node_tables.put(&mut dataplane, &state, policies.bound())?;
+        dataplane.copy_flows()?;
         NodeTables::attach(&mut dataplane, &state)?;
         node_tables.trim(&mut dataplane, &state, policies.bound())?;
         attach_sockets(&config, &mut dataplane)?;

@@ -1,7 +1,7 @@
 //! Where maps and links are pinned: `<bpffs>/v<VERSION>/maps/NAME` and `<bpffs>/v<VERSION>/links/NAME`.
 //!
 //! A pin outlives the agent, and so does what it pins. The layout's version is part of the path, so that an agent never
-//! meets maps of another layout; see [`Pins::other_versions`] for those.
+//! meets maps of another layout unprepared; see [`super::takeover`] for those.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -57,6 +57,11 @@ impl Pins {
     /// Where this version's links are.
     pub(super) fn links(&self) -> PathBuf {
         links_directory(&self.bpffs)
+    }
+
+    /// Where the links of other versions are, whose programs run until ours take their place.
+    pub(super) fn other_links(&self) -> Result<Vec<PathBuf>, Error> {
+        Ok(self.other_versions()?.into_iter().map(|version| version.join("links")).collect())
     }
 
     /// Where changed kernel settings are recorded.
