@@ -8,3 +8,4 @@ mod policy;
 mod services;
 mod support;
 mod tables;
+mod upgrade;
