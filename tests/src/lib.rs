@@ -45,4 +45,5 @@ pub use node::Node;
 pub use options::{Attachment, Builder};
 pub use pod::Pod;
 pub use process::Process;
+pub use programs::sluice;
 pub use wait::{LIMIT, eventually};

@@ -6,6 +6,7 @@
 mod bindings;
 mod descriptors;
 mod health_ports;
+mod hold;
 mod latency;
 mod monitor;
 mod node_tables;
@@ -33,7 +34,7 @@ use self::report::{Failed, Report};
 pub use self::services::Services;
 use crate::config::{BpfLogLevel, Config, ObjectsFrom, PolicyDeny, SocketLb};
 use crate::dataplane::ebpf::read::Pinned;
-use crate::dataplane::ebpf::{Dataplane, Globals, Level, Options, TcMode};
+use crate::dataplane::ebpf::{Dataplane, Error, Globals, Level, Options, TcMode};
 use crate::explain::explain;
 use crate::model::NodePortAddresses;
 use crate::node::{self, NodeState};
@@ -41,6 +42,7 @@ use crate::objects::kubernetes::KubernetesSource;
 use crate::objects::manifest::ManifestSource;
 use crate::objects::{Batch, ObjectEvent, Source};
 use crate::serve::{self, Failures, Health, HealthCheckServers, Limits, Metrics};
+use crate::status::StatusError;
 
 /// The kernel programs, as the build embedded them; empty where they were not built.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sluice-ebpf.o"));
@@ -61,7 +63,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     );
     descriptors::raise_limit();
     let mut ends = Ends::new()?;
-    let report = Report::open(&config)?;
+    let taken = hold::once_free(|| Report::open(&config), |error| matches!(error, StatusError::Locked { .. }));
+    let report = tokio::select! {
+        report = taken => report?,
+        () = ends.wait() => return Ok(()),
+    };
     let health = Arc::new(Health::new(Limits::default()));
     let metrics = Arc::new(Metrics::new(&config));
     let failures = Failures::default();
@@ -135,7 +141,7 @@ impl Agent {
         health.waiting_for("the node's interfaces");
         let node = node::watch(config.devices.clone()).await?;
         health.waiting_for("the kernel programs");
-        let mut dataplane = open(&config)?;
+        let mut dataplane = open(&config).await?;
         start_program_log(&mut dataplane)?;
 
         health.waiting_for("the first full state");
@@ -306,7 +312,7 @@ async fn objects(config: &Config) -> anyhow::Result<(Source, Vec<ObjectEvent>)> 
     }
 }
 
-fn open(config: &Config) -> anyhow::Result<Dataplane> {
+async fn open(config: &Config) -> anyhow::Result<Dataplane> {
     let options = Options {
         object: OBJECT,
         bpffs: &config.bpffs,
@@ -326,7 +332,9 @@ fn open(config: &Config) -> anyhow::Result<Dataplane> {
             policy_reject: config.policy_deny == PolicyDeny::Reject,
         },
     };
-    Dataplane::open(&options).context("cannot open the dataplane")
+    // Its own lock is what agents have in common that share no /run.
+    let opened = hold::once_free(|| Dataplane::open(&options), |error| matches!(error, Error::Locked { .. }));
+    opened.await.context("cannot open the dataplane")
 }
 
 fn start_program_log(dataplane: &mut Dataplane) -> anyhow::Result<()> {

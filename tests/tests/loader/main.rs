@@ -4,6 +4,7 @@
 mod adopt;
 mod cleanup;
 mod clsact;
+mod layouts;
 mod policy;
 mod services;
 mod support;

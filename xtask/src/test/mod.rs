@@ -1,6 +1,6 @@
 //! `cargo xtask test`: build, lint and every test, and one closing line over all of them.
 
-mod suite;
+pub(crate) mod suite;
 mod targets;
 
 use anyhow::{Result, bail, ensure};

@@ -10,7 +10,7 @@ use std::path::Path;
 use proxy_common::tables::{ALL, Part, Table, VERSION};
 
 use super::error::Error;
-use super::pins::pin_error;
+use super::pins::{pin_error, version_of};
 
 /// Name of the note. A BPF file system holds maps, links, directories and symbolic links only: the note is the target of one,
 /// which leads nowhere. It is among the maps because every version removes all that it finds there.
@@ -44,7 +44,7 @@ pub(super) struct Found {
 impl Found {
     /// The version whose pins are in a directory; `None` when that is named after none.
     pub(super) fn in_directory(directory: &Path) -> Option<Self> {
-        let version = directory.file_name()?.to_str()?.strip_prefix('v')?.parse().ok()?;
+        let version = version_of(directory)?;
         let note = fs::read_link(directory.join("maps").join(NOTE));
         Some(Self { version, note: note.ok().and_then(|note| note.into_os_string().into_string().ok()) })
     }

@@ -99,11 +99,12 @@ pub(super) fn links_directory(bpffs: &Path) -> PathBuf {
 
 /// Directories below `bpffs` of every version that has pins.
 pub(super) fn versions(bpffs: &Path) -> Result<Vec<PathBuf>, Error> {
-    let is_version = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str());
-        name.and_then(|name| name.strip_prefix('v')).is_some_and(|number| number.parse::<u32>().is_ok())
-    };
-    Ok(entries(bpffs)?.into_iter().filter(is_version).collect())
+    Ok(entries(bpffs)?.into_iter().filter(|path| version_of(path).is_some()).collect())
+}
+
+/// The version whose pins are in a directory; `None` if it is named after none.
+pub(super) fn version_of(directory: &Path) -> Option<u32> {
+    directory.file_name()?.to_str()?.strip_prefix('v')?.parse().ok()
 }
 
 /// Removes a version's links first, which detaches its programs, then its maps. Returns what was removed.
