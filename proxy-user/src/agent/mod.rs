@@ -161,6 +161,7 @@ impl Agent {
         node_tables.put(&mut dataplane, &state, policies.bound())?;
         dataplane.copy_flows()?;
         NodeTables::attach(&mut dataplane, &state)?;
+        dataplane.copy_flows()?;
         node_tables.trim(&mut dataplane, &state, policies.bound())?;
         attach_sockets(&config, &mut dataplane)?;
         dataplane.remove_other_versions()?;

@@ -40,19 +40,29 @@ impl Load {
     /// Ends the traffic, which went on while agents were replaced so many `times`. Each connection lived and each request
     /// was answered; nothing was sent again.
     pub(super) fn assert_nothing_lost(self, cluster: &Cluster, times: usize) -> Result<()> {
+        let before = self.retransmitted.clone();
+        let lost = self.assert_connections_lived(times)?;
+        assert!(lost.is_empty(), "{lost:#?}");
+        assert_eq!(retransmitted(&hosts(cluster)?)?, before, "segments were sent again");
+        Ok(())
+    }
+
+    /// Ends the traffic, which went on while agents were replaced so many `times`. Each connection lived; returns the requests
+    /// that were lost.
+    pub(super) fn assert_connections_lived(self, times: usize) -> Result<Vec<String>> {
         for (what, ping) in self.pings {
             let report = ping.stop()?;
             assert!(report.failures.is_empty() && report.sent == report.echoed, "{what}: {report:?}");
             assert!(report.sent > times as u64, "{what}: {report:?}");
         }
+        let mut lost = Vec::new();
         for (what, requests) in self.requests {
             let outcomes = requests.stop()?;
-            let failures: Vec<_> = outcomes.iter().enumerate().filter(|(_, outcome)| outcome.is_err()).collect();
-            assert!(failures.is_empty(), "{what}: of {}: {failures:?}", outcomes.len());
             assert!(outcomes.len() > times, "{what}: {} requests only", outcomes.len());
+            let failures = outcomes.iter().enumerate().filter_map(|(i, outcome)| Some((i, outcome.as_ref().err()?)));
+            lost.extend(failures.map(|(i, failure)| format!("{what}, {i} of {}: {failure:?}", outcomes.len())));
         }
-        assert_eq!(retransmitted(&hosts(cluster)?)?, self.retransmitted, "segments were sent again");
-        Ok(())
+        Ok(lost)
     }
 }
 
