@@ -5,7 +5,7 @@ use crate::event::{Event, Listening};
 use crate::tables::{
     Address, Affinity, AffinityKey, Backend, BackendKey, Block, Device, FlowKey, FlowRecord, Fragment, FragmentKey,
     Identity, Member, MemberKey, PodNetwork, PolicyName, Rule, RuleKey, Service, ServiceKey, ServiceName, SetPolicy,
-    SocketKey, SocketPeer, SourceRange,
+    SocketKey, SocketPeer, SourceRange, previous,
 };
 
 macro_rules! pod {
@@ -45,4 +45,5 @@ pod!(
     SocketKey,
     SocketPeer,
     SourceRange,
+    previous::FlowRecord,
 );

@@ -205,7 +205,7 @@ pub enum StatusError {
         source: io::Error,
     },
     /// The status is none that this build understands.
-    #[error("{}: {source}; it was written by an agent of another version", path.display())]
+    #[error("{}: {source}; it was written by an agent of another version: take its sluice", path.display())]
     Format {
         /// The file.
         path: PathBuf,

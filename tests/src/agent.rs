@@ -148,6 +148,11 @@ impl Agent {
         Ok(())
     }
 
+    /// Has [`Agent::restart`] start another build of `sluice`.
+    pub fn set_program(&mut self, program: impl Into<PathBuf>) {
+        self.program = program.into();
+    }
+
     /// What it has logged since it was last started.
     #[must_use]
     pub fn log(&self) -> String {

@@ -48,4 +48,5 @@ pub use node::Node;
 pub use options::{Attachment, Builder, PodNetwork};
 pub use pod::Pod;
 pub use process::Process;
+pub use programs::sluice;
 pub use wait::{LIMIT, eventually, patient};

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 
-/// The agent.
-pub(crate) fn sluice() -> Result<PathBuf> {
+/// Path of the agent that suites run.
+pub fn sluice() -> Result<PathBuf> {
     find("sluice", "SLUICE_BIN", "cargo xtask build")
 }
 

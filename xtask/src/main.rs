@@ -18,6 +18,7 @@ mod scale;
 mod setup;
 mod tally;
 mod test;
+mod upgrade;
 mod workspace;
 
 use std::process::ExitCode;
@@ -58,6 +59,8 @@ enum Verb {
     Lint,
     /// Build, lint, and run every test
     Test(test::Test),
+    /// Upgrade agents of the previous table version under load
+    Upgrade(upgrade::Upgrade),
 }
 
 fn main() -> ExitCode {
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Verb::Scale(scale) => scale.run(),
         Verb::Lint => lint::run(),
         Verb::Test(test) => test.run(),
+        Verb::Upgrade(upgrade) => upgrade.run(),
     };
     // Not returned from main: with RUST_BACKTRACE set, that would bury the message under our own stack.
     if let Err(error) = done {

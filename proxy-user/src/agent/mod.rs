@@ -6,6 +6,7 @@
 mod bindings;
 mod descriptors;
 mod health_ports;
+mod hold;
 mod latency;
 mod monitor;
 mod node_tables;
@@ -44,6 +45,7 @@ use crate::node::{self, NodeState};
 use crate::objects::kubernetes::Connection;
 use crate::objects::{Batch, Source};
 use crate::serve::{self, Failures, Health, HealthCheckServers, Limits, Metrics};
+use crate::status::StatusError;
 
 /// The kernel programs, as the build embedded them; empty where they were not built.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sluice-ebpf.o"));
@@ -66,7 +68,11 @@ pub async fn run(config: Config, sources: Sources) -> anyhow::Result<()> {
     descriptors::raise_limit();
     let mut ends = Ends::new()?;
     let reload = Reload::new(sources)?;
-    let report = Report::open(&config)?;
+    let taken = hold::once_free(|| Report::open(&config), |error| matches!(error, StatusError::Locked { .. }));
+    let report = tokio::select! {
+        report = taken => report?,
+        () = ends.wait() => return Ok(()),
+    };
     let health = Arc::new(Health::new(Limits::default()));
     let metrics = Arc::new(Metrics::new(&config));
     let failures = Failures::default();

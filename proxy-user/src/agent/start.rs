@@ -9,10 +9,10 @@ use super::node_tables::NodeTables;
 use super::reload::Reload;
 use super::report::Report;
 use super::takeover::Takeover;
-use super::{Agent, OBJECT, Policies, Servers, Services, State, sweep};
+use super::{Agent, OBJECT, Policies, Servers, Services, State, hold, sweep};
 use crate::config::{BpfLogLevel, Config, ObjectsFrom, PolicyDeny, SocketLb};
 use crate::dataplane::ebpf::read::Pinned;
-use crate::dataplane::ebpf::{Dataplane, Globals, Level, Options, TcMode};
+use crate::dataplane::ebpf::{Dataplane, Error, Globals, Level, Options, TcMode};
 use crate::explain::explain;
 use crate::node;
 use crate::objects::kubernetes::KubernetesSource;
@@ -35,11 +35,12 @@ impl Agent {
         health.waiting_for("the node's interfaces");
         let node = node::watch(config.devices.clone()).await?;
         health.waiting_for("the kernel programs");
-        let mut dataplane = open(&config)?;
+        let mut dataplane = open(&config).await?;
         start_program_log(&mut dataplane)?;
         let pinned = Pinned::open(&config.bpffs)?;
-        // It is the last that is written of the first full state of Services.
-        let state = if pinned.epoch()? == 0 { State::Fresh } else { State::Adopted };
+        // It is the last that is written of the first full state of Services. Of another version's tables some may be missing.
+        let is_fresh = pinned.epoch()? == 0 || dataplane.is_upgrading();
+        let state = if is_fresh { State::Fresh } else { State::Adopted };
         sweep::start(dataplane.sweeper()?, pinned, metrics.clone());
         let mut policies = Policies::new(&config);
         policies.adopt(&dataplane.devices()?);
@@ -94,7 +95,9 @@ impl Agent {
         if self.takeover.is_none() {
             self.takeover = Some(Takeover::begin(dataplane, services.image().services.keys().copied().collect())?);
         }
+        dataplane.copy_flows()?;
         node_tables.follow(dataplane, &state, policies.bound())?;
+        dataplane.copy_flows()?;
         attach_sockets(&self.config, dataplane)?;
         dataplane.remove_other_versions()?;
         tracing::info!(node = self.config.node_name, services = services.count(), "serving");
@@ -134,7 +137,7 @@ async fn objects(config: &Config) -> anyhow::Result<(Source, Option<Batch>)> {
     }
 }
 
-fn open(config: &Config) -> anyhow::Result<Dataplane> {
+async fn open(config: &Config) -> anyhow::Result<Dataplane> {
     let options = Options {
         object: OBJECT,
         bpffs: &config.bpffs,
@@ -154,7 +157,9 @@ fn open(config: &Config) -> anyhow::Result<Dataplane> {
             policy_reject: config.policy_deny == PolicyDeny::Reject,
         },
     };
-    Dataplane::open(&options).context("cannot open the dataplane")
+    // Its own lock is what agents have in common that share no /run.
+    let opened = hold::once_free(|| Dataplane::open(&options), |error| matches!(error, Error::Locked { .. }));
+    opened.await.context("cannot open the dataplane")
 }
 
 fn start_program_log(dataplane: &mut Dataplane) -> anyhow::Result<()> {

@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn a_table_is_nearly_full_from_four_fifths_on() {
-        let fill = |entries| Fill { table: Table { name: "TABLE", max_entries: 10 }, entries, evicts: false };
+        let fill = |entries| Fill { table: Table::new("TABLE", 10), entries, evicts: false };
         assert!(!fill(7).is_nearly_full());
         assert!(fill(8).is_nearly_full());
         assert!(fill(10).is_nearly_full());

@@ -156,8 +156,8 @@ async fn metrics_are_served_with_their_names_and_labels() {
     metrics.set_drops(Reason::NoEndpoints, 7);
     metrics.set_drops(Reason::NoEndpoints, 9);
     metrics.set_audits(Reason::PolicyIngress, 4);
-    metrics.set_table(&Fill { table: Table { name: "FLOWS", max_entries: 10 }, entries: 5, evicts: false });
-    metrics.set_table(&Fill { table: Table { name: "FLOWS_NEW", max_entries: 10 }, entries: 8, evicts: true });
+    metrics.set_table(&Fill { table: Table::new("FLOWS", 10), entries: 5, evicts: false });
+    metrics.set_table(&Fill { table: Table::new("FLOWS_NEW", 10), entries: 8, evicts: true });
     metrics.programmed(Duration::from_millis(3));
     metrics.network_programmed(Family::V6, SignedDuration::from_millis(300));
     metrics.set_no_local_endpoints(Family::V4, 1, 2);

@@ -11,7 +11,7 @@ use proxy_common::tables::{SERVICES, VERSION};
 
 use crate::support::kernel::attached;
 use crate::support::status::status;
-use crate::support::{LIMIT, bpffs, health, stderr};
+use crate::support::{LIMIT, bpffs, eventually, health, stderr};
 
 /// Exit code for what keeps it from starting.
 const FAILED: Option<i32> = Some(1);
@@ -58,18 +58,20 @@ fn ready_once_the_first_full_state_is_in_the_kernel_and_alive_from_the_start() -
 }
 
 #[test]
-fn second_agent_on_the_same_directory_is_refused_and_the_first_goes_on() -> Result<()> {
+fn second_agent_on_the_same_directory_waits_and_takes_over_when_the_first_has_ended() -> Result<()> {
     let lab = Lab::builder().nodes(1).build()?;
     let node = lab.node("node1")?;
-    let first = Agent::start(&lab, node, &SocketLb::On.into())?;
+    let mut first = Agent::start(&lab, node, &SocketLb::On.into())?;
     let before = status(node)?.kernel()?;
-    let no_servers = ["--healthz-bind-address", "", "--metrics-bind-address", ""];
-    let (code, says) = refused(&lab, node, &no_servers)?;
-    assert_eq!(code, FAILED, "{says}");
-    assert!(says.contains("another agent") && says.contains("--bpffs"), "{says}");
-    assert!(says.contains(&bpffs(node).display().to_string()), "{says}");
+    let mut second = Agent::launch(&lab, node, &SocketLb::On.into())?;
+    let waits = || Ok(second.log().contains("another agent works on") && second.log().contains("waiting"));
+    eventually("the second agent says that it waits", &true, waits)?;
+    assert!(second.log().contains(&bpffs(node).display().to_string()), "{}", second.log());
     assert_eq!(status(node)?.kernel()?, before);
     assert!(first.is_ready()?);
+    first.terminate()?;
+    second.wait_ready()?;
+    assert_ne!(status(node)?.kernel()?, before, "the programs are the first agent's");
     Ok(())
 }
 

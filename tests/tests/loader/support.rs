@@ -17,7 +17,7 @@ use rustix::thread::UnshareFlags;
 use tempfile::TempDir;
 
 /// The object that `cargo xtask build` makes, or the one that `SLUICE_EBPF_OBJECT` names.
-fn object() -> Vec<u8> {
+pub(crate) fn object() -> Vec<u8> {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("target/bpf/sluice-ebpf.o");
     let path = std::env::var_os("SLUICE_EBPF_OBJECT").map_or(built, PathBuf::from);
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask build` makes it", path.display()))

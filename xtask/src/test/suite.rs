@@ -63,7 +63,7 @@ fn select(targets: &[String]) -> impl Iterator<Item = &str> {
 
 /// Runs tests, shows what they print, and counts them. A run that fails without a failed test (it didn't compile, or a test
 /// took the process down) counts as one.
-fn count(command: &mut Command) -> Result<Tally> {
+pub(crate) fn count(command: &mut Command) -> Result<Tally> {
     let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start cargo test")?;
     let mut tally = Tally::default();
     for line in BufReader::new(child.stdout.take().context("cargo test has no stdout")?).lines() {

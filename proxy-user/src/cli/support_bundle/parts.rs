@@ -8,7 +8,8 @@ use anyhow::Context as _;
 use super::archive::Archive;
 use super::{http, kernel, network};
 use crate::cli::get::{self, Resource};
-use crate::cli::{Bpffs, output, status, version};
+use crate::cli::version::Versions;
+use crate::cli::{Bpffs, output, status};
 use crate::config::BindAddress;
 use crate::preflight::{Needs, preflight};
 use crate::status::{Agent, AgentStatus};
@@ -26,7 +27,7 @@ const LISTS: [(&str, &str, Resource); 6] = [
 /// Adds every part, one after the other: none of them keeps another from coming.
 pub(super) fn add(archive: &mut Archive<impl Write>, bpffs: &Bpffs, limit: usize) -> io::Result<()> {
     let agent = Agent::read(&bpffs.bpffs).ok().and_then(Agent::status);
-    archive.add("version.json", "sluice version", output::json(&version::build()))?;
+    archive.add("version.json", "sluice version", output::json(&Versions::find(bpffs)))?;
     archive.add("status.json", "sluice status", status::read(bpffs).and_then(|status| output::json(&status)))?;
     archive.add(
         "configuration.json",

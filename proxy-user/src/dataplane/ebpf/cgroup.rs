@@ -1,10 +1,10 @@
 //! Programs at the sockets of a control group, by pinned links.
 
-use std::fs::File;
-use std::io;
+use std::fs::{self, File};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::{io, iter};
 
 use aya::Ebpf;
 use aya::programs::links::{CgroupAttachMode, FdLink};
@@ -20,8 +20,8 @@ fn pin_of(program: &str, links: &Path) -> PathBuf {
     links.join(format!("cgroup-{program}"))
 }
 
-/// Has the socket programs run for all below `cgroup`.
-pub(super) fn attach(ebpf: &mut Ebpf, cgroup: &Path, links: &Path) -> Result<(), Error> {
+/// Has the socket programs run for all below `cgroup`, by links pinned in `links`, or taken from those of `others`.
+pub(super) fn attach(ebpf: &mut Ebpf, cgroup: &Path, links: &Path, others: &[PathBuf]) -> Result<(), Error> {
     let error = |source| Error::Cgroup { path: cgroup.to_owned(), source };
     let directory = File::open(cgroup).map_err(error)?;
     // On cgroup2 a control group's number is its inode's.
@@ -30,7 +30,7 @@ pub(super) fn attach(ebpf: &mut Ebpf, cgroup: &Path, links: &Path) -> Result<(),
         let program = ebpf.program_mut(name).ok_or(Error::Missing { kind: "program", name })?;
         let program: &mut CgroupSockAddr = program.try_into().map_err(|source| Error::Program { name, source })?;
         let pin = pin_of(name, links);
-        if adopt(&pin, id, program).map_err(|source| Error::Link { action: "take over", path: pin.clone(), source })? {
+        if adopt_any(&pin, others, name, id, program)? {
             continue;
         }
         if pin.exists() {
@@ -44,6 +44,20 @@ pub(super) fn attach(ebpf: &mut Ebpf, cgroup: &Path, links: &Path) -> Result<(),
         link.pin(&pin).map_err(|error| pin_error("pin a link at", &pin)(io::Error::other(error)))?;
     }
     Ok(())
+}
+
+/// Takes over the link pinned at `pin`, or the one of another version, which is pinned there from then on.
+fn adopt_any(pin: &Path, others: &[PathBuf], name: &str, cgroup: u64, program: &CgroupSockAddr) -> Result<bool, Error> {
+    for found in iter::once(pin.to_owned()).chain(others.iter().map(|links| pin_of(name, links))) {
+        let taken = adopt(&found, cgroup, program);
+        if taken.map_err(|source| Error::Link { action: "take over", path: found.clone(), source })? {
+            if found != pin {
+                fs::rename(&found, pin).map_err(pin_error("rename", &found))?;
+            }
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Gives the link pinned at `pin` another program; false when there is none, or not at this control group.

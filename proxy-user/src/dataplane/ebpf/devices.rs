@@ -49,7 +49,7 @@ pub(super) struct Devices {
 impl Devices {
     pub(super) fn open(mode: TcMode, pins: &Pins) -> Result<Self, Error> {
         let tcx = match mode {
-            TcMode::Tcx => Some(TcxLinks::open(pins.links())?),
+            TcMode::Tcx => Some(TcxLinks::open(pins.links(), &pins.other_links()?)?),
             TcMode::Clsact => None,
         };
         Ok(Self { tcx, attached: BTreeMap::new() })

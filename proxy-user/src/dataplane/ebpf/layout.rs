@@ -18,16 +18,23 @@ pub(super) fn check(object: &Object, directory: &Path) -> Result<(), Error> {
         let name = table.name;
         let definition = object.maps.get(name).ok_or(Error::Missing { kind: "map", name })?;
         let path = directory.join(name);
-        let pinned = match MapInfo::from_pin(&path) {
-            Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => continue,
-            pinned => pinned.map_err(|source| Error::Map { name, source })?,
-        };
-        compare(&pinned, definition, &path)?;
+        if let Some(pinned) = pinned(&path, name)? {
+            compare(&pinned, definition, &path)?;
+        }
     }
     Ok(())
 }
 
-fn compare(pinned: &MapInfo, definition: &Map, path: &Path) -> Result<(), Error> {
+/// What is pinned at `path`; `None` if nothing is.
+pub(super) fn pinned(path: &Path, name: &'static str) -> Result<Option<MapInfo>, Error> {
+    match MapInfo::from_pin(path) {
+        Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => Ok(None),
+        pinned => pinned.map(Some).map_err(|source| Error::Map { name, source }),
+    }
+}
+
+/// Whether a pinned map is as defined; an error names the first difference.
+pub(super) fn compare(pinned: &MapInfo, definition: &Map, path: &Path) -> Result<(), Error> {
     let pinned_type = pinned.map_type().map_or(u32::MAX, |map_type| map_type as u32);
     let properties = [
         ("type", pinned_type, definition.map_type()),

@@ -5,12 +5,10 @@ use std::hash::{BuildHasher as _, RandomState};
 use aya::programs::{CgroupSockAddr, SchedClassifier};
 use aya::{Ebpf, EbpfLoader};
 use aya_log::Level;
-use aya_obj::Object;
 use proxy_common::tables;
 
 use super::error::Error;
 use super::hooks::{SOCKET_PROGRAMS, SWEEP_PROGRAM, TC_PROGRAMS};
-use super::layout;
 use super::pins::Pins;
 
 /// Constants of the programs, fixed when they are loaded: the verifier removes what they turn off.
@@ -24,7 +22,7 @@ pub struct Globals {
     pub policy_reject: bool,
 }
 
-/// Loads the object: maps that are pinned are used again after a check of their layout, the others made and pinned.
+/// Loads the object: maps that are pinned, whose layout was checked, are used again, the others made and pinned.
 pub(super) fn load(
     object: &[u8],
     pins: &Pins,
@@ -32,7 +30,6 @@ pub(super) fn load(
     log_level: Option<Level>,
     with_sockets: bool,
 ) -> Result<Ebpf, Error> {
-    layout::check(&Object::parse(object).map_err(Error::Object)?, &pins.maps())?;
     let host_only = u8::from(globals.socket_lb_host_only);
     let policy_reject = u8::from(globals.policy_reject);
     let log_level = log_level.map_or(0, |level| level as u8);

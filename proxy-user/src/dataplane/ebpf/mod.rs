@@ -12,6 +12,7 @@ mod clsact;
 mod devices;
 mod error;
 mod events;
+mod history;
 mod hits;
 mod hooks;
 mod interfaces;
@@ -33,6 +34,7 @@ mod tcx;
 #[cfg(test)]
 mod testing;
 mod trie;
+mod upgrade;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +44,7 @@ use std::path::Path;
 use aya::Ebpf;
 use aya::maps::{MapData, PerCpuArray};
 use aya::programs::{ProgramError, SchedClassifier, TcError};
+use aya_obj::Object;
 use proxy_common::tables::{self, Device, FlowKey, FlowRecord, Table};
 
 pub use aya_log::Level;
@@ -57,6 +60,7 @@ pub use write::{Unfinished, WriteError};
 
 use self::policy::PolicyTables;
 use self::read::DropCount;
+use self::upgrade::Upgrade;
 use self::write::Tables;
 use crate::plan::{Image, PolicyImage, PolicyWrite, Write};
 
@@ -81,7 +85,8 @@ pub struct Options<'a> {
 pub struct Dataplane {
     tables: Tables,
     policy: PolicyTables,
-    flows: [table::Table<FlowKey, FlowRecord>; 2],
+    flows: upgrade::FlowTables,
+    upgrade: Option<Upgrade>,
     drops: PerCpuArray<MapData, u64>,
     audits: PerCpuArray<MapData, u64>,
     devices: devices::Devices,
@@ -91,20 +96,44 @@ pub struct Dataplane {
 
 impl Dataplane {
     /// Takes over the pinned maps, or makes them, and loads the programs. Attaches nothing: an earlier agent's programs
-    /// stay in force.
+    /// stay in force. Where that is of the table version before or after this one, what both have in common is taken over,
+    /// and the flows of the version before ([`Dataplane::copy_flows`]).
     pub fn open(options: &Options<'_>) -> Result<Self, Error> {
         let pins = pins::Pins::create(options.bpffs)?;
+        let definitions = Object::parse(options.object).map_err(Error::Object)?;
+        let mut upgrade = Upgrade::find(&pins)?;
+        if let Some(upgrade) = &mut upgrade {
+            upgrade.begin(&definitions, &pins)?;
+        }
+        layout::check(&definitions, &pins.maps())?;
+        history::note(&pins.maps())?;
         let mut ebpf = load::load(options.object, &pins, &options.globals, options.bpf_log_level, options.socket_lb)?;
-        Ok(Self {
+        let mut dataplane = Self {
             tables: Tables::take(&mut ebpf)?,
             policy: PolicyTables::take(&mut ebpf)?,
             flows: [table::Table::take(&mut ebpf, tables::FLOWS)?, table::Table::take(&mut ebpf, tables::FLOWS_NEW)?],
+            upgrade,
             drops: take_counts(&mut ebpf, tables::DROPS)?,
             audits: take_counts(&mut ebpf, tables::AUDITS)?,
             devices: devices::Devices::open(options.tc_mode, &pins)?,
             ebpf,
             pins,
-        })
+        };
+        dataplane.copy_flows()?;
+        Ok(dataplane)
+    }
+
+    /// Brings over the flows that programs of the previous table version wrote since the last time: right before ours take
+    /// their place, and right after. Nothing to do where there is no such version.
+    pub fn copy_flows(&mut self) -> Result<(), Error> {
+        self.upgrade.as_mut().map_or(Ok(()), |upgrade| upgrade.copy_flows(&mut self.flows))
+    }
+
+    /// Whether another table version's programs are in force, whose tables ours may lack: until
+    /// [`Dataplane::remove_other_versions`].
+    #[must_use]
+    pub const fn is_upgrading(&self) -> bool {
+        self.upgrade.is_some()
     }
 
     /// What the tables of Services hold.
@@ -182,7 +211,7 @@ impl Dataplane {
     /// Has the socket programs run for all processes below a cgroup v2 directory, in the place of an earlier agent's.
     /// Takes [`Options::socket_lb`].
     pub fn attach_sockets(&mut self, cgroup: &Path) -> Result<(), Error> {
-        cgroup::attach(&mut self.ebpf, cgroup, &self.pins.links())
+        cgroup::attach(&mut self.ebpf, cgroup, &self.pins.links(), &self.pins.other_links()?)
     }
 
     /// Takes the socket programs away, an earlier agent's too; whether there were any.
@@ -190,9 +219,10 @@ impl Dataplane {
         cgroup::detach(&self.pins.links())
     }
 
-    /// Removes links and maps of agents with other layouts, whose programs run beside ours until then. For when ours are
-    /// attached.
+    /// Removes links and maps of agents with other layouts. For when our programs have taken the place of theirs.
     pub fn remove_other_versions(&mut self) -> Result<(), Error> {
+        self.copy_flows()?;
+        self.upgrade = None;
         for version in self.pins.other_versions()? {
             let removed = pins::remove_version(&version)?;
             tracing::info!(path = %version.display(), pins = removed.len(), "removed the pins of another version");

@@ -1,7 +1,7 @@
 //! Where maps and links are pinned: `<bpffs>/v<VERSION>/maps/NAME` and `<bpffs>/v<VERSION>/links/NAME`.
 //!
 //! A pin outlives the agent, and so does what it pins. The layout's version is part of the path, so that an agent never
-//! meets maps of another layout; see [`Pins::other_versions`] for those.
+//! meets maps of another layout unprepared; see [`super::upgrade`] for those.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -59,6 +59,11 @@ impl Pins {
         links_directory(&self.bpffs)
     }
 
+    /// Where the links of other versions are, whose programs run until ours take their place.
+    pub(super) fn other_links(&self) -> Result<Vec<PathBuf>, Error> {
+        Ok(self.other_versions()?.into_iter().map(|version| version.join("links")).collect())
+    }
+
     /// Where changed kernel settings are recorded.
     pub(super) fn sysctls(&self) -> PathBuf {
         self.bpffs.join("sysctls")
@@ -94,11 +99,12 @@ pub(super) fn links_directory(bpffs: &Path) -> PathBuf {
 
 /// Directories below `bpffs` of every version that has pins.
 pub(super) fn versions(bpffs: &Path) -> Result<Vec<PathBuf>, Error> {
-    let is_version = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str());
-        name.and_then(|name| name.strip_prefix('v')).is_some_and(|number| number.parse::<u32>().is_ok())
-    };
-    Ok(entries(bpffs)?.into_iter().filter(is_version).collect())
+    Ok(entries(bpffs)?.into_iter().filter(|path| version_of(path).is_some()).collect())
+}
+
+/// The version whose pins are in a directory; `None` if it is named after none.
+pub(super) fn version_of(directory: &Path) -> Option<u32> {
+    directory.file_name()?.to_str()?.strip_prefix('v')?.parse().ok()
 }
 
 /// Removes a version's links first, which detaches its programs, then its maps. Returns what was removed.

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use aya::maps::{HashMap, Map, MapData, MapError};
 use aya::{Ebpf, Pod};
+use aya_obj::generated::BPF_NOEXIST;
 use proxy_common::tables;
 
 use super::batch::entries;
@@ -39,6 +40,28 @@ impl<K: Pod, V: Pod> Table<K, V> {
     pub(super) fn put(&mut self, key: &K, value: &V) -> Result<(), WriteError> {
         self.writes += 1;
         self.map.insert(key, value, 0).map_err(|source| WriteError::new(self.definition, source))
+    }
+
+    /// Adds an entry, or replaces the one that is there unless that `stands`. Whether it did.
+    pub(super) fn put_unless(&mut self, key: &K, value: &V, stands: impl Fn(&V) -> bool) -> Result<bool, WriteError> {
+        self.writes += 1;
+        let refused = |source| WriteError::new(self.definition, source);
+        match self.map.insert(key, value, BPF_NOEXIST.into()) {
+            Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::EEXIST) => {}
+            added => return added.map(|()| true).map_err(refused),
+        }
+        if self.get(key)?.is_some_and(|held| stands(&held)) {
+            return Ok(false);
+        }
+        self.put(key, value).map(|()| true)
+    }
+
+    /// The value of a key.
+    pub(super) fn get(&self, key: &K) -> Result<Option<V>, WriteError> {
+        match self.map.get(key, 0) {
+            Err(MapError::KeyNotFound) => Ok(None),
+            value => value.map(Some).map_err(|source| WriteError::new(self.definition, source)),
+        }
     }
 
     /// Adds or replaces entries in their order, in one system call. With an error comes how many took effect.

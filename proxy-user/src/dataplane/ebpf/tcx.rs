@@ -36,10 +36,15 @@ pub(super) fn is_supported() -> bool {
 }
 
 impl TcxLinks {
-    /// Finds the links that earlier agents pinned, by the hook each is attached to; removes those whose interface is gone.
-    pub(super) fn open(directory: PathBuf) -> Result<Self, Error> {
+    /// Finds the links that earlier agents pinned in `directory`, or as other versions in `others`, by the hook each is
+    /// attached to; removes those whose interface is gone.
+    pub(super) fn open(directory: PathBuf, others: &[PathBuf]) -> Result<Self, Error> {
+        let mut paths = Vec::new();
+        for directory in others.iter().chain([&directory]) {
+            paths.extend(entries(directory)?);
+        }
         let mut links = Self { directory, pins: BTreeMap::new() };
-        for path in entries(&links.directory)? {
+        for path in paths {
             match pinned_link::target(&path)? {
                 LinkTarget::Tcx { ifindex: 0, .. } => pinned_link::remove(&path)?,
                 LinkTarget::Tcx { ifindex, attach_type } => {
@@ -83,7 +88,7 @@ impl TcxLinks {
         Ok(())
     }
 
-    /// The interface may have another name than when its link was pinned.
+    /// The interface may have another name than when its link was pinned, and the agent another version.
     fn rename(&mut self, hook: Hook, path: PathBuf) -> Result<(), AttachError> {
         if let Some(pin) = self.pins.get_mut(&hook)
             && *pin != path

@@ -34,6 +34,9 @@ pub enum FieldProblem {
     /// The same, of a part of an object of which the rest counts.
     #[error("{0}")]
     OtherType(String),
+    /// A version of a kind that is not served any more, of an object that would be missed.
+    #[error("{0} is no version of it that is served: write {1}")]
+    NotServed(String, &'static str),
     /// A field that the API doesn't have.
     #[error("not a field of the API as it is known here: misspelled, or newer")]
     UnknownField,

@@ -110,6 +110,9 @@ fn collect_items(
     Ok(())
 }
 
+/// Groups that NetworkPolicy is or once was in.
+const POLICY_GROUPS: [&str; 2] = ["extensions/", "networking.k8s.io/"];
+
 /// The object that `value` is, if it is one that we use.
 ///
 /// # Errors
@@ -124,6 +127,10 @@ pub fn object(value: Value) -> Result<Option<Object>, FieldError> {
         ("v1", "Endpoints") => Kind::Endpoints,
         ("discovery.k8s.io/v1", "EndpointSlice") => Kind::EndpointSlice,
         ("networking.k8s.io/v1", "NetworkPolicy") => Kind::NetworkPolicy,
+        // Left out in silence, it would leave pods open. Other groups have kinds of the same name, which are not ours.
+        (other, "NetworkPolicy") if POLICY_GROUPS.iter().any(|group| other.starts_with(group)) => {
+            return Err(FieldProblem::NotServed(api_version, "networking.k8s.io/v1").at("apiVersion"));
+        }
         _ => return Ok(None),
     };
     convert::object(kind, value).map(Some)

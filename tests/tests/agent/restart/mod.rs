@@ -1,6 +1,7 @@
 //! The agent may die at any time: traffic doesn't notice, and the next one goes on where the last one was.
 
 mod load;
+mod upgrade;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +13,7 @@ use serde_json::json;
 use self::load::Load;
 use crate::support::kernel::attached;
 use crate::support::objects::{HTTP, UDP, client, file, http, on_nodes, pod, service};
-use crate::support::status::{Kernel, status};
+use crate::support::status::{Drops, Kernel, status};
 use crate::support::{endpoints, json};
 
 const KILLS: usize = 20;
@@ -36,6 +37,7 @@ fn nothing_is_lost_when_agents_are_killed_with_socket_lb_off() -> Result<()> {
 fn nothing_is_lost_when_agents_are_killed(socket_lb: SocketLb) -> Result<()> {
     let (mut cluster, _servers) = cluster(socket_lb)?;
     let links = links_of_both(&cluster)?;
+    let drops = drops(&cluster)?;
     let load = Load::start(&cluster)?;
     for round in 0..KILLS + TERMINATIONS {
         let agent = usize::from(round >= KILLS);
@@ -49,7 +51,8 @@ fn nothing_is_lost_when_agents_are_killed(socket_lb: SocketLb) -> Result<()> {
         assert_replaced(&before, &kernel(&cluster.lab().nodes()[agent])?);
         assert_one_program_a_hook(&cluster.lab().nodes()[agent])?;
     }
-    load.assert_nothing_lost(&cluster)?;
+    load.assert_nothing_lost(&cluster, KILLS + TERMINATIONS)?;
+    assert_eq!(self::drops(&cluster)?, drops);
     assert_eq!(links_of_both(&cluster)?, links, "links were made anew");
     Ok(())
 }
@@ -158,6 +161,10 @@ fn address(cluster: &Cluster, family: Family, port: u16) -> Result<std::net::Soc
 
 fn kernel(node: &Node) -> Result<Kernel> {
     status(node)?.kernel()
+}
+
+fn drops(cluster: &Cluster) -> Result<Vec<Vec<Drops>>> {
+    cluster.lab().nodes().iter().map(|node| Ok(kernel(node)?.drops)).collect()
 }
 
 fn links_of_both(cluster: &Cluster) -> Result<Vec<BTreeMap<String, u32>>> {

@@ -91,7 +91,10 @@ pub(crate) fn maps() -> BTreeSet<u32> {
 /// Numbers of the maps that are pinned in a directory.
 pub(crate) fn pinned_maps(directory: &Path) -> Result<BTreeSet<u32>> {
     let entries = std::fs::read_dir(directory).with_context(|| directory.display().to_string())?;
-    entries.map(|entry| Ok(MapInfo::from_pin(entry?.path())?.id())).collect()
+    let paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    // What is no map is the note of the tables' layouts.
+    let maps = paths.into_iter().filter(|path| !path.is_symlink());
+    maps.map(|path| Ok(MapInfo::from_pin(path)?.id())).collect()
 }
 
 /// Name of each host -> TCP segments it has sent again, which is what becomes of a packet lost.

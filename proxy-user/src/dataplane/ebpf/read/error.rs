@@ -7,6 +7,7 @@ use aya::maps::MapError;
 use aya::programs::links::LinkError;
 use proxy_common::tables::{self, Table};
 
+use crate::dataplane::ebpf::Error;
 use crate::explain::explain;
 
 /// A reason the pinned tables or links can't be read.
@@ -24,7 +25,8 @@ pub enum ReadError {
     },
     /// Another build's tables are pinned.
     #[error(
-        "{}: the tables here have layout {found}, and this sluice reads v{}; use the sluice of the agent that made them",
+        "{}: the tables here have layout {found}, and this sluice reads v{}; take the sluice of the agent that made them: in its pod, or of \
+         its image",
         bpffs.display(),
         tables::VERSION
     )]
@@ -33,6 +35,14 @@ pub enum ReadError {
         bpffs: PathBuf,
         /// Layout found.
         found: String,
+    },
+    /// The versions that are pinned can't be listed.
+    #[error("{}: {}; listing the tables takes root", bpffs.display(), explain(&**source))]
+    Layouts {
+        /// The directory looked in.
+        bpffs: PathBuf,
+        /// Why.
+        source: Box<Error>,
     },
     /// The directory can't be looked into.
     #[error("{}: {source}; reading the tables takes root (CAP_BPF and access to the bpffs)", path.display())]

@@ -183,6 +183,15 @@ fn maps(bpffs: &Path) -> Result<PathBuf, ReadError> {
     }
 }
 
+/// Versions of the layouts that have pins below `bpffs`, in their order; none where no agent has started.
+pub fn layouts(bpffs: &Path) -> Result<Vec<u32>, ReadError> {
+    let directories =
+        pins::versions(bpffs).map_err(|error| ReadError::Layouts { bpffs: bpffs.into(), source: error.into() })?;
+    let mut layouts: Vec<u32> = directories.iter().filter_map(|directory| pins::version_of(directory)).collect();
+    layouts.sort_unstable();
+    Ok(layouts)
+}
+
 /// Name of a directory another build pinned its tables in.
 fn other_version(bpffs: &Path) -> Option<String> {
     let version = pins::versions(bpffs).ok()?.into_iter().next()?;

@@ -54,8 +54,18 @@ fn kinds_we_do_not_use_are_ignored_whatever_they_hold() {
         "{apiVersion: apps/v1, kind: Deployment, metadata: {generateName: x-}, spec: 7}",
         "{apiVersion: serving.knative.dev/v1, kind: Service, metadata: {name: web}, spec: {template: {}}}",
         "{apiVersion: example.com/v1, kind: Shopping, items: 3}",
+        "{apiVersion: crd.projectcalico.org/v1, kind: NetworkPolicy, metadata: {name: a}, spec: {types: [Ingress]}}",
     ] {
         assert_eq!(names(text), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn a_network_policy_of_a_version_that_is_not_served_is_not_left_out_in_silence() {
+    for version in ["extensions/v1beta1", "networking.k8s.io/v1beta1", "networking.k8s.io/v2"] {
+        let error = error(&format!("{{apiVersion: {version}, kind: NetworkPolicy, metadata: {{name: deny}}}}"));
+        let expected = format!("document 1: NetworkPolicy default/deny: apiVersion: {version} is no version");
+        assert!(error.contains(&expected) && error.contains("write networking.k8s.io/v1"), "{error}");
     }
 }
 
