@@ -248,7 +248,10 @@ impl Agent {
         }
         if self.failures.is_empty() {
             self.retry = None;
-            self.synced();
+            // Of objects the kernel has nothing yet before this one serves.
+            if self.state == State::Serving {
+                self.synced();
+            }
         } else {
             self.retry = Some(Instant::now() + RETRY);
         }

@@ -144,7 +144,9 @@ mod tests {
         /// A whole list.
         fn list(&mut self, objects: &[Value]) {
             self.hear(Event::Init);
-            objects.iter().for_each(|object| self.hear(Event::InitApply(received(object))));
+            for object in objects {
+                self.hear(Event::InitApply(received(object)));
+            }
             self.hear(Event::InitDone);
         }
 
