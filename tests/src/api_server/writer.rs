@@ -42,7 +42,8 @@ impl Writer {
         rest["metadata"]["namespace"] = named["metadata"]["namespace"].clone();
         rest.as_object_mut().expect("an object is a JSON object").remove("status");
         if let Some(kubectl) = &self.kubectl {
-            self.kubectl(kubectl, &["apply", "--server-side", "--force-conflicts"], &rest)?;
+            // The server refuses unknown fields of what is applied by itself; ours has no schema to be validated by.
+            self.kubectl(kubectl, &["apply", "--server-side", "--force-conflicts", "--validate=false"], &rest)?;
             if !status.is_null() {
                 named["status"] = status.clone();
                 let patch = json!({"status": status}).to_string();

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use lab::api_server::{Fault, GoneAs, Verb};
+use lab::api_server::{Api as _, Fault, GoneAs, Verb};
 use lab::eventually;
 
 use crate::scene::{Scene, assert_none_failed, slices};
-use lab::api_server::Api as _;
 
 #[test]
 fn a_kind_that_may_not_be_listed_is_named_with_what_helps() -> Result<()> {
@@ -21,7 +20,7 @@ fn a_kind_that_may_not_be_listed_is_named_with_what_helps() -> Result<()> {
     assert!(error.contains("a ClusterRole bound to this user must allow list and watch of networkpolicies"), "{error}");
     scene.prove_it_follows().context("the other kinds are followed")?;
     scene.server.heal();
-    scene.wait_connected(true)
+    scene.wait_reconnected()
 }
 
 #[test]
@@ -49,9 +48,9 @@ fn whatever_an_answer_is_the_next_good_one_counts_and_nothing_is_lost_meanwhile(
                 scene.wait_connected(false)?;
                 scene.server.heal();
             }
+            scene.wait_reconnected()?;
             scene.wait_endpoints("web", &[21])?;
             scene.server.heal();
-            scene.wait_connected(true)?;
             scene.prove_it_follows()
         };
         story().with_context(|| format!("{verb:?} {fault:?}"))?;

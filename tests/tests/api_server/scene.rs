@@ -1,6 +1,7 @@
 //! A node with the pods of a Service, an API server that has their objects, and an agent that follows it.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use lab::api_server::{Api, Settings};
@@ -9,6 +10,9 @@ use lab::manifests::{Condition, Endpoint, Slices};
 use lab::traffic::{Ask, Background};
 use lab::{AgentOptions, ApiServer, Cluster, EndpointSet, Family, Lab, Node, eventually, topology};
 use serde_json::{Value, json};
+
+/// The longest pause between two attempts is half a minute; a token is read again after a minute.
+const RECONNECT: Duration = Duration::from_secs(75);
 
 /// A cluster of one node. Its pods are `web-1` and `web-2` of the Service `web`, and `asker` and `stranger`, who ask.
 pub(crate) struct Scene<S = ApiServer> {
@@ -95,6 +99,15 @@ impl<S: Api> Scene<S> {
     pub(crate) fn wait_connected(&self, expected: bool) -> Result<()> {
         let look = || Ok(self.connection()?["lostSince"].is_null());
         eventually::<_, anyhow::Error>("the API server is followed", &expected, look)?;
+        Ok(())
+    }
+
+    /// Waits until all kinds are followed again: the longer the server was away, the less often it is asked.
+    pub(crate) fn wait_reconnected(&self) -> Result<()> {
+        let started = Instant::now();
+        while let Err(error) = self.wait_connected(true) {
+            ensure!(started.elapsed() < RECONNECT, "{error:#}: {}", self.connection()?);
+        }
         Ok(())
     }
 

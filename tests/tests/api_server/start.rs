@@ -38,8 +38,8 @@ fn nothing_is_deleted_before_the_first_list_of_every_kind() -> Result<()> {
     eventually("it tries again", &true, tries)?;
     assert_eq!((scene.get("services")?, scene.get("backends")?), before);
     scene.server.heal();
+    scene.wait_reconnected()?;
     scene.wait_services(&["web"])?;
-    scene.wait_connected(true)?;
     scene.cluster.agents()[0].wait_ready()?;
     assert_none_failed(load)
 }
@@ -62,6 +62,7 @@ pub(crate) fn an_agent_starts_while_the_server_is_down<S: Api>(scene: &mut Scene
     scene.wait_connected(false)?;
     assert_eq!(scene.get("backends")?, before);
     scene.server.come_up()?;
+    scene.wait_reconnected()?;
     scene.wait_endpoints("web", &[22])?;
     scene.cluster.agents()[0].wait_ready()?;
     assert_none_failed(load)
