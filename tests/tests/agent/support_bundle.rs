@@ -65,7 +65,7 @@ fn a_bundle_has_what_the_agent_and_the_node_tell_and_no_more_rows_than_asked_for
 
     // The kernel's options are where its package or its makers left them.
     ensure!(failed(&parts)?.keys().all(|file| file == "kernel-config.txt"), "{:?}", failed(&parts)?);
-    for (name, _) in parts.iter().filter(|(name, _)| name.ends_with(".json")) {
+    for name in parts.keys().filter(|name| Path::new(name).extension().is_some_and(|it| it == "json")) {
         json(&parts, name)?;
     }
     assert_eq!(json(&parts, "status.json")?["alive"], true);
