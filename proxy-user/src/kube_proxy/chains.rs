@@ -37,7 +37,8 @@ const NAMES: [(&str, &[&str]); 3] = [
 const PREFIXES: [&str; 5] = ["KUBE-EXT-", "KUBE-FW-", "KUBE-SEP-", "KUBE-SVC-", "KUBE-SVL-"];
 /// Marks what is to be masqueraded. Others use it, too: the CNI plugin `portmap` may be told to.
 const MARK: &str = "KUBE-MARK-MASQ";
-/// Masquerades what is marked.
+/// Masquerades what is marked. While nobody marks it changes nothing, but the kernel tracks connections in a network
+/// namespace only as long as some rule there needs that (`nf_ct_netns_get`), and this one does.
 const MASQUERADE: &str = "KUBE-POSTROUTING";
 
 /// What of a family's rules is kube-proxy's.
@@ -45,22 +46,22 @@ const MASQUERADE: &str = "KUBE-POSTROUTING";
 pub(super) struct Chains {
     /// Number of chains that go.
     pub(super) count: usize,
-    /// Chains that stay because rules of others lead to them, and the table.
+    /// Chains that stay because rules or connections of others need them, and the table.
     pub(super) in_use: BTreeSet<String>,
     /// What `iptables-restore --noflush` is to be fed to remove them; empty where there is nothing.
     pub(super) removal: String,
 }
 
 impl Chains {
-    /// Reads what `iptables-save` says.
-    pub(super) fn find(saved: &str) -> Self {
+    /// Reads what `iptables-save` says. Where conntrack translates connections, what has it do so stays.
+    pub(super) fn find(saved: &str, translates: bool) -> Self {
         let mut found = Self::default();
         let mut table = Table::default();
         for line in saved.lines() {
             if let Some(name) = line.strip_prefix('*') {
                 table = Table { name: name.into(), ..Table::default() };
             } else if line == "COMMIT" {
-                table.close(&mut found);
+                table.close(translates, &mut found);
             } else {
                 table.lines.push(line.to_owned());
             }
@@ -76,7 +77,7 @@ struct Table {
 }
 
 impl Table {
-    fn close(&self, found: &mut Chains) {
+    fn close(&self, translates: bool, found: &mut Chains) {
         let names = self.lines.iter().filter_map(|line| line.strip_prefix(':')?.split(' ').next());
         let mut ours: BTreeSet<&str> = names.filter(|name| is_kube_proxys(&self.name, name)).collect();
         let mut in_use: BTreeSet<&str> = self
@@ -84,7 +85,7 @@ impl Table {
             .filter(|rule| !ours.contains(rule.chain) && !rule.is_in_built_in_chain())
             .filter_map(|rule| ours.get(rule.target?).copied())
             .collect();
-        if in_use.contains(MARK) {
+        if in_use.contains(MARK) || (translates && self.name == "nat") {
             in_use.extend(ours.get(MASQUERADE));
         }
         ours.retain(|chain| !in_use.contains(chain));
@@ -152,7 +153,7 @@ mod tests {
     fn chains_of_the_kubelet_and_of_others_are_not_kube_proxys() {
         let saved = "*nat\n:PREROUTING ACCEPT [0:0]\n:KUBE-KUBELET-CANARY - [0:0]\n:KUBE-MARK-DROP - [0:0]\nCOMMIT\n\
                      *filter\n:KUBE-FIREWALL - [0:0]\n-A INPUT -j KUBE-FIREWALL\n:KUBE-SVC-X - [0:0]\nCOMMIT\n";
-        assert_eq!(Chains::find(saved), Chains::default());
+        assert_eq!(Chains::find(saved, false), Chains::default());
     }
 
     #[test]
@@ -161,7 +162,7 @@ mod tests {
                      -A OUTPUT -m comment --comment \"a -j KUBE-SVC-A\" -j ACCEPT\n\
                      -A OUTPUT -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES\n\
                      -A KUBE-SERVICES -d 10.96.0.1/32 -j KUBE-SVC-A\nCOMMIT\n";
-        let found = Chains::find(saved);
+        let found = Chains::find(saved, false);
         assert_eq!(found.count, 2);
         assert_eq!(
             found.removal,
@@ -176,9 +177,19 @@ mod tests {
         let saved = "*nat\n:CNI-HOSTPORT-DNAT - [0:0]\n:KUBE-MARK-MASQ - [0:0]\n:KUBE-POSTROUTING - [0:0]\n\
                      :KUBE-SERVICES - [0:0]\n-A POSTROUTING -j KUBE-POSTROUTING\n\
                      -A CNI-HOSTPORT-DNAT -s 10.244.0.0/16 -j KUBE-MARK-MASQ\nCOMMIT\n";
-        let found = Chains::find(saved);
+        let found = Chains::find(saved, false);
         assert_eq!(found.removal, "*nat\n:KUBE-SERVICES - [0:0]\n-X KUBE-SERVICES\nCOMMIT\n");
         let in_use = ["KUBE-MARK-MASQ of nat", "KUBE-POSTROUTING of nat"];
         assert_eq!(found.in_use, in_use.map(String::from).into());
+    }
+
+    #[test]
+    fn what_has_conntrack_translate_stays_while_it_does() {
+        let saved = "*nat\n:KUBE-POSTROUTING - [0:0]\n:KUBE-SERVICES - [0:0]\n-A POSTROUTING -j KUBE-POSTROUTING\n\
+                     -A KUBE-POSTROUTING -j MASQUERADE\nCOMMIT\n";
+        let found = Chains::find(saved, true);
+        assert_eq!(found.removal, "*nat\n:KUBE-SERVICES - [0:0]\n-X KUBE-SERVICES\nCOMMIT\n");
+        assert_eq!(found.in_use, ["KUBE-POSTROUTING of nat".to_owned()].into());
+        assert_eq!(Chains::find(saved, false).count, 2);
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct Iptables {
 
 impl Iptables {
     /// Each that has chains of kube-proxy's, and whether any could be asked.
-    pub(super) fn find() -> (Vec<Self>, bool) {
+    pub(super) fn find(translates: bool) -> (Vec<Self>, bool) {
         let mut found = Vec::new();
         let mut asked = false;
         for family in ["iptables", "ip6tables"] {
@@ -26,7 +26,7 @@ impl Iptables {
                 saved.extend(save(family));
             }
             asked |= !saved.is_empty();
-            let all = saved.into_iter().map(|(tool, text)| Self { tool, chains: Chains::find(&text) });
+            let all = saved.into_iter().map(|(tool, text)| Self { tool, chains: Chains::find(&text, translates) });
             found.extend(all.filter(|it| it.chains != Chains::default()));
         }
         (found, asked)

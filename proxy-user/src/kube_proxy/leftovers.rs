@@ -20,6 +20,8 @@ pub(crate) struct Leftovers {
     ipvs: Ipvs,
     /// Whether iptables could be asked.
     asked_iptables: bool,
+    /// Whether conntrack translates connections.
+    translates: bool,
 }
 
 /// Something isn't removed.
@@ -44,10 +46,17 @@ pub(crate) enum RemoveError {
 impl Leftovers {
     /// Looks everywhere. What can't be asked has nothing.
     pub(crate) fn find() -> Self {
-        let (iptables, asked_iptables) = Iptables::find();
+        let translates = translates();
+        let (iptables, asked_iptables) = Iptables::find(translates);
         let tables =
             nftables::FAMILIES.into_iter().filter(|(family, _)| nftables::has_table(*family, TABLE).unwrap_or(false));
-        Self { iptables, tables: tables.map(|(_, name)| name).collect(), ipvs: Ipvs::find(), asked_iptables }
+        Self {
+            iptables,
+            tables: tables.map(|(_, name)| name).collect(),
+            ipvs: Ipvs::find(),
+            asked_iptables,
+            translates,
+        }
     }
 
     /// Whether iptables could be asked.
@@ -68,6 +77,14 @@ impl Leftovers {
         names
     }
 
+    const fn why_it_stays(&self) -> &'static str {
+        if self.translates {
+            "conntrack needs it while connections are alive that it translates; run this again when they have ended"
+        } else {
+            "rules of others lead to it"
+        }
+    }
+
     /// Removes it all, and tells `done` of each thing.
     ///
     /// # Errors
@@ -80,21 +97,17 @@ impl Leftovers {
                 keep_first(&mut failed, it.remove().map(|()| done(format!("{what} removed"))), &what);
             }
             for chain in &it.chains.in_use {
-                done(format!("{chain} in {} stays: rules of others lead to it", it.place()));
+                done(format!("{chain} in {} stays: {}", it.place(), self.why_it_stays()));
             }
         }
         for (family, name) in nftables::FAMILIES.into_iter().filter(|(_, name)| self.tables.contains(name)) {
             let what = format!("nftables table {name} {TABLE}");
-            // Its chains may be all that has conntrack translate.
-            let removed = if translates() {
-                let stays = format!(
-                    "{what} emptied; its chains stay until the connections have ended that conntrack translates: run this \
-                     again then"
-                );
-                nftables::flush_table(family, TABLE).map(|()| done(stays))
-            } else {
-                nftables::delete_table(family, TABLE).map(|()| done(format!("{what} removed")))
-            };
+            // Its chains and rules may be all that has conntrack translate.
+            if self.translates {
+                done(format!("{what} stays: {}", self.why_it_stays()));
+                continue;
+            }
+            let removed = nftables::delete_table(family, TABLE).map(|()| done(format!("{what} removed")));
             keep_first(&mut failed, removed, &what);
         }
         keep_first(

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use netlink_packet_netfilter::nftables::{NfTablesMessage, RuleAttribute, RuleMessage, TableAttribute, TableMessage};
+use netlink_packet_netfilter::nftables::{NfTablesMessage, TableAttribute, TableMessage};
 use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily};
 
 /// The families whose tables are looked at, with the names that `nft` has for them.
@@ -28,12 +28,6 @@ pub(crate) fn has_table(family: NetfilterProtoFamily, name: &str) -> io::Result<
 pub(crate) fn delete_table(family: NetfilterProtoFamily, name: &str) -> io::Result<()> {
     let attributes = vec![TableAttribute::Name(name.into())];
     transact_family(family, NfTablesMessage::DeleteTable(TableMessage { attributes }))
-}
-
-/// Removes all rules of a table, and leaves its chains with their hooks.
-pub(crate) fn flush_table(family: NetfilterProtoFamily, name: &str) -> io::Result<()> {
-    let attributes = vec![RuleAttribute::Table(name.into())];
-    transact_family(family, NfTablesMessage::DeleteRule(RuleMessage { attributes }))
 }
 
 fn dump_family(
@@ -65,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_found_emptied_and_removed_in_its_own_family_alone() {
+    fn a_table_is_found_and_removed_in_its_own_family_alone() {
         let in_a_namespace = || {
             // SAFETY: only the network namespace of this thread changes; no file descriptor table is unshared.
             unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
@@ -79,8 +73,6 @@ mod tests {
             assert_eq!(has(), [false, false]);
             add(v4, NAME);
             assert_eq!(has(), [true, false]);
-            flush_table(v4, NAME).unwrap();
-            assert_eq!(has(), [true, false], "an emptied table stays");
             delete_table(v4, NAME).unwrap();
             assert_eq!(has(), [false, false]);
             assert!(has_table(v6, "another").unwrap());
