@@ -43,7 +43,7 @@ pub struct Table {
     pub max_entries: u32,
     /// The [`VERSION`] that brought its present layout (type, key, value, size, and what their bits mean), by which an agent
     /// knows whether it can go on with the table of another version. 2 stands for whatever is older.
-    pub since: u32,
+    pub since: u16,
     /// What it makes sense with.
     pub part: Part,
 }
@@ -66,7 +66,7 @@ impl Table {
         Self { name, max_entries, since: 2, part: Part::Alone }
     }
 
-    const fn since(self, since: u32) -> Self {
+    const fn since(self, since: u16) -> Self {
         Self { since, ..self }
     }
 

@@ -66,7 +66,7 @@ impl<'a> Other<'a> {
     fn previous(place: &'a Place, veth: u32) -> Self {
         let other = Self::left(place, VERSION - 1, veth);
         fs::remove_file(other.map("LAYOUTS")).unwrap();
-        for table in ALL.iter().filter(|table| table.since == VERSION) {
+        for table in ALL.iter().filter(|table| u32::from(table.since) == VERSION) {
             fs::remove_file(other.map(table.name)).unwrap();
         }
         let flows = HashMap::<_, FlowKey, previous::FlowRecord>::create(FLOWS.max_entries, BPF_F_NO_PREALLOC).unwrap();
@@ -139,7 +139,7 @@ fn tables_of_the_same_layout_are_the_same_maps_and_links_are_switched() {
     let maps = numbers(&place.pins().join("maps"));
     for table in ALL {
         let kept = before.get(table.name).is_some_and(|number| *number == maps[table.name]);
-        assert_eq!(kept, table.since < VERSION, "{}", table.name);
+        assert_eq!(kept, u32::from(table.since) < VERSION, "{}", table.name);
     }
     assert_eq!(dataplane.read_image().unwrap().services.len(), 1);
     attach(&place, &mut dataplane, veth);
