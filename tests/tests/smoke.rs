@@ -13,8 +13,10 @@ use std::time::Duration;
 
 /// How many requests find both of two endpoints, but for one case in 500 000.
 const ENOUGH: u32 = 20;
-/// How long silence is listened to.
+/// How long silence is listened to, where nobody is in a hurry.
 const SILENCE: Duration = Duration::from_millis(700);
+/// How long an answer may take, where nobody is in a hurry.
+const ANSWER: Duration = Duration::from_secs(2);
 
 #[test]
 fn services_and_policies_with_translation_at_the_socket() -> Result<()> {
@@ -51,6 +53,10 @@ fn tell(attachment: Attachment, socket_lb: SocketLb) -> Result<()> {
     clean_up_ends_it(&mut cluster)
 }
 
+fn ask(to: SocketAddr) -> Ask {
+    Ask::new(to).timeout(patient(ANSWER))
+}
+
 fn insiders(cluster: &Cluster) -> Result<[&Host; 2]> {
     Ok([cluster.pod("asker")?, cluster.lab().node("node1")?])
 }
@@ -73,8 +79,8 @@ fn seen(
 
 fn cluster_ip_reaches_every_endpoint(cluster: &Cluster, family: Family) -> Result<()> {
     for host in insiders(cluster)? {
-        let http = host.http_each(&Ask::new(at(cluster, "web", family, 80)?).times(ENOUGH))?;
-        let udp = host.udp_each(&Ask::new(at(cluster, "web", family, 53)?).times(ENOUGH))?;
+        let http = host.http_each(&ask(at(cluster, "web", family, 80)?).times(ENOUGH))?;
+        let udp = host.udp_each(&ask(at(cluster, "web", family, 53)?).times(ENOUGH))?;
         for answers in [http, udp] {
             let pods: Vec<_> = seen(answers)?.into_keys().collect();
             assert!(pods.iter().all(|pod| ["web-1", "web-2"].contains(&pod.as_str())), "{host} {family}: {pods:?}");
@@ -89,9 +95,9 @@ fn node_port_keeps_the_client_where_the_endpoint_is_local(cluster: &Cluster, fam
     let expected: BTreeMap<_, _> =
         [("web-1", client), ("web-2", node)].map(|(pod, ip)| (pod.to_owned(), [ip].into())).into();
     let host = cluster.lab().client();
-    let http = host.http_each(&Ask::new(SocketAddr::new(node, 30080)).times(ENOUGH))?;
+    let http = host.http_each(&ask(SocketAddr::new(node, 30080)).times(ENOUGH))?;
     assert_eq!(seen(http)?, expected, "{family} TCP");
-    let udp = host.udp_each(&Ask::new(SocketAddr::new(node, 30053)).times(ENOUGH))?;
+    let udp = host.udp_each(&ask(SocketAddr::new(node, 30053)).times(ENOUGH))?;
     let seen_by_udp = seen(udp)?;
     assert!(seen_by_udp.iter().all(|(pod, ips)| expected.get(pod) == Some(ips)), "{family} UDP: {seen_by_udp:?}");
     Ok(())
@@ -100,7 +106,7 @@ fn node_port_keeps_the_client_where_the_endpoint_is_local(cluster: &Cluster, fam
 fn without_endpoints_it_is_refused(cluster: &Cluster, family: Family) -> Result<()> {
     for host in insiders(cluster)? {
         let to = at(cluster, "empty", family, 80)?;
-        let outcomes = host.http_each(&Ask::new(to))?;
+        let outcomes = host.http_each(&ask(to))?;
         assert!(
             outcomes.iter().all(|outcome| outcome.as_ref().is_err_and(|failure| failure.error == "ECONNREFUSED")),
             "{host} -> {to}: {outcomes:?}"
@@ -109,14 +115,15 @@ fn without_endpoints_it_is_refused(cluster: &Cluster, family: Family) -> Result<
     Ok(())
 }
 
-/// Killed, not ended: what it put into the kernel goes on, and the next one's programs take its programs' place.
+/// Killed, not ended: what it put into the kernel goes on, and the next one's programs take its programs' place. A datagram
+/// that is lost is not sent again.
 fn restart_of_an_agent_loses_nothing(cluster: &mut Cluster) -> Result<()> {
     let mut load = Vec::new();
     for family in Family::BOTH {
         let node = cluster.lab().node("node1")?.addresses().of(family);
         let pause = Duration::from_millis(50);
-        load.push(cluster.pod("asker")?.http_load(&Ask::new(at(cluster, "web", family, 80)?).every(pause))?);
-        load.push(cluster.lab().client().udp_load(&Ask::new(SocketAddr::new(node, 30053)).every(pause))?);
+        load.push(cluster.pod("asker")?.http_load(&ask(at(cluster, "web", family, 80)?).every(pause))?);
+        load.push(cluster.lab().client().udp_load(&ask(SocketAddr::new(node, 30053)).every(pause))?);
     }
     cluster.agents()[0].kill()?;
     cluster.agents()[0].restart()?;
@@ -152,7 +159,7 @@ fn policy_lets_in_whom_it_names(cluster: &Cluster) -> Result<()> {
                     (cluster.lab().client(), SocketAddr::new(node, 30080), false, outsider),
                 ];
                 for (host, to, udp, expected) in rows {
-                    let probe = Probe { targets: vec![Target { to, udp }], timeout: SILENCE };
+                    let probe = Probe { targets: vec![Target { to, udp }], timeout: patient(SILENCE) };
                     eventually::<_, anyhow::Error>(&format!("{host} -> {to}"), &vec![expected], || {
                         Ok(host.probe(&probe)?)
                     })?;
@@ -176,7 +183,7 @@ fn clean_up_ends_it(cluster: &mut Cluster) -> Result<()> {
         assert_eq!(filters, "", "{direction}");
     }
     let to = at(cluster, "web", Family::V4, 80)?;
-    let outcome = cluster.pod("asker")?.http_each(&Ask::new(to).timeout(patient(SILENCE)))?;
+    let outcome = cluster.pod("asker")?.http_each(&ask(to).timeout(patient(SILENCE)))?;
     assert!(outcome.iter().all(Result::is_err), "{outcome:?}");
     Ok(())
 }

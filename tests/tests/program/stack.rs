@@ -43,11 +43,11 @@ struct Code(BTreeMap<usize, (u32, BTreeSet<usize>)>);
 
 impl Code {
     fn of(instructions: &[bpf_insn]) -> Self {
-        let callees = |at: usize| callee(&instructions[at]).map(|offset| at.wrapping_add_signed(offset as isize + 1));
+        let callees = |at: usize| callee(instructions[at]).map(|offset| at.wrapping_add_signed(offset as isize + 1));
         let starts: BTreeSet<_> = (0..instructions.len()).filter_map(callees).chain([0]).collect();
         let ends = starts.iter().copied().skip(1).chain([instructions.len()]);
         let functions = starts.iter().zip(ends).map(|(start, end)| {
-            let stack = (*start..end).map(|at| stack(&instructions[at], instructions.get(at + 1))).max();
+            let stack = (*start..end).map(|at| stack(instructions[at], instructions.get(at + 1))).max();
             (*start, (stack.unwrap_or_default(), (*start..end).filter_map(callees).collect()))
         });
         Self(functions.collect())
@@ -62,13 +62,13 @@ impl Code {
 }
 
 /// How many instructions behind the next one the function begins that an instruction names.
-fn callee(instruction: &bpf_insn) -> Option<i32> {
+fn callee(instruction: bpf_insn) -> Option<i32> {
     let named = matches!((instruction.code, instruction.src_reg()), (CALL, PSEUDO_CALL) | (LOAD_64, PSEUDO_FUNC));
     named.then_some(instruction.imm)
 }
 
 /// Bytes below the frame pointer that an instruction reaches: by reading or writing there, or by the address it takes.
-fn stack(instruction: &bpf_insn, next: Option<&bpf_insn>) -> u32 {
+fn stack(instruction: bpf_insn, next: Option<&bpf_insn>) -> u32 {
     let class = instruction.code & 7;
     let base = match class {
         1 => instruction.src_reg(),

@@ -70,13 +70,18 @@ pub(super) fn build() -> Result<BTreeMap<String, PathBuf>> {
     Ok(built.into_iter().filter_map(|message| Some((message.target?.name, message.executable?))).collect())
 }
 
-/// The script that runs them. `exact`, so that a test that is renamed is missed.
+/// The script that runs them. `exact`, so that a test that is renamed is missed; `nocapture`, as nobody wants to wait for the
+/// end of the suite to see why its first test failed.
 pub(super) fn script(programs: &BTreeMap<String, PathBuf>) -> Result<String> {
     let mut script = format!("export LAB_PATIENCE={PATIENCE}\n");
     for Suite { target, tests } in SUITES {
         let program = programs.get(target).with_context(|| format!("cargo built no test called {target}"))?;
         let tests = tests.join(" ");
-        writeln!(script, "echo '==> {target}'\n{} --exact --test-threads=1 {tests} 2>&1", program.display())?;
+        writeln!(
+            script,
+            "echo '==> {target}'\n{} --exact --nocapture --test-threads=1 {tests} 2>&1",
+            program.display()
+        )?;
     }
     Ok(script)
 }
