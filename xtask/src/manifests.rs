@@ -67,7 +67,7 @@ fn made() -> Result<BTreeMap<String, String>> {
     values.assign("namespace.create=true")?;
     let release = Release { name: "sluice".into(), namespace: "sluice".into(), service: "kustomize".into() };
     let manifests = release.render(&values)?;
-    let listed: String = manifests.iter().map(|manifest| format!("  - {}\n", manifest.template)).collect();
+    let listed = manifests.iter().fold(String::new(), |text, manifest| text + "  - " + manifest.template + "\n");
     let kustomization =
         format!("{HEAD}apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n{listed}");
     let files =

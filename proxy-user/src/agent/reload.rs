@@ -9,7 +9,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::config::{Config, ConfigError, Sources};
 
-/// How often the file is looked at. Its content tells, not its inode: a mounted ConfigMap changes by a link's new target, an
+/// How often the file is looked at. Its content tells, not its inode: a mounted `ConfigMap` changes by a link's new target, an
 /// editor's file by a rename.
 const LOOK: Duration = Duration::from_secs(5);
 /// Keys that are in force at once. The others take a restart, which traffic doesn't notice.

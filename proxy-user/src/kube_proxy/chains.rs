@@ -100,7 +100,7 @@ impl Table {
         let jumps = jumps.map(|rule| format!("-D {}\n", rule.text));
         let removed = ours.iter().map(|chain| format!("-X {chain}\n"));
         let lines: String = flushed.chain(jumps).chain(removed).collect();
-        found.removal += &format!("*{}\n{lines}COMMIT\n", self.name);
+        found.removal.extend(["*", &self.name, "\n", &lines, "COMMIT\n"]);
     }
 
     fn rules(&self) -> impl Iterator<Item = Rule<'_>> {

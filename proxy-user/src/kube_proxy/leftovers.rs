@@ -113,7 +113,9 @@ impl Leftovers {
         keep_first(
             &mut failed,
             self.ipvs.remove().map(|removed| {
-                removed.into_iter().for_each(|what| done(format!("{what} removed")));
+                for what in removed {
+                    done(format!("{what} removed"));
+                }
             }),
             "what IPVS mode made",
         );

@@ -118,10 +118,8 @@ impl Facts {
     /// The host's end of a pod's interface: a pair whose other end is in another network namespace, and that doesn't
     /// serve as this node's own way out.
     pub(super) fn is_pod(&self) -> bool {
-        self.kind == (Kind::Pair { peer: None })
-            && !self.has_subnet
-            && !self.has_default_route
-            && !(self.is_foreign && self.is_port)
+        let is_others = self.is_foreign && self.is_port;
+        self.kind == (Kind::Pair { peer: None }) && !self.has_subnet && !self.has_default_route && !is_others
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::scene;
 
-/// Gives a mounted ConfigMap other content as the kubelet does: by another target of the link `..data`.
+/// Gives a mounted `ConfigMap` other content as the kubelet does: by another target of the link `..data`.
 fn mount(directory: &Path, version: &str, fields: &str) -> Result<()> {
     let data = directory.join(version);
     fs::create_dir(&data)?;

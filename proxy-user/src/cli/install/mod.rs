@@ -65,7 +65,7 @@ pub(super) fn run(args: &InstallArgs) -> anyhow::Result<ExitCode> {
 
 /// The manifests as one stream of YAML documents.
 fn stream(manifests: &[Manifest]) -> String {
-    manifests.iter().map(|manifest| format!("---\n{}", manifest.text)).collect()
+    manifests.iter().fold(String::new(), |text, manifest| text + "---\n" + &manifest.text)
 }
 
 impl InstallArgs {

@@ -15,7 +15,7 @@ const API_VERSION: &str = "kubeproxy.config.k8s.io/v1alpha1";
 /// Whether a file says that it is for kube-proxy.
 ///
 /// # Errors
-/// It is the ConfigMap that holds such a file, or has a version nobody has.
+/// It is the `ConfigMap` that holds such a file, or has a version nobody has.
 pub(in crate::config) fn is_kube_proxys(path: &Path, document: &Value) -> Result<bool, ConfigError> {
     let text = |key| document.get(key).and_then(Value::as_str).unwrap_or_default();
     let fail = |key: &str, message: String| Err(ConfigError::Parse { path: path.into(), key: key.into(), message });

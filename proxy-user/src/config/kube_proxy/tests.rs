@@ -38,7 +38,7 @@ fn ignored(settings: &Settings) -> Vec<&str> {
     settings.ignored.iter().map(|ignored| ignored.name.as_str()).collect()
 }
 
-/// What kubeadm 1.36 writes into the ConfigMap `kube-proxy`, under `config.conf`.
+/// What kubeadm 1.36 writes into the `ConfigMap` `kube-proxy`, under `config.conf`.
 const KUBEADM: &str = include_str!("kubeadm.yaml");
 
 #[test]

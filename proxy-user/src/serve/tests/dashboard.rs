@@ -52,7 +52,7 @@ fn served() -> BTreeSet<String> {
     series.chain([OF_PROMETHEUS.to_owned()]).collect()
 }
 
-/// Names of the series in an expression of PromQL: words that are no function, no label and no part of its grammar.
+/// Names of the series in an expression of `PromQL`: words that are no function, no label and no part of its grammar.
 fn series(expression: &str) -> BTreeSet<String> {
     const GRAMMAR: [&str; 5] = ["and", "by", "on", "or", "unless"];
     let mut names = BTreeSet::new();
