@@ -15,7 +15,7 @@ use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd, bpf_insn, bpf_prog_
 use super::Check;
 use crate::config::SocketLb;
 
-/// What every missing feature is mended by: `README.md` has the table of kernels.
+/// What every missing feature is mended by: `docs/kernels.md` has the table of kernels.
 const NEWER: &str = "use a newer kernel (6.1 is the oldest one tried), or one built with CONFIG_BPF_SYSCALL, CONFIG_CGROUP_BPF \
                      and CONFIG_NET_CLS_BPF";
 const WITHOUT_SOCKET_LB: &str = "use a newer kernel with CONFIG_CGROUP_BPF, or --socket-lb off";
