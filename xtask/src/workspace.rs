@@ -32,10 +32,15 @@ pub(crate) fn ebpf_object() -> PathBuf {
 
 /// Every Rust file of the workspace, without what is built and what is hidden.
 pub(crate) fn sources() -> Result<Vec<PathBuf>> {
-    sources_in(root())
+    files_in(root(), "rs")
 }
 
-fn sources_in(folder: &Path) -> Result<Vec<PathBuf>> {
+/// Every page of documentation of the workspace, the same way.
+pub(crate) fn pages() -> Result<Vec<PathBuf>> {
+    files_in(root(), "md")
+}
+
+fn files_in(folder: &Path, wanted: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
         let entry = entry?;
@@ -44,8 +49,8 @@ fn sources_in(folder: &Path) -> Result<Vec<PathBuf>> {
             continue;
         }
         if entry.file_type()?.is_dir() {
-            found.extend(sources_in(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.extend(files_in(&path, wanted)?);
+        } else if path.extension().is_some_and(|extension| extension == wanted) {
             found.push(path);
         }
     }

@@ -2,6 +2,7 @@
 
 mod length;
 mod licences;
+mod links;
 mod parity;
 mod test_names;
 
@@ -37,6 +38,7 @@ pub(crate) fn check() -> Result<Tally> {
     let mut tally = Tally::default();
     tally += command("formatting", &mut format);
     tally += outcome("no file beyond 800 lines", &length::check());
+    tally += outcome("links of the documentation", &links::check());
     tally += outcome("what kube-proxy promises, and tests of it", &parity::check());
     tally += outcome("manifests for kustomize, as the chart makes them", &manifests::check());
     tally += command("clippy, host", &mut clippy);
