@@ -1,5 +1,5 @@
 //! The table of what kube-proxy promises says of each promise whether it is kept, and by which test: every number is there
-//! once, and every test exists.
+//! once, and every test exists. So do those that the page of guarantees names.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,15 +10,28 @@ use super::test_names;
 use crate::workspace;
 
 const PAGE: &str = "docs/kube-proxy-parity.md";
+const GUARANTEES: &str = "docs/guarantees.md";
 /// How many statements each section has.
 const STATEMENTS: [usize; 10] = [31, 31, 22, 10, 8, 16, 17, 31, 23, 5];
 /// What may be said of a statement, and whether a test has to prove it.
 const VERDICTS: [(&str, bool); 4] = [("kept", true), ("better", true), ("not yet", false), ("n/a", false)];
 
 pub(super) fn check() -> Result<()> {
-    let page = fs::read_to_string(workspace::root().join(PAGE)).with_context(|| format!("cannot read {PAGE}"))?;
-    let complaints = complaints(&page, &test_names::all()?);
-    if complaints.is_empty() { Ok(()) } else { bail!("{PAGE}: {}", complaints.join("; ")) }
+    let read = |page| fs::read_to_string(workspace::root().join(page)).with_context(|| format!("cannot read {page}"));
+    let tests = test_names::all()?;
+    let complaints = complaints(&read(PAGE)?, &tests);
+    if !complaints.is_empty() {
+        bail!("{PAGE}: {}", complaints.join("; "));
+    }
+    let guarantees = read(GUARANTEES)?;
+    let unknown: Vec<_> = guarantees.lines().flat_map(named).filter(|name| !tests.contains(*name)).collect();
+    if unknown.is_empty() { Ok(()) } else { bail!("{GUARANTEES}: there is no test {}", unknown.join(", ")) }
+}
+
+/// The tests that a line names.
+fn named(line: &str) -> impl Iterator<Item = &str> {
+    // Every other piece is between backticks.
+    line.split('`').skip(1).step_by(2).filter(|word| word.contains("::"))
 }
 
 /// A row of four cells: what it is about, what kube-proxy does, the verdict, and how with the tests.
@@ -52,9 +65,7 @@ fn row(line: &str) -> Option<Row<'_>> {
     if verdict == "here" || verdict.starts_with("--") {
         return None;
     }
-    // Every other piece is between backticks.
-    let tests = how.split('`').skip(1).step_by(2).filter(|word| word.contains("::")).collect();
-    Some(Row { subject, verdict, tests })
+    Some(Row { subject, verdict, tests: named(how).collect() })
 }
 
 fn numbers(rows: &[Row<'_>]) -> Vec<String> {
