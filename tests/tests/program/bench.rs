@@ -56,7 +56,7 @@ pub(crate) struct Bench {
 
 /// The kernel programs as built.
 pub(crate) fn object() -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bpf/sluice-ebpf.o");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("target/bpf/sluice-ebpf.o");
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}: build it with: cargo xtask build", path.display()))
 }
 
