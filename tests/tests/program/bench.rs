@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use aya::maps::{Array, HashMap, LpmTrie, MapData, PerCpuArray, RingBuf, lpm_trie};
+use aya::programs::tc::qdisc_add_clsact;
 use aya::programs::{SchedClassifier, TcAttachType, TestRun as _, TestRunOptions};
 use aya::{Ebpf, EbpfLoader, Pod};
 use proxy_common::addr::{Addr, Family, Port, protocol};
@@ -251,6 +252,8 @@ impl Bench {
     pub(crate) fn attach(&mut self, program: &str, ifname: &str) {
         let program: &mut SchedClassifier = self.ebpf.program_mut(program).unwrap().try_into().unwrap();
         program.load().unwrap();
+        // Kernels without tcx have filters, of this queueing discipline.
+        qdisc_add_clsact(ifname).unwrap();
         program.attach(ifname, TcAttachType::Ingress).unwrap();
     }
 
