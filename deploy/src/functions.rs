@@ -9,7 +9,7 @@ use crate::chart;
 
 type Outcome = Result<Value, TemplateError>;
 
-/// The functions, but for [`include`].
+/// The functions, but for [`include()`].
 pub(crate) fn functions() -> FuncMap {
     let all: [(_, ValueFunc); 6] = [
         ("default", Arc::new(default)),

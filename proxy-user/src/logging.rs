@@ -18,7 +18,7 @@ use crate::explain::explain;
 static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 
 /// The client of the API server tells at every attempt what [`crate::objects::kubernetes`] tells once.
-const UNLESS_CHOSEN: &str = "kube_client=error,kube_runtime=error";
+const UNLESS_CHOSEN: &str = "info,kube_client=error,kube_runtime=error";
 
 /// Starts logging for the rest of the process; `RUST_LOG` chooses what is logged (`info` unless set, and a bad value
 /// is reported and ignored). The first call counts: a second one changes nothing.

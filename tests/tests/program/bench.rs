@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use aya::maps::{Array, HashMap, LpmTrie, MapData, PerCpuArray, RingBuf, lpm_trie};
+use aya::programs::tc::qdisc_add_clsact;
 use aya::programs::{SchedClassifier, TcAttachType, TestRun as _, TestRunOptions};
 use aya::{Ebpf, EbpfLoader, Pod};
 use proxy_common::addr::{Addr, Family, Port, protocol};
@@ -56,7 +57,7 @@ pub(crate) struct Bench {
 
 /// The kernel programs as built.
 pub(crate) fn object() -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bpf/sluice-ebpf.o");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("target/bpf/sluice-ebpf.o");
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}: build it with: cargo xtask build", path.display()))
 }
 
@@ -251,6 +252,8 @@ impl Bench {
     pub(crate) fn attach(&mut self, program: &str, ifname: &str) {
         let program: &mut SchedClassifier = self.ebpf.program_mut(program).unwrap().try_into().unwrap();
         program.load().unwrap();
+        // Kernels without tcx have filters, of this queueing discipline.
+        qdisc_add_clsact(ifname).unwrap();
         program.attach(ifname, TcAttachType::Ingress).unwrap();
     }
 

@@ -9,7 +9,7 @@ mount -t tmpfs tmp /tmp
 mount -t tmpfs run /run
 mount -t cgroup2 cgroup /sys/fs/cgroup
 mount -t bpf bpf /sys/fs/bpf
-for module in veth bridge sch_ingress cls_bpf cls_u32; do
+for module in veth bridge tun sch_ingress cls_bpf cls_u32; do
     modprobe "$module" || echo "no module $module"
 done
 ip link set lo up

@@ -60,7 +60,7 @@ Since:       1970-01-01T00:00:00Z
 Node:        node1
 Mode:        ebpf
 Socket LB:   host
-Manifests:   /etc/sluice
+Objects:     manifests in /etc/sluice
 Ready:       yes
 Synced:      never
 Devices:     eth0 (Uplink)
