@@ -37,10 +37,10 @@ pub(super) struct InstallArgs {
     /// Namespace to install into; made, with the labels that admit the agent, unless it is kube-system
     #[arg(long, short, value_name = "NAME", default_value = NAME)]
     namespace: String,
-    /// Image of Sluice: REPOSITORY[:TAG][@DIGEST]
+    /// Image of Sluice: `REPOSITORY[:TAG][@DIGEST]`
     #[arg(long, value_name = "IMAGE")]
     image: Option<Image>,
-    /// Address of an API server for nodes without kube-proxy: HOST[:PORT], reached without any Service
+    /// Address of an API server for nodes without kube-proxy: `HOST[:PORT]`, reached without any Service
     #[arg(long, value_name = "ADDRESS")]
     api_server: Option<String>,
     /// Run the agent with the capabilities it needs instead of privileged

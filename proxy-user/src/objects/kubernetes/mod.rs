@@ -1,8 +1,8 @@
 //! Objects from the API server, by list and watch.
 //!
-//! Each kind is followed by a task of its own ([`watch`]), whose objects are reduced to what we use while they are read
-//! ([`received`], [`keep`]). What a watch says becomes events ([`feed`]); the events of all kinds that come together become
-//! a batch ([`batches`]). How the server is doing is put together from all watches ([`connection`]).
+//! Each kind is followed by a task of its own (`watch`), whose objects are reduced to what we use while they are read
+//! (`received`, `keep`). What a watch says becomes events (`feed`); the events of all kinds that come together become
+//! a batch (`batches`). How the server is doing is put together from all watches (`connection`).
 
 mod batches;
 mod client;
