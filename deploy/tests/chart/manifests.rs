@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Container, Namespace, PodSpec};
+use k8s_openapi::api::core::v1::{ConfigMap, Container, Namespace, PodSpec, Probe};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 
 use crate::support::{Objects, VARIANTS, strictly};
@@ -84,6 +84,16 @@ fn two_agents_never_meet_on_a_node() -> Result<()> {
     let update = Objects::rendered(&[])?.get::<DaemonSet>()?.spec.and_then(|spec| spec.update_strategy);
     let surge = update.and_then(|update| update.rolling_update?.max_surge).context("no maxSurge")?;
     assert_eq!(serde_json::to_value(surge)?, 0);
+    Ok(())
+}
+
+#[test]
+fn an_agent_that_waits_for_the_api_server_is_not_killed() -> Result<()> {
+    let daemon_set: DaemonSet = Objects::rendered(&[])?.get()?;
+    let agent = agent(pod(&daemon_set));
+    let path = |probe: &Option<Probe>| probe.as_ref()?.http_get.as_ref()?.path.clone();
+    let probes = [&agent.startup_probe, &agent.liveness_probe, &agent.readiness_probe].map(path);
+    assert_eq!(probes, ["/livez", "/livez", "/readyz"].map(|path| Some(path.into())));
     Ok(())
 }
 

@@ -9,6 +9,27 @@ use rustix::net::{AddressFamily, SocketType};
 
 /// Has the addresses of all Services.
 const INTERFACE: &str = "kube-ipvs0";
+/// Of IPv4; those of IPv6 have `KUBE-6-` in the place of `KUBE-`. Others begin so too: kube-router's policies have `KUBE-SRC-`
+/// and `KUBE-DST-`.
+const SETS: [&str; 17] = [
+    "KUBE-CLUSTER-IP",
+    "KUBE-EXTERNAL-IP",
+    "KUBE-EXTERNAL-IP-LOCAL",
+    "KUBE-HEALTH-CHECK-NODE-PORT",
+    "KUBE-IPVS-IPS",
+    "KUBE-LOAD-BALANCER",
+    "KUBE-LOAD-BALANCER-FW",
+    "KUBE-LOAD-BALANCER-LOCAL",
+    "KUBE-LOAD-BALANCER-SOURCE-CIDR",
+    "KUBE-LOAD-BALANCER-SOURCE-IP",
+    "KUBE-LOOP-BACK",
+    "KUBE-NODE-PORT-LOCAL-SCTP-HASH",
+    "KUBE-NODE-PORT-LOCAL-TCP",
+    "KUBE-NODE-PORT-LOCAL-UDP",
+    "KUBE-NODE-PORT-SCTP-HASH",
+    "KUBE-NODE-PORT-TCP",
+    "KUBE-NODE-PORT-UDP",
+];
 
 /// What is there.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -55,11 +76,16 @@ fn has_interface() -> bool {
     socket.is_ok_and(|socket| name_to_index(socket, INTERFACE).is_ok())
 }
 
-/// Its names begin as the names of its chains do.
 fn sets() -> Vec<String> {
     let listed = Command::new("ipset").args(["list", "-n"]).stdin(Stdio::null()).stderr(Stdio::null()).output();
     let text = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    text.lines().filter(|name| name.starts_with("KUBE-")).map(str::to_owned).collect()
+    text.lines().filter(|name| is_kube_proxys(name)).map(str::to_owned).collect()
+}
+
+fn is_kube_proxys(set: &str) -> bool {
+    // Longer names aren't possible.
+    let of_ipv6 = |name: &str| name.replacen("KUBE-", "KUBE-6-", 1).chars().take(31).collect::<String>();
+    SETS.iter().any(|name| *name == set || of_ipv6(name) == set)
 }
 
 fn run(program: &str, arguments: &[&str]) -> io::Result<()> {
@@ -69,4 +95,24 @@ fn run(program: &str, arguments: &[&str]) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::other(format!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_of_others_are_not_kube_proxys_whatever_they_begin_with() {
+        for set in [
+            "KUBE-CLUSTER-IP",
+            "KUBE-6-CLUSTER-IP",
+            "KUBE-NODE-PORT-LOCAL-SCTP-HASH",
+            "KUBE-6-LOAD-BALANCER-SOURCE-CID",
+        ] {
+            assert!(is_kube_proxys(set), "{set}");
+        }
+        for set in ["KUBE-SRC-7Q3ZKXAB", "KUBE-DST-7Q3ZKXAB", "KUBE-", "CLUSTER-IP", "KUBE-CLUSTER-IP-2"] {
+            assert!(!is_kube_proxys(set), "{set}");
+        }
+    }
 }

@@ -13,11 +13,13 @@ pub struct Limits {
     pub unapplied: Duration,
     /// Time since the last heartbeat of the agent's loop.
     pub heartbeat: Duration,
+    /// The same before the first full state: one step of the start, such as the verifier's work on a busy node.
+    pub start: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { unapplied: Duration::from_mins(1), heartbeat: Duration::from_mins(1) }
+        Self { unapplied: Duration::from_mins(1), heartbeat: Duration::from_mins(1), start: Duration::from_mins(10) }
     }
 }
 
@@ -117,8 +119,10 @@ impl Health {
         };
         let unapplied =
             state.queued.and_then(|at| late(at, self.limits.unapplied, "a change is not in the kernel for"));
-        let stuck = unapplied
-            .or_else(|| late(state.heartbeat, self.limits.heartbeat, "the agent's loop has not gone round for"));
+        let stuck = unapplied.or_else(|| match &state.missing {
+            Some(missing) => late(state.heartbeat, self.limits.start, &format!("the start waits for {missing} for")),
+            None => late(state.heartbeat, self.limits.heartbeat, "the agent's loop has not gone round for"),
+        });
         Report {
             missing: state.missing.clone(),
             stuck,

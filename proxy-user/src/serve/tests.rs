@@ -20,7 +20,11 @@ use super::*;
 use crate::config::{BindAddress, Config, Settings};
 use crate::dataplane::Fill;
 
-const BRIEF: Limits = Limits { unapplied: Duration::from_millis(80), heartbeat: Duration::from_millis(400) };
+const BRIEF: Limits = Limits {
+    unapplied: Duration::from_millis(80),
+    heartbeat: Duration::from_millis(400),
+    start: Duration::from_millis(1200),
+};
 
 struct Answer {
     code: u16,
@@ -106,6 +110,7 @@ async fn livez_fails_while_a_change_waits_too_long_and_recovers_once_it_is_appli
 #[tokio::test]
 async fn an_idle_agent_stays_live_while_its_loop_goes_round_and_no_longer() {
     let (health, _, addr) = start_health(BRIEF).await;
+    health.ready();
     for _ in 0..6 {
         tokio::time::sleep(BRIEF.heartbeat / 4).await;
         health.heartbeat();
@@ -113,6 +118,18 @@ async fn an_idle_agent_stays_live_while_its_loop_goes_round_and_no_longer() {
     assert_eq!(get(addr, "/livez").await.code, 200);
     tokio::time::sleep(BRIEF.heartbeat + Duration::from_millis(50)).await;
     assert_eq!(get(addr, "/livez").await.code, 503);
+}
+
+#[tokio::test]
+async fn a_step_of_the_start_may_take_longer_than_a_round_of_the_loop_but_not_for_ever() {
+    let (health, _, addr) = start_health(BRIEF).await;
+    health.waiting_for("the kernel programs");
+    tokio::time::sleep(BRIEF.heartbeat + Duration::from_millis(50)).await;
+    assert_eq!(get(addr, "/livez").await.code, 200);
+    tokio::time::sleep(BRIEF.start).await;
+    let late = get(addr, "/livez").await;
+    assert_eq!(late.code, 503);
+    assert!(late.body.contains("the start waits for the kernel programs for"), "{}", late.body);
 }
 
 #[tokio::test]

@@ -40,15 +40,14 @@ const POD_FIELDS: &[(&str, &str, &str)] = &[
     ("status.podIP", "/status/podIP", ""),
     ("status.nominatedNodeName", "/status/nominatedNodeName", ""),
 ];
-const SERVICE_FIELDS: &[(&str, &str, &str)] =
-    &[("spec.clusterIP", "/spec/clusterIP", ""), ("spec.type", "/spec/type", "ClusterIP")];
 
 /// All that are served.
 pub const KINDS: [Kind; 8] = [
     core("namespaces", "Namespace", false),
     core("nodes", "Node", false),
     Kind { fields: POD_FIELDS, ..core("pods", "Pod", true) },
-    Kind { fields: SERVICE_FIELDS, ..core("services", "Service", true) },
+    // Newer API servers know `spec.clusterIP` and `spec.type`; an agent must do without.
+    core("services", "Service", true),
     core("events", "Event", true),
     grouped("discovery.k8s.io", "endpointslices", "EndpointSlice"),
     grouped("networking.k8s.io", "networkpolicies", "NetworkPolicy"),

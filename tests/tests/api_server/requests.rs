@@ -13,7 +13,7 @@ fn no_more_is_asked_for_than_is_needed() -> Result<()> {
         requests.iter().filter(|it| it.verb == Some(verb) && it.resource == kind).collect()
     };
     for (kind, labels, fields) in [
-        ("services", Some("!service.kubernetes.io/service-proxy-name"), Some("spec.clusterIP!=None")),
+        ("services", Some("!service.kubernetes.io/service-proxy-name"), None),
         ("endpointslices", Some("!service.kubernetes.io/headless"), None),
         ("networkpolicies", None, None),
         ("namespaces", None, None),

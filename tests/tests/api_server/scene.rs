@@ -41,6 +41,9 @@ impl<S: Api> Scene<S> {
         server.apply_all(&[namespace("default"), node()])?;
         server.apply_all(&pods())?;
         server.apply_all(&[service("web", 10, &http()), service("old", 11, &http())])?;
+        let mut headless = service("headless", 13, &http());
+        (headless["spec"]["clusterIP"], headless["spec"]["clusterIPs"]) = (json!("None"), json!(["None"]));
+        server.apply(&headless)?;
         server.apply_all(&slices("web", &[21, 22]))?;
         server.apply_all(&slices("old", &[21]))?;
         let mut cluster = Cluster::without_agents(lab)?;

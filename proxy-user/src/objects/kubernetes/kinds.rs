@@ -49,9 +49,10 @@ impl Followed for core::Service {
     const KIND: Kind = Kind::Service;
     const KEEP: Keep = Fields(&[("metadata", METADATA), ("spec", All), ("status", All)]);
 
-    /// Those that another proxy serves and headless ones are no business of ours (1.2 of kube-proxy's rules).
+    /// Those that another proxy serves are no business of ours (1.2 of kube-proxy's rules). Headless ones are none either, but
+    /// older API servers refuse to select by `spec.clusterIP`.
     fn selection(_: &str) -> Config {
-        Config::default().labels("!service.kubernetes.io/service-proxy-name").fields("spec.clusterIP!=None")
+        Config::default().labels("!service.kubernetes.io/service-proxy-name")
     }
 }
 
