@@ -118,12 +118,17 @@ impl Agent {
     /// Waits until the first full state is in the kernel.
     pub fn wait_ready(&mut self) -> Result<()> {
         let node = &self.node;
-        self.process.wait_until(patient(READY_LIMIT), |_| node.inside(is_ready).unwrap_or(false))
+        self.process.wait_until(patient(READY_LIMIT), |_| node.inside(|| is_well("/readyz")).unwrap_or(false))
     }
 
     /// Whether `/readyz` answers 200 now.
     pub fn is_ready(&self) -> Result<bool> {
-        self.node.inside(is_ready)
+        self.node.inside(|| is_well("/readyz"))
+    }
+
+    /// Whether `/livez` answers 200 now: else the kubelet would kill it.
+    pub fn is_alive(&self) -> Result<bool> {
+        self.node.inside(|| is_well("/livez"))
     }
 
     /// Ends the agent at once (SIGKILL).
@@ -189,6 +194,6 @@ impl Drop for Agent {
     }
 }
 
-fn is_ready() -> bool {
-    traffic::page(HEALTHZ, patient(LOOK_LIMIT), "/readyz").is_some_and(|page| page.is_ok_and(|page| page.code == 200))
+fn is_well(path: &str) -> bool {
+    traffic::page(HEALTHZ, patient(LOOK_LIMIT), path).is_some_and(|page| page.is_ok_and(|page| page.code == 200))
 }

@@ -60,6 +60,8 @@ pub(crate) fn an_agent_starts_while_the_server_is_down<S: Api>(scene: &mut Scene
     let look = || -> Result<_> { Ok(scene.connection()?["waitingFor"].as_array().map(Vec::len)) };
     eventually("it waits for every kind", &Some(6), look)?;
     scene.wait_connected(false)?;
+    let agent = &scene.cluster.agents()[0];
+    assert_eq!((agent.is_alive()?, agent.is_ready()?), (true, false));
     assert_eq!(scene.get("backends")?, before);
     scene.server.come_up()?;
     scene.wait_reconnected()?;
