@@ -142,7 +142,7 @@ impl Agent {
             tokio::select! {
                 () = ends.wait() => return Ok(()),
                 batch = self.source.next() => {
-                    self.objects_changed(batch.context("the watch on objects has ended")?)?;
+                    self.objects_changed(batch.context("the watch on objects has ended")?);
                 }
                 () = changed(&mut self.api_server) => {}
                 changed = self.node.changed() => {
@@ -185,19 +185,23 @@ impl Agent {
         Ok(later)
     }
 
-    fn objects_changed(&mut self, Batch { seen, events }: Batch) -> anyhow::Result<()> {
+    fn objects_changed(&mut self, batch: Batch) {
+        if self.take(batch) {
+            self.sync();
+        }
+    }
+
+    /// Takes objects in; returns whether the kernel is to be told.
+    fn take(&mut self, Batch { seen, events }: Batch) -> bool {
         self.monitor.note(&events);
         let policies = self.policies.take(&events);
         let services = self.services.take(events, &self.servers.metrics);
         self.follow_node_object();
-        if self.state != State::Serving {
-            return if self.services.is_complete() { self.serve() } else { Ok(()) };
-        }
-        if services || policies {
+        let is_due = services || policies;
+        if is_due && self.state == State::Serving {
             self.unapplied.push(seen);
-            self.sync();
         }
-        Ok(())
+        is_due && self.services.is_complete()
     }
 
     /// Tells load balancers whether the node is theirs to use. A Node that is gone leaves what was told last. One that
@@ -212,6 +216,10 @@ impl Agent {
     /// all are known.
     fn sync(&mut self) {
         match self.state {
+            State::Fresh | State::Adopted if self.services.is_complete() => {
+                let done = self.serve();
+                self.done([done]);
+            }
             State::Fresh => {}
             State::Adopted => {
                 let done = self.keep_up();

@@ -71,7 +71,9 @@ impl Agent {
             retry: None,
         };
         if let Some(batch) = first {
-            agent.objects_changed(batch)?;
+            agent.take(batch);
+            agent.serve()?;
+            agent.done([Ok(())]);
         } else {
             agent.servers.health.waiting_for("the first full list of objects");
             agent.sync();
@@ -85,26 +87,23 @@ impl Agent {
     pub(super) fn serve(&mut self) -> anyhow::Result<()> {
         self.servers.health.waiting_for("the first full state");
         self.servers.metrics.queued();
-        let Self { dataplane, services, policies, node_tables, .. } = self;
+        let Self { dataplane, services, policies, node_tables, takeover, .. } = self;
         let state = self.node.borrow_and_update().clone();
         policies.bind(services.local_pods(), &state.devices, services.policies_are_hidden());
         node_tables.put(dataplane, &state, policies.bound())?;
         services.set_node_addresses(&state.addresses);
         services.sync(dataplane, &self.servers.metrics)?;
         policies.sync(dataplane, services.policies_are_hidden())?;
-        if self.takeover.is_none() {
-            self.takeover = Some(Takeover::begin(dataplane, services.image().services.keys().copied().collect())?);
-        }
+        let takeover = begun(takeover, dataplane)?;
         dataplane.copy_flows()?;
         node_tables.follow(dataplane, &state, policies.bound())?;
         dataplane.copy_flows()?;
+        takeover.settle(|| Ok(services.image().services.keys().copied().collect()))?;
         attach_sockets(&self.config, dataplane)?;
         dataplane.remove_other_versions()?;
         tracing::info!(node = self.config.node_name, services = services.count(), "serving");
         self.state = State::Serving;
         self.tell_load_balancers();
-        (self.failures, self.retry) = (Vec::new(), None);
-        self.synced();
         self.servers.health.ready();
         self.report.set_ready();
         Ok(())
@@ -114,11 +113,17 @@ impl Agent {
     pub(super) fn keep_up(&mut self) -> anyhow::Result<()> {
         let state = self.node.borrow_and_update().clone();
         self.policies.bind(std::iter::empty(), &state.devices, true);
-        if self.takeover.is_none() {
-            let frontends = self.dataplane.read_image()?.services.into_keys().collect();
-            self.takeover = Some(Takeover::begin(&mut self.dataplane, frontends)?);
-        }
-        self.node_tables.follow(&mut self.dataplane, &state, self.policies.bound())
+        let takeover = begun(&mut self.takeover, &mut self.dataplane)?;
+        self.node_tables.follow(&mut self.dataplane, &state, self.policies.bound())?;
+        Ok(takeover.settle(|| Ok(self.dataplane.read_image()?.services.into_keys().collect()))?)
+    }
+}
+
+/// The takeover, begun unless it was.
+fn begun<'a>(takeover: &'a mut Option<Takeover>, dataplane: &mut Dataplane) -> Result<&'a mut Takeover, Error> {
+    match takeover {
+        Some(takeover) => Ok(takeover),
+        none => Ok(none.insert(Takeover::begin(dataplane)?)),
     }
 }
 

@@ -18,16 +18,37 @@ use crate::netfilter::conntrack;
 const INTERVAL: Duration = Duration::from_secs(30);
 
 /// How many connections of another proxy are alive.
-#[derive(Clone, Default)]
-pub(super) struct Takeover(Arc<AtomicU64>);
+pub(super) struct Takeover {
+    alive: Arc<AtomicU64>,
+    /// Until it is known whether there are any.
+    unsettled: Option<TakeoverSwitch>,
+}
 
 impl Takeover {
-    /// Looks for connections to these frontends; before the programs get their hooks, for they would end them.
+    /// Has the programs leave segments of unknown connections to conntrack, whether there are any or not: before the programs
+    /// get their hooks, for they would end them.
     ///
     /// # Errors
     /// The programs can't be told.
-    pub(super) fn begin(dataplane: &mut Dataplane, frontends: BTreeSet<ServiceKey>) -> Result<Self, Error> {
+    pub(super) fn begin(dataplane: &mut Dataplane) -> Result<Self, Error> {
         let mut switch = dataplane.takeover()?;
+        switch.set(true)?;
+        Ok(Self { alive: Arc::default(), unsettled: Some(switch) })
+    }
+
+    /// Looks for connections to these frontends, once: after the programs got their hooks, so that no other proxy can begin
+    /// one that isn't found. Without any, unknown connections are refused from now on.
+    ///
+    /// # Errors
+    /// The frontends can't be read, or the programs can't be told.
+    pub(super) fn settle(
+        &mut self,
+        frontends: impl FnOnce() -> Result<BTreeSet<ServiceKey>, Error>,
+    ) -> Result<(), Error> {
+        if self.unsettled.is_none() {
+            return Ok(());
+        }
+        let frontends = frontends()?;
         let alive = match count(&frontends) {
             Ok(alive) => alive,
             Err(error) => {
@@ -35,37 +56,38 @@ impl Takeover {
                 0
             }
         };
-        let takeover = Self(Arc::new(AtomicU64::new(alive)));
-        switch.set(alive != 0)?;
-        if alive != 0 {
-            tracing::info!(connections = alive, "taking over from another proxy: conntrack goes on to translate these");
-            takeover.clone().watch(switch, frontends);
+        let Some(mut switch) = self.unsettled.take() else { return Ok(()) };
+        self.alive.store(alive, Ordering::Relaxed);
+        if alive == 0 {
+            return switch.set(false);
         }
-        Ok(takeover)
+        tracing::info!(connections = alive, "taking over from another proxy: conntrack goes on to translate these");
+        watch(self.alive.clone(), switch, frontends);
+        Ok(())
     }
 
     /// How many are alive, as of the last look.
     pub(super) fn alive(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.alive.load(Ordering::Relaxed)
     }
+}
 
-    fn watch(self, mut switch: TakeoverSwitch, frontends: BTreeSet<ServiceKey>) {
-        tokio::task::spawn_blocking(move || {
-            loop {
-                std::thread::sleep(INTERVAL);
-                match count(&frontends) {
-                    Ok(0) => break,
-                    Ok(alive) => self.0.store(alive, Ordering::Relaxed),
-                    Err(error) => tracing::warn!(%error, "cannot list the connections that conntrack translates"),
-                }
+fn watch(known: Arc<AtomicU64>, mut switch: TakeoverSwitch, frontends: BTreeSet<ServiceKey>) {
+    tokio::task::spawn_blocking(move || {
+        loop {
+            std::thread::sleep(INTERVAL);
+            match count(&frontends) {
+                Ok(0) => break,
+                Ok(alive) => known.store(alive, Ordering::Relaxed),
+                Err(error) => tracing::warn!(%error, "cannot list the connections that conntrack translates"),
             }
-            self.0.store(0, Ordering::Relaxed);
-            match switch.set(false) {
-                Ok(()) => tracing::info!("the last connection of another proxy has ended"),
-                Err(error) => tracing::error!("the programs are not told: {}", explain(&error)),
-            }
-        });
-    }
+        }
+        known.store(0, Ordering::Relaxed);
+        match switch.set(false) {
+            Ok(()) => tracing::info!("the last connection of another proxy has ended"),
+            Err(error) => tracing::error!("the programs are not told: {}", explain(&error)),
+        }
+    });
 }
 
 /// Connections to these frontends that conntrack translates. A datagram needs none: the next one begins a flow of ours.

@@ -63,7 +63,7 @@ pub(super) fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
     }
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(agent::run(config, sources));
-    // What still runs is the sweep of flows, which waits for nothing.
+    // What still runs, as the sweep of flows, waits for nothing that is lost by its end.
     runtime.shutdown_background();
     ended.map(|()| ExitCode::SUCCESS)
 }

@@ -57,8 +57,8 @@ pub(super) struct Tracker {
 
 #[derive(Debug, Default)]
 struct Lost {
-    /// Since when each kind can't be followed.
-    since: BTreeMap<Kind, Timestamp>,
+    /// Since when each kind can't be followed, and why.
+    kinds: BTreeMap<Kind, (Timestamp, String)>,
     waiting: BTreeSet<Kind>,
 }
 
@@ -86,22 +86,21 @@ impl Tracker {
     pub(super) fn lost(&self, kind: Kind, error: String) {
         self.change(|lost, connection| {
             connection.watch_errors += 1;
-            lost.since.entry(kind).or_insert_with(Timestamp::now);
-            if connection.error.as_deref() != Some(&error) {
+            let is_known = lost.kinds.values().any(|(_, known)| *known == error);
+            if !is_known {
                 tracing::warn!(
                     server = connection.server,
                     "the API server can't be followed: {error}; what is in the kernel stays in force, trying again"
                 );
-                connection.error = Some(error);
             }
+            lost.kinds.entry(kind).or_insert_with(|| (Timestamp::now(), String::new())).1 = error;
         });
     }
 
     /// `kind` is watched.
     pub(super) fn followed(&self, kind: Kind) {
         self.change(|lost, connection| {
-            if lost.since.remove(&kind).is_some() && lost.since.is_empty() {
-                connection.error = None;
+            if lost.kinds.remove(&kind).is_some() && lost.kinds.is_empty() {
                 tracing::info!(server = connection.server, "the API server is followed again");
             }
         });
@@ -128,7 +127,9 @@ impl Tracker {
         self.published.send_if_modified(|connection| {
             let old = connection.clone();
             change(&mut lost, connection);
-            connection.lost_since = lost.since.values().min().copied();
+            let longest = lost.kinds.values().min();
+            connection.lost_since = longest.map(|(since, _)| *since);
+            connection.error = longest.map(|(_, error)| error.clone());
             *connection != old
         });
     }
