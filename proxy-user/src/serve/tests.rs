@@ -249,14 +249,15 @@ async fn a_taken_address_is_told_of_and_tried_again_until_it_is_free() {
     let addr = taken.local_addr().unwrap();
     let failures = Failures::default();
     let place = Place { addr, only_own_family: false };
-    let (name, failure) = ("metrics server".into(), failures.place());
+    let (name, failure) =
+        ("metrics server".into(), failures.place(None, crate::complaint::Reason::FailedToStartMetricServer));
     let server = Server { name, place, failure, retry: RETRY, again: Arc::default() };
     let bound = server.bind();
     tokio::spawn(server.run(bound, metrics_routes(metrics(), &Value::Null)));
     tokio::time::sleep(RETRY / 2).await;
     let [failure] = &failures.list()[..] else { panic!("{:?}", failures.list()) };
     assert!(
-        failure.starts_with(&format!("metrics server: cannot listen on {addr}: Address already in use")),
+        failure.text.starts_with(&format!("metrics server: cannot listen on {addr}: Address already in use")),
         "{failure}"
     );
     drop(taken);
