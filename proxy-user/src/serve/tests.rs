@@ -265,6 +265,21 @@ async fn a_taken_address_is_told_of_and_tried_again_until_it_is_free() {
     assert_eq!(get(addr, "/proxyMode").await.body, "ebpf");
 }
 
+#[test]
+fn the_process_is_told_as_prometheus_libraries_do() {
+    let text = metrics().encode();
+    let value = |name: &str| -> f64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name}: {text}")).parse().unwrap()
+    };
+    assert!(value("process_cpu_seconds_total") >= 0.0);
+    let resident = value("process_resident_memory_bytes");
+    assert!(resident > 1e6 && resident < value("process_virtual_memory_bytes"), "{resident}");
+    assert!(value("process_open_fds") >= 3.0 && value("process_open_fds") <= value("process_max_fds"));
+    let age = jiff::Timestamp::now().as_duration().as_secs_f64() - value("process_start_time_seconds");
+    assert!((-2.0..3600.0).contains(&age), "{age}");
+}
+
 #[tokio::test]
 async fn a_taken_address_ends_the_start_where_that_is_asked_for() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
