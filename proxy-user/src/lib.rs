@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod cli;
+pub mod complaint;
 pub mod config;
 pub mod dataplane;
 mod explain;

@@ -9,6 +9,7 @@ use proxy_common::addr::Addr;
 use proxy_common::tables::{Device, pod_network_flags};
 
 use super::bindings::Bindings;
+use crate::complaint::{Complaint, Reason};
 use crate::config::{Config, UnknownPods};
 use crate::dataplane::ebpf::Dataplane;
 use crate::model::{self, Change, Kind, Object, ObjectRef, Pod};
@@ -34,7 +35,7 @@ pub struct Policies {
     state: State,
     refused: BTreeSet<String>,
     /// What is wrong with policies, for people; `None` when that may have changed since it was put together.
-    errors: Option<Arc<[String]>>,
+    errors: Option<Arc<[Complaint]>>,
 }
 
 /// Whether the tables are this agent's.
@@ -219,15 +220,18 @@ impl Policies {
     }
 
     /// What is wrong with policies at present, for people; the same list, not only an equal one, while nothing changed.
-    pub(super) fn errors(&mut self) -> Arc<[String]> {
+    pub(super) fn errors(&mut self) -> Arc<[Complaint]> {
         let errors = self.errors.take().unwrap_or_else(|| self.list_errors());
         self.errors = Some(errors.clone());
         errors
     }
 
-    fn list_errors(&self) -> Arc<[String]> {
-        let kept = (self.state == State::Kept).then(|| KEPT.to_owned());
-        kept.into_iter().chain(self.model.defects()).chain(self.refused.iter().cloned()).collect()
+    fn list_errors(&self) -> Arc<[Complaint]> {
+        let kept = (self.state == State::Kept).then(|| Complaint::about_here(Reason::StateKept, KEPT));
+        let defects = self.model.defects();
+        let defects = defects.map(|it| Complaint::about(it.object.clone(), Reason::InvalidPolicy, it));
+        let refused = self.refused.iter().map(|text| Complaint::about_here(Reason::PolicyTableFull, text));
+        kept.into_iter().chain(defects).chain(refused).collect()
     }
 }
 

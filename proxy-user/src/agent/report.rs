@@ -12,13 +12,14 @@ use proxy_common::tables::{
 
 use super::policies::Policies;
 use super::services::Services;
+use crate::complaint::{Complaint, Reason};
 use crate::config::Config;
 use crate::dataplane::Fill;
 use crate::dataplane::ebpf::Dataplane;
 use crate::explain::explain;
 use crate::model::Pod;
 use crate::node::{NodeState, Role};
-use crate::objects::kubernetes::Connection;
+use crate::objects::kubernetes::{Connection, Recorder};
 use crate::plan::PolicyImage;
 use crate::serve::{Failures, Metrics};
 use crate::status::{AgentStatus, DeviceStatus, HeldStatus, PodStatus, PolicyStatus, Publisher, StatusError};
@@ -28,7 +29,9 @@ pub(super) struct Report {
     publisher: Publisher,
     status: AgentStatus,
     /// As [`Services::errors`], [`Policies::errors`] and the failures were when `status` was made.
-    errors: ([Arc<[String]>; 2], Vec<String>),
+    errors: ([Arc<[Complaint]>; 2], Vec<Complaint>),
+    /// Where objects come from an API server, which is to hear of it.
+    recorder: Option<Recorder>,
     writes: u64,
     /// `status` has what isn't written.
     is_old: bool,
@@ -49,7 +52,12 @@ impl Report {
     pub(super) fn open(config: &Config) -> Result<Self, StatusError> {
         let (publisher, status) = (Publisher::open(&config.bpffs)?, AgentStatus::new(config));
         publisher.publish(&status)?;
-        Ok(Self { publisher, status, errors: Default::default(), writes: 0, is_old: true })
+        Ok(Self { publisher, status, errors: Default::default(), recorder: None, writes: 0, is_old: true })
+    }
+
+    /// From now on `recorder` is told of what is wrong.
+    pub(super) fn set_recorder(&mut self, recorder: Recorder) {
+        self.recorder = Some(recorder);
     }
 
     /// The first full state is in the kernel.
@@ -93,12 +101,17 @@ impl Report {
         let synced = self.status.ready && wrote && kernel.is_empty();
         let errors = [services.errors(), policies.errors()];
         metrics.manifest_errors.set(errors.iter().map(|errors| errors.len()).sum::<usize>().cast_signed() as i64);
-        let failures: Vec<String> = kernel.iter().cloned().chain(servers.list()).collect();
+        let kernel = kernel.iter().map(|text| Complaint::about_here(Reason::FailedToSync, text));
+        let failures: Vec<Complaint> = kernel.chain(servers.list()).collect();
         metrics.refused_services.set(services.refused().count().cast_signed() as i64);
         let mut is_old = std::mem::take(&mut self.is_old);
-        let is_same = |(new, old): (&Arc<[String]>, &Arc<[String]>)| Arc::ptr_eq(new, old);
+        let is_same = |(new, old): (&Arc<[Complaint]>, &Arc<[Complaint]>)| Arc::ptr_eq(new, old);
         if !errors.iter().zip(&self.errors.0).all(is_same) || failures != self.errors.1 {
-            self.status.errors = errors.iter().flat_map(|errors| &**errors).chain(&failures).cloned().collect();
+            let complaints = || errors.iter().flat_map(|errors| &**errors).chain(&failures);
+            self.status.errors = complaints().map(ToString::to_string).collect();
+            if let Some(recorder) = &self.recorder {
+                recorder.complain(complaints().cloned().collect());
+            }
             self.errors = (errors, failures);
             is_old = true;
         }

@@ -11,10 +11,11 @@ use proxy_common::tables::Address;
 
 use super::latency::{Latency, Trigger};
 use super::told::Told;
+use crate::complaint::{Complaint, Reason};
 use crate::config::Config;
 use crate::dataplane::ebpf::Dataplane;
 use crate::model::{Change, Cluster, Eligible, Kind, NodePortAddresses, Object, Pod, ServiceRef};
-use crate::objects::{ObjectEvent, Problems};
+use crate::objects::{ObjectEvent, Place, Problems};
 use crate::plan::{Image, Limits, NodePorts, Plan, TableFull, Write};
 use crate::serve::Metrics;
 
@@ -49,7 +50,7 @@ pub struct Services {
     /// What was found in the tables and nobody has asked for since hasn't been looked through.
     leftovers: bool,
     /// What is wrong with objects, for people; `None` when that may have changed since it was put together.
-    errors: Option<Arc<[String]>>,
+    errors: Option<Arc<[Complaint]>>,
 }
 
 impl Services {
@@ -264,39 +265,47 @@ impl Services {
     }
 
     /// What is wrong with objects at present, for people; the same list, not only an equal one, while nothing changed.
-    pub(super) fn errors(&mut self) -> Arc<[String]> {
+    pub(super) fn errors(&mut self) -> Arc<[Complaint]> {
         let errors = self.errors.take().unwrap_or_else(|| self.list_errors());
         self.errors = Some(errors.clone());
         errors
     }
 
-    fn list_errors(&self) -> Arc<[String]> {
-        let problems = self.problems.iter().map(|(_, error)| error.to_string());
-        let conflicts = self.cluster.conflicts().map(|conflict| conflict.to_string());
-        let remarks = self.cluster.remarks().map(|remark| remark.to_string());
-        let refused = self.plan.refused().map(ToString::to_string);
+    fn list_errors(&self) -> Arc<[Complaint]> {
+        let problems = self.problems.iter().map(|(place, error)| match place {
+            Place::Object(object) => Complaint::about(object.clone(), Reason::InvalidObject, error),
+            Place::File(_) => Complaint::about_here(Reason::InvalidObject, error),
+        });
+        let conflicts = self.cluster.conflicts();
+        let conflicts = conflicts.map(|it| Complaint::about_service(&it.loser, Reason::FrontendConflict, &it));
+        let remarks = self.cluster.remarks();
+        let remarks = remarks.map(|it| Complaint::about_service(it.service(), Reason::PartlyServed, it));
+        let refused = self.plan.refused();
+        let refused = refused.map(|it| Complaint::about_service(&it.service, Reason::TableFull, it));
         let kept = self.plan.unconfirmed().map(|service| {
-            format!(
+            let text = format!(
                 "Service {service}: an earlier agent served it, and no object asks for it; it stays until what \
                  may ask for it can be used"
-            )
+            );
+            Complaint::about_here(Reason::StateKept, text)
         });
         problems.chain(conflicts).chain(remarks).chain(refused).chain(kept).chain(self.unserved_node_ports()).collect()
     }
 
     /// Families that have node ports and no address to serve them on, because it isn't known.
-    fn unserved_node_ports(&self) -> impl Iterator<Item = String> {
+    fn unserved_node_ports(&self) -> impl Iterator<Item = Complaint> {
         let families = [(Family::V4, "IPv4"), (Family::V6, "IPv6")].into_iter();
         let unknown = families.filter(|(of, _)| {
             let eligible = self.node_ports.eligible(*of, self.cluster.internal_ips());
             eligible == Eligible::Unknown && self.plan.has_node_ports(*of)
         });
         unknown.map(|(_, family)| {
-            format!(
+            let text = format!(
                 "Node {}: status.addresses: no InternalIP of {family}, so with --nodeport-addresses primary no node port of \
                  that family is served; add the address, or give ranges",
                 self.cluster.node_name()
-            )
+            );
+            Complaint::about_here(Reason::NodePortsNotServed, text)
         })
     }
 }

@@ -15,7 +15,7 @@ use crate::dataplane::ebpf::read::Pinned;
 use crate::dataplane::ebpf::{Dataplane, Error, Globals, Level, Options, TcMode};
 use crate::explain::explain;
 use crate::node;
-use crate::objects::kubernetes::KubernetesSource;
+use crate::objects::kubernetes::{KubernetesSource, Recorder};
 use crate::objects::manifest::ManifestSource;
 use crate::objects::{Batch, Source};
 use crate::serve::HealthCheckServers;
@@ -26,7 +26,7 @@ impl Agent {
     pub(super) async fn start(
         config: Config,
         reload: Reload,
-        report: Report,
+        mut report: Report,
         servers: Servers,
     ) -> anyhow::Result<Self> {
         let Servers { health, metrics, failures } = &servers;
@@ -47,7 +47,10 @@ impl Agent {
         let monitor = Monitor::start(&config.bpffs, &mut dataplane);
         let health_checks = HealthCheckServers::start(health.clone(), failures.clone());
         let api_server = match &source {
-            Source::Kubernetes(source) => Some(source.connection()),
+            Source::Kubernetes(source) => {
+                report.set_recorder(Recorder::start(source.client(), &config.node_name));
+                Some(source.connection())
+            }
             Source::Manifests(_) => None,
         };
         let mut agent = Self {

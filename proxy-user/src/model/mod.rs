@@ -34,8 +34,8 @@ pub use object::{Change, Kind, Object, ObjectRef, ServiceRef};
 pub use pod::{ContainerPort, Pod};
 pub(crate) use policy::{Atom, Changes, Class, Isolation, PeerId, PortName, Prefix, RulesInUse, SetContent, Standing};
 pub use policy::{
-    Direction, Namespaces, NetworkPolicy, Peer, Policies, PolicyMode, PolicyPort, PolicyRef, PolicyRule, PortMatch,
-    PortRange, Requirement, Selector,
+    Defect, Direction, Namespaces, NetworkPolicy, Peer, Policies, PolicyMode, PolicyPort, PolicyRef, PolicyRule,
+    PortMatch, PortRange, Requirement, Selector,
 };
 pub use port::{Frontend, FrontendKind, Protocol, ServicePort, ServicePortName, TrafficPolicy};
 pub use remark::Remark;

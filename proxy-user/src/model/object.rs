@@ -27,6 +27,12 @@ impl fmt::Display for ServiceRef {
     }
 }
 
+impl From<&ServiceRef> for ObjectRef {
+    fn from(ServiceRef { namespace, name }: &ServiceRef) -> Self {
+        Self { kind: Kind::Service, namespace: namespace.clone(), name: name.clone() }
+    }
+}
+
 /// Kind of an object we use.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Kind {

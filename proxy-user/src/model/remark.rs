@@ -24,6 +24,12 @@ impl<'a> Remark<'a> {
         Remark::of(service, false).next().is_some()
     }
 
+    /// The Service.
+    #[must_use]
+    pub const fn service(&self) -> &'a ServiceRef {
+        self.service
+    }
+
     /// What there is to say of `service`, whose endpoints come from slices or not.
     pub(super) fn of(service: &'a Service, from_slices: bool) -> impl Iterator<Item = Self> {
         let no_port = service.has_health_check() && service.health_check_node_port.is_none();

@@ -101,9 +101,7 @@ impl Problems {
     /// can't be used hides nothing but itself.
     #[must_use]
     pub fn may_hide(&self, service: &ServiceRef) -> bool {
-        let ServiceRef { namespace, name } = service.clone();
-        let object = ObjectRef { kind: Kind::Service, namespace, name };
-        self.hide_services() || self.by_place.contains_key(&Place::Object(object))
+        self.hide_services() || self.by_place.contains_key(&Place::Object(service.into()))
     }
 
     /// Whether nobody can tell who is isolated from whom: of the objects that this depends on, one isn't known.

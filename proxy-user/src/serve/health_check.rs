@@ -19,6 +19,7 @@ use self::answer::routes;
 use super::failures::Failures;
 use super::health::Health;
 use super::listen::{Place, RETRY, Server};
+use crate::complaint::Reason;
 use crate::model::{HealthCheck, ServiceRef};
 
 /// What every health check port is to say.
@@ -113,7 +114,7 @@ impl Running {
         let server = Server {
             name: format!("Service {service}: health check port {} (spec.healthCheckNodePort)", addr.port()),
             place: Place { addr: *addr, only_own_family: true },
-            failure: self.failures.place(),
+            failure: self.failures.place(Some(service.into()), Reason::FailedToStartServiceHealthcheck),
             retry: self.retry,
             again: again.clone(),
         };

@@ -10,6 +10,7 @@ use super::health::Health;
 use super::listen::{BindError, Place, RETRY, Server};
 use super::metrics::Metrics;
 use super::routes::{health_routes, metrics_routes};
+use crate::complaint::Reason;
 use crate::config::{BindAddress, Config};
 
 /// Starts the servers of health and metrics; they end with the process. What keeps one from listening is told to
@@ -25,12 +26,12 @@ pub fn start(
 ) -> Result<(), BindError> {
     let servers = [
         (
-            "health server (healthzBindAddress)",
+            ("health server (healthzBindAddress)", Reason::FailedToStartProxierHealthcheck),
             config.healthz_bind_address,
             health_routes(health.clone(), metrics.clone()),
         ),
         (
-            "metrics server (metricsBindAddress)",
+            ("metrics server (metricsBindAddress)", Reason::FailedToStartMetricServer),
             config.metrics_bind_address,
             metrics_routes(metrics.clone(), &config.to_json()),
         ),
@@ -42,7 +43,7 @@ pub fn start(
 }
 
 fn start_one(
-    name: &str,
+    (name, reason): (&str, Reason),
     address: BindAddress,
     routes: Router,
     hard_fail: bool,
@@ -52,7 +53,7 @@ fn start_one(
     let server = Server {
         name: name.into(),
         place: Place { addr, only_own_family: false },
-        failure: failures.place(),
+        failure: failures.place(None, reason),
         retry: RETRY,
         again: Arc::new(Notify::new()),
     };

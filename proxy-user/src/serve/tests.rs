@@ -266,19 +266,35 @@ async fn a_taken_address_is_told_of_and_tried_again_until_it_is_free() {
     let addr = taken.local_addr().unwrap();
     let failures = Failures::default();
     let place = Place { addr, only_own_family: false };
-    let (name, failure) = ("metrics server".into(), failures.place());
+    let (name, failure) =
+        ("metrics server".into(), failures.place(None, crate::complaint::Reason::FailedToStartMetricServer));
     let server = Server { name, place, failure, retry: RETRY, again: Arc::default() };
     let bound = server.bind();
     tokio::spawn(server.run(bound, metrics_routes(metrics(), &Value::Null)));
     tokio::time::sleep(RETRY / 2).await;
     let [failure] = &failures.list()[..] else { panic!("{:?}", failures.list()) };
     assert!(
-        failure.starts_with(&format!("metrics server: cannot listen on {addr}: Address already in use")),
+        failure.text.starts_with(&format!("metrics server: cannot listen on {addr}: Address already in use")),
         "{failure}"
     );
     drop(taken);
     eventually("an answer", || failures.list().is_empty()).await;
     assert_eq!(get(addr, "/proxyMode").await.body, "ebpf");
+}
+
+#[test]
+fn the_process_is_told_as_prometheus_libraries_do() {
+    let text = metrics().encode();
+    let value = |name: &str| -> f64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name}: {text}")).parse().unwrap()
+    };
+    assert!(value("process_cpu_seconds_total") >= 0.0);
+    let resident = value("process_resident_memory_bytes");
+    assert!(resident > 1e6 && resident < value("process_virtual_memory_bytes"), "{resident}");
+    assert!(value("process_open_fds") >= 3.0 && value("process_open_fds") <= value("process_max_fds"));
+    let age = jiff::Timestamp::now().as_duration().as_secs_f64() - value("process_start_time_seconds");
+    assert!((-2.0..3600.0).contains(&age), "{age}");
 }
 
 #[tokio::test]

@@ -212,5 +212,9 @@ fn planned(node: &str, changes: &[Change], nodes: &[Node]) -> Planned {
     let mut tables = plan.image().to_plain();
     let own = nodes.iter().filter(|it| it.name == node).flat_map(|it| &it.internal_ips);
     tables.addresses.extend(own.map(|ip| (Addr::from(*ip), Address { flags: address_flags::NODE })));
-    Planned { tables, defects: policies.defects().collect(), refused: plan.refused().collect() }
+    Planned {
+        tables,
+        defects: policies.defects().map(|defect| defect.to_string()).collect(),
+        refused: plan.refused().collect(),
+    }
 }

@@ -7,6 +7,7 @@
 mod addresses;
 mod blocks;
 mod changes;
+mod defect;
 mod index;
 mod namespaces;
 mod network_policy;
@@ -20,6 +21,7 @@ mod standing;
 mod uses;
 
 pub(crate) use changes::Changes;
+pub use defect::Defect;
 pub use network_policy::{
     Direction, Namespaces, NetworkPolicy, Peer, PolicyPort, PolicyRef, PolicyRule, PortMatch, PortRange,
 };

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use super::Namespaces;
 use super::index::NAMESPACE_NAME;
-use crate::model::Namespace;
+use super::{Defect, Namespaces};
+use crate::model::{Kind, Namespace, ObjectRef};
 
 /// Every Namespace whose object is known.
 #[derive(Default, Debug)]
@@ -39,10 +39,11 @@ impl NamespaceTable {
         namespaces.holds(name, &self.labels(name))
     }
 
-    pub(super) fn defects(&self) -> impl Iterator<Item = String> + '_ {
+    pub(super) fn defects(&self) -> impl Iterator<Item = Defect<'_>> {
         let by_name: BTreeMap<_, _> = self.by_name.iter().collect();
         by_name.into_iter().flat_map(|(name, namespace)| {
-            namespace.defects.iter().map(move |defect| format!("Namespace {name}: {defect}"))
+            let object = ObjectRef { kind: Kind::Namespace, namespace: String::new(), name: name.clone() };
+            namespace.defects.iter().map(move |text| Defect { object: object.clone(), text })
         })
     }
 }

@@ -14,8 +14,9 @@ use super::index::SelectorIndex;
 use super::namespaces::NamespaceTable;
 use super::peers::Peers;
 use super::pods::{PodId, PodTable};
-use super::{Changes, Direction, Namespaces, NetworkPolicy, Peer, PeerRule, PolicyRef, RulesId, RulesInUse};
-use crate::model::{Change, Kind, Namespace, Object, Pod};
+use super::{Changes, Defect, Direction, Namespaces, NetworkPolicy, Peer, PeerRule, PolicyRef, RulesId, RulesInUse};
+
+use crate::model::{Change, Kind, Namespace, Object, ObjectRef, Pod};
 
 /// Whether what policies deny is denied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ValueEnum)]
@@ -122,10 +123,12 @@ impl Policies {
         self.changes.addresses.extend(old.keys().chain(self.interfaces.keys()).filter(differs));
     }
 
-    /// What of the policies can't be used, each naming the object and the field.
-    pub fn defects(&self) -> impl Iterator<Item = String> + '_ {
+    /// What of the policies can't be used.
+    pub fn defects(&self) -> impl Iterator<Item = Defect<'_>> {
         let of_policies = self.by_name.iter().flat_map(|(id, entry)| {
-            entry.policy.defects.iter().map(move |defect| format!("NetworkPolicy {id}: {defect}"))
+            let PolicyRef { namespace, name } = id.clone();
+            let object = ObjectRef { kind: Kind::NetworkPolicy, namespace, name };
+            entry.policy.defects.iter().map(move |text| Defect { object: object.clone(), text })
         });
         self.namespaces.defects().chain(of_policies)
     }

@@ -12,6 +12,7 @@ mod feed;
 mod keep;
 mod kinds;
 mod received;
+mod recorder;
 mod trouble;
 mod watch;
 
@@ -27,6 +28,7 @@ use tokio::task::JoinSet;
 
 pub use connection::Connection;
 pub use error::KubernetesError;
+pub use recorder::Recorder;
 
 use self::connection::Tracker;
 use self::kinds::Followed;

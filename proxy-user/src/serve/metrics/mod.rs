@@ -3,6 +3,7 @@
 mod api_server;
 mod buckets;
 mod labels;
+mod process;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,7 @@ use proxy_common::drop::Reason;
 use self::api_server::ApiServerMetrics;
 pub use self::labels::PolicyLabels;
 use self::labels::{AgentLabels, BuildLabels, Code, IpFamilyLabel, ReasonLabel, TableLabel, TrafficPolicyLabel};
+use self::process::ProcessMetrics;
 use crate::config::Config;
 use crate::dataplane::Fill;
 use crate::objects::kubernetes::Connection;
@@ -65,6 +67,7 @@ pub struct Metrics {
     endpoint_changes_pending: Gauge,
     /// Where objects come from one.
     api_server: Option<ApiServerMetrics>,
+    process: ProcessMetrics,
 }
 
 impl Metrics {
@@ -162,6 +165,7 @@ impl Metrics {
                 Gauge::default(),
             ),
             api_server: config.objects.is_api_server().then(|| ApiServerMetrics::new(&mut names)),
+            process: ProcessMetrics::new(&mut names),
             registry: names.0,
         }
     }
@@ -272,6 +276,7 @@ impl Metrics {
     /// Every metric as text in the format of `OpenMetrics`.
     #[must_use]
     pub fn encode(&self) -> String {
+        self.process.refresh();
         let mut text = String::new();
         #[expect(clippy::expect_used, reason = "a String takes all that is written to it")]
         encode(&mut text, &self.registry).expect("metrics have a text form");

@@ -272,7 +272,8 @@ fn defects_name_the_object() {
     let mut bad = policy("web", "web", Some(vec![]), None);
     bad.defects.push("spec.ingress[0]: no".into());
     let cluster = cluster([Object::NetworkPolicy(bad)]);
-    assert_eq!(cluster.policies.defects().collect::<Vec<_>>(), ["NetworkPolicy default/web: spec.ingress[0]: no"]);
+    let defects: Vec<_> = cluster.policies.defects().map(|defect| defect.to_string()).collect();
+    assert_eq!(defects, ["NetworkPolicy default/web: spec.ingress[0]: no"]);
 }
 
 #[test]
