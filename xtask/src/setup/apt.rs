@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn candidates_are_read_and_packages_without_one_left_out() {
         let text = "rustc-web:\n  Installed: (none)\n  Candidate: 1.96.0+dfsg1-1~deb12u2\n  Version table:\n     \
-                    1.96.0+dfsg1-1~deb12u2 500\n        500 http://deb.debian.org/debian-security bookworm/main\n\
+                    1.96.0+dfsg1-1~deb12u2 500\n        500 http://mirror.example/debian-security bookworm/main\n\
                     rustc-1.90:\n  Installed: (none)\n  Candidate: (none)\n  Version table:\n";
         let found = parse_policy(text);
         assert_eq!(found, BTreeMap::from([("rustc-web".to_owned(), "1.96.0+dfsg1-1~deb12u2".to_owned())]));
