@@ -6,7 +6,7 @@ use crate::DeployError;
 use crate::chart;
 
 /// Keys below which the chart fixes nothing.
-const FREE: [&str; 12] = [
+const FREE: [&str; 13] = [
     "affinity",
     "config",
     "grafanaDashboard.labels",
@@ -16,6 +16,7 @@ const FREE: [&str; 12] = [
     "podMonitor.labels",
     "prometheusRule.labels",
     "resources",
+    "serviceMonitor.labels",
     "securityContext.seLinuxOptions",
     "updateStrategy",
     "tolerations",

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Container, Namespace, PodSpec, Probe};
+use k8s_openapi::api::core::v1::{ConfigMap, Container, Namespace, PodSpec, Probe, Service};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::support::{Objects, VARIANTS, strictly};
 
@@ -184,13 +185,29 @@ fn the_service_account_may_do_what_the_agent_does_and_nothing_else() -> Result<(
 }
 
 #[test]
+fn a_service_monitor_finds_the_agents_through_a_service_of_their_labels() -> Result<()> {
+    let objects = Objects::rendered(&["serviceMonitor.enabled=true"])?;
+    let service = objects.get::<Service>()?;
+    let spec = service.spec.context("no spec")?;
+    let daemon_set = objects.get::<DaemonSet>()?;
+    assert_eq!(spec.selector, daemon_set.spec.as_ref().context("no spec")?.selector.match_labels);
+    let port = spec.ports.context("no ports")?.swap_remove(0).target_port;
+    let named =
+        pod(&daemon_set).containers[0].ports.as_ref().is_some_and(|ports| ports[0].name == Some("metrics".into()));
+    assert!(named && port == Some(IntOrString::String("metrics".into())));
+    Ok(())
+}
+
+#[test]
 fn metrics_are_on_the_nodes_addresses_only_where_somebody_is_to_read_them() -> Result<()> {
     let file = |assignments: &[&str]| -> Result<serde_json::Value> {
         let data = Objects::rendered(assignments)?.get::<ConfigMap>()?.data.context("no data")?;
         Ok(serde_yaml_ng::from_str(&data["config.yaml"])?)
     };
     assert!(file(&[])?.get("metricsBindAddress").is_none());
-    assert_eq!(file(&["podMonitor.enabled=true"])?["metricsBindAddress"], "0.0.0.0:10249");
+    for monitor in ["podMonitor.enabled=true", "serviceMonitor.enabled=true"] {
+        assert_eq!(file(&[monitor])?["metricsBindAddress"], "0.0.0.0:10249");
+    }
     assert_eq!(
         file(&["podMonitor.enabled=true", "config={metricsBindAddress: \"[::]:10249\"}"])?["metricsBindAddress"],
         "[::]:10249"

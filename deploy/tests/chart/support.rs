@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use deploy::{Release, Values};
 use k8s_openapi::Resource;
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -16,7 +16,15 @@ pub(crate) const VARIANTS: [(&str, &[&str]); 7] = [
     ("capabilities", &["securityContext.privileged=false", "securityContext.seLinuxOptions={type: spc_t}"]),
     ("API server", &["k8sServiceHost=api.example", "k8sServicePort=443", "probes.host=127.0.0.1"]),
     ("cleanup", &["cleanup.enabled=true", "appArmor=annotation"]),
-    ("monitoring", &["podMonitor.enabled=true", "prometheusRule.enabled=true", "grafanaDashboard.enabled=true"]),
+    (
+        "monitoring",
+        &[
+            "podMonitor.enabled=true",
+            "serviceMonitor.enabled=true",
+            "prometheusRule.enabled=true",
+            "grafanaDashboard.enabled=true",
+        ],
+    ),
     (
         "everything free",
         &[
@@ -62,11 +70,12 @@ pub(crate) fn strictly(object: &Value) -> Result<()> {
         DaemonSet::KIND => known::<DaemonSet>(object),
         ConfigMap::KIND => known::<ConfigMap>(object),
         Namespace::KIND => known::<Namespace>(object),
+        Service::KIND => known::<Service>(object),
         ServiceAccount::KIND => known::<ServiceAccount>(object),
         ClusterRole::KIND => known::<ClusterRole>(object),
         ClusterRoleBinding::KIND => known::<ClusterRoleBinding>(object),
         // The Prometheus operator's own.
-        "PodMonitor" | "PrometheusRule" => Ok(()),
+        "PodMonitor" | "PrometheusRule" | "ServiceMonitor" => Ok(()),
         other => bail!("this test doesn't know the kind {other}"),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Every layout is `repr(C)` without padding and holds integers only, addresses and ports in network order, everything
 //! else in the machine's. [`VERSION`] changes with any change here: the agent pins under it, and takes over from its
-//! neighbours what has the same layout ([`Table::since`]) or can be converted ([`previous`]).
+//! neighbours what has the same layout (`Table::since`) or can be converted ([`previous`]).
 
 mod address;
 mod affinity;
@@ -30,7 +30,7 @@ pub use service::{
 pub use socket::{SocketKey, SocketPeer};
 pub use source_range::SourceRange;
 
-/// Version of the layouts here as a whole. With it changes [`Table::since`] of the tables that it is about, and what
+/// Version of the layouts here as a whole. With it changes `Table::since` of the tables that it is about, and what
 /// [`previous`] holds.
 pub const VERSION: u32 = 3;
 

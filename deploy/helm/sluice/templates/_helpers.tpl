@@ -10,6 +10,11 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
+{{- /* Not empty where somebody from outside the node reads metrics. */ -}}
+{{- define "sluice.isMonitored" -}}
+{{ if or .Values.podMonitor.enabled .Values.serviceMonitor.enabled }}true{{ end }}
+{{- end }}
+
 {{- define "sluice.image" -}}
 {{ required "image.repository: an image is needed" .Values.image.repository -}}
 {{- if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
