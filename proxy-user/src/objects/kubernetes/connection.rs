@@ -154,9 +154,10 @@ mod tests {
         let since = now(&tracker).lost_since.unwrap();
         tracker.lost(Kind::Service, "reset".into());
         tracker.lost(Kind::Pod, "refused again".into());
+        assert_eq!(now(&tracker).error.as_deref(), Some("refused again"), "of the kind that is lost longest");
         tracker.followed(Kind::Pod);
         assert!(now(&tracker).lost_since.unwrap() >= since);
-        assert_eq!(now(&tracker).error.as_deref(), Some("refused again"));
+        assert_eq!(now(&tracker).error.as_deref(), Some("reset"), "what was mended is told no more");
         tracker.followed(Kind::Service);
         let Connection { lost_since, error, watch_errors, .. } = now(&tracker);
         assert_eq!((lost_since, error, watch_errors), (None, None, 3));
