@@ -32,9 +32,12 @@ pub(crate) fn run() -> Result<()> {
     lint(ebpf()?)
 }
 
-/// What the lab builds its networks with.
+/// What the lab builds its networks with, and the rules of another proxy.
 pub(crate) fn network() -> Result<()> {
-    if process::on_path("ip") { Ok(()) } else { apt::install(&["iproute2"]) }
+    let needed = [("ip", "iproute2"), ("iptables-restore", "iptables")].into_iter();
+    let missing: Vec<_> =
+        needed.filter(|(program, _)| !process::on_path(program)).map(|(_, package)| package).collect();
+    if missing.is_empty() { Ok(()) } else { apt::install(&missing) }
 }
 
 /// What another kernel is booted with.
