@@ -109,7 +109,8 @@ fn unknown_and_impossible_configuration_is_refused_by_file_and_key() -> Result<(
     for (text, says) in [
         ("nodeNam: node1\n", "nodeNam"),
         ("socketLb: sometimes\n", "socketLb"),
-        ("kind: KubeProxyConfiguration\n", "kind"),
+        ("kind: KubeletConfiguration\n", "kind"),
+        ("kind: KubeProxyConfiguration\n", "apiVersion"),
         ("devices: [a/b]\n", "devices"),
         ("healthzBindAddress: nowhere\n", "healthzBindAddress"),
     ] {
