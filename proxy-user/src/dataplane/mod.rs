@@ -2,5 +2,6 @@
 
 pub mod ebpf;
 mod fill;
+pub mod iptables;
 
 pub use fill::Fill;

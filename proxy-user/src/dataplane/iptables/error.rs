@@ -1,0 +1,24 @@
+//! What goes wrong with the tools of iptables.
+
+use std::io;
+
+/// Why the rules are not as they should be.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A tool can't be run.
+    #[error("cannot run {tool}: is it installed?")]
+    Start {
+        /// Its name.
+        tool: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// A tool refused what it was given, and took nothing of the table that it names.
+    #[error("{tool}: {message}")]
+    Refused {
+        /// Its name.
+        tool: &'static str,
+        /// What it said, and the line it said it of.
+        message: String,
+    },
+}

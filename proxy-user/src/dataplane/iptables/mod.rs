@@ -1,0 +1,14 @@
+//! The tables as rules of iptables: for kernels that can't run the programs, for operators who want them, and to compare.
+//!
+//! The same plan fills the same tables; here, rules are made of them, with `iptables-restore` and `ip6tables-restore`, one
+//! netfilter table at a time as a whole. A change writes the chains it touches and no others. All chains are called
+//! [`PREFIX`] something; what else there is in the netfilter tables is never touched.
+
+mod error;
+mod restore;
+mod save;
+
+pub use error::Error;
+
+/// What the names of all our chains and sets begin with. A chain's name has 28 characters at most.
+pub const PREFIX: &str = "SLUICE-";
