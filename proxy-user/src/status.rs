@@ -15,7 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Ignored, PolicyDeny, SocketLb};
+use crate::config::{Config, DataplaneMode, Ignored, PolicyDeny, SocketLb};
 use crate::objects::kubernetes::Connection;
 
 /// Where the status of every agent of this machine is.
@@ -37,8 +37,11 @@ pub struct AgentStatus {
     /// The configuration in force, as a file of it has it; null from an agent that didn't tell yet.
     #[serde(default)]
     pub configuration: serde_json::Value,
-    /// Dataplane: `ebpf`.
-    pub mode: String,
+    /// The dataplane: `ebpf` or `iptables`.
+    pub mode: DataplaneMode,
+    /// Why it, where the configuration left the choice to the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode_reason: Option<String>,
     /// Who gets Services translated at the socket.
     pub socket_lb: SocketLb,
     /// What becomes of a packet that policies deny.
@@ -91,7 +94,8 @@ impl AgentStatus {
             started_at: Timestamp::now(),
             node_name: config.node_name.clone(),
             configuration: config.to_json(),
-            mode: "ebpf".into(),
+            mode: config.dataplane(),
+            mode_reason: config.picked.as_ref().map(|picked| picked.reason.clone()),
             socket_lb: config.socket_lb,
             policy_deny: config.policy_deny,
             objects: config.objects.to_string(),

@@ -10,7 +10,7 @@ use tokio::runtime::Builder;
 
 use super::{cleanup, output};
 use crate::agent;
-use crate::config::{Config, ConfigError, Ignored, KubeProxyFlags, LogFormat, Settings, Sources};
+use crate::config::{Config, ConfigError, Ignored, KubeProxyFlags, LogFormat, Picked, Settings, Sources};
 use crate::logging;
 use crate::preflight::{self, Needs};
 
@@ -42,7 +42,7 @@ pub(super) struct AgentArgs {
 }
 
 pub(super) fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
-    let (config, sources) = configuration(args.settings, args.kube_proxy, args.config)?;
+    let (mut config, sources) = configuration(args.settings, args.kube_proxy, args.config)?;
     if args.print_config {
         return output::write(&config.to_yaml());
     }
@@ -57,7 +57,12 @@ pub(super) fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
     for Ignored { name, value, reason } in &config.ignored {
         tracing::info!(name, value, reason, "a setting of kube-proxy's is ignored");
     }
-    preflight::require(&Needs::from(&config))?;
+    let needs = Needs::from(&config);
+    preflight::require(&needs)?;
+    config.picked = preflight::pick(&needs);
+    if let Some(Picked { mode, reason }) = &config.picked {
+        tracing::info!(%mode, reason, "picked what serves");
+    }
     if args.init_only {
         return Ok(ExitCode::SUCCESS);
     }

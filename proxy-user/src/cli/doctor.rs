@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Bpffs;
 use super::output::{self, Format};
-use crate::config::SocketLb;
+use crate::config::{Mode, SocketLb};
 use crate::preflight::{Check, Needs, Outcome, network_plugin, preflight};
 
 /// Check that this machine has what the agent needs: what is wrong, and how to mend it
@@ -17,6 +17,9 @@ use crate::preflight::{Check, Needs, Outcome, network_plugin, preflight};
 pub(super) struct DoctorArgs {
     #[command(flatten)]
     bpffs: Bpffs,
+    /// What would serve
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    mode: Mode,
     /// cgroup v2 directory the agent would use [default: the cgroup v2 mount]
     #[arg(long, value_name = "DIR")]
     cgroup: Option<PathBuf>,
@@ -29,7 +32,12 @@ pub(super) struct DoctorArgs {
 }
 
 pub(super) fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
-    let needs = Needs { bpffs: args.bpffs.bpffs.clone(), cgroup: args.cgroup.clone(), socket_lb: args.socket_lb };
+    let needs = Needs {
+        mode: args.mode,
+        bpffs: args.bpffs.bpffs.clone(),
+        cgroup: args.cgroup.clone(),
+        socket_lb: args.socket_lb,
+    };
     let mut checks = preflight(&needs);
     checks.push(network_plugin());
     output::write(&match args.output {

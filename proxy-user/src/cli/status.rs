@@ -160,12 +160,14 @@ fn counted(kernel: &Kernel, packets: impl Fn(&Drops) -> u64) -> Vec<Vec<String>>
 
 fn agent_lines(agent: &AgentStatus) -> Vec<Vec<String>> {
     let devices = agent.devices.iter().map(|device| format!("{} ({})", device.name, device.role));
+    let reason = agent.mode_reason.iter().map(|reason| format!(" ({reason})"));
+    let mode = std::iter::once(agent.mode.to_string()).chain(reason).collect::<String>();
     let mut lines = vec![
         pair("Version:", &agent.version),
         pair("Process:", &agent.pid.to_string()),
         pair("Since:", &agent.started_at.to_string()),
         pair("Node:", &agent.node_name),
-        pair("Mode:", &agent.mode),
+        pair("Mode:", &mode),
         pair("Socket LB:", &agent.socket_lb.to_string()),
         pair("Objects:", &agent.objects),
     ];

@@ -7,6 +7,7 @@ mod bind_address;
 mod error;
 mod file;
 mod kube_proxy;
+mod mode;
 mod resolve;
 mod settings;
 mod sources;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use bind_address::BindAddress;
 pub use error::ConfigError;
 pub use kube_proxy::{Ignored, KubeProxyFlags};
+pub use mode::{DataplaneMode, Mode, Picked};
 pub(crate) use resolve::DEFAULT_BPFFS;
 pub use settings::Settings;
 pub use sources::Sources;
@@ -36,9 +38,14 @@ pub struct Config {
     pub node_name: String,
     /// Where objects come from.
     pub objects: ObjectsFrom,
+    /// The dataplane that is asked for.
+    pub mode: Mode,
+    /// What that came to, where it leaves a choice; `None` before the machine was looked at.
+    pub picked: Option<Picked>,
     /// Directory on a bpffs below which maps and links are pinned; absolute.
     pub bpffs: PathBuf,
-    /// The cgroup v2 directory whose processes get socket load balancing; `None` only where [`SocketLb::Off`].
+    /// The cgroup v2 directory whose processes get socket load balancing; `None` only where [`SocketLb::Off`], or
+    /// where programs need not run.
     pub cgroup: Option<PathBuf>,
     /// Uplinks, by name or pattern (`eth*`); empty: detected.
     pub devices: Vec<String>,

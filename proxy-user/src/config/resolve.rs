@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use glob::Pattern;
 
-use super::{BindAddress, Config, ConfigError, ObjectsFrom, Settings, SocketLb};
+use super::{BindAddress, Config, ConfigError, Mode, ObjectsFrom, Settings, SocketLb};
 use crate::model::{NodePortAddresses, NotNodePortAddresses};
 use crate::mounts;
 
@@ -21,11 +21,14 @@ impl Settings {
     /// The configuration these settings make, with the defaults of this machine.
     pub fn resolve(self) -> Result<Config, ConfigError> {
         let socket_lb = self.socket_lb.unwrap_or_default();
+        let mode = self.mode.unwrap_or_default();
         Ok(Config {
             node_name: node_name(self.node_name)?,
             objects: objects(self.manifests, self.kubeconfig)?,
+            mode,
+            picked: None,
             bpffs: bpffs(self.bpffs)?,
-            cgroup: cgroup(self.cgroup, socket_lb)?,
+            cgroup: cgroup(self.cgroup, mode == Mode::Ebpf && socket_lb != SocketLb::Off)?,
             devices: devices(self.devices)?,
             socket_lb,
             node_port_addresses: node_port_addresses(&self.node_port_addresses.unwrap_or_default())?,
@@ -91,10 +94,10 @@ fn bpffs(given: Option<PathBuf>) -> Result<PathBuf, ConfigError> {
     })
 }
 
-fn cgroup(given: Option<PathBuf>, socket_lb: SocketLb) -> Result<Option<PathBuf>, ConfigError> {
+fn cgroup(given: Option<PathBuf>, is_needed: bool) -> Result<Option<PathBuf>, ConfigError> {
     let found = given.or_else(mounts::cgroup2);
-    if found.is_none() && socket_lb != SocketLb::Off {
-        let hint = "no cgroup v2 is mounted here; mount one (mount -t cgroup2 none DIR) or use --socket-lb off";
+    if found.is_none() && is_needed {
+        let hint = "no cgroup v2 is mounted here; mount one (mount -t cgroup2 none DIR) or use --socket-lb off or --mode iptables";
         return Err(ConfigError::Missing { key: "cgroup", flag: "--cgroup", hint });
     }
     if let Some(path) = found.as_deref().filter(|path| !path.is_dir()) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::{BpfLogLevel, Config, Ignored, LogFormat, ObjectsFrom, PolicyDeny, SocketLb, UnknownPods};
+use super::{BpfLogLevel, Config, Ignored, LogFormat, Mode, ObjectsFrom, PolicyDeny, SocketLb, UnknownPods};
 use crate::model::PolicyMode;
 
 /// One source of settings, the command line or a file: what it doesn't set is `None`.
@@ -33,6 +33,11 @@ pub struct Settings {
     #[arg(long, value_name = "FILE")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubeconfig: Option<PathBuf>,
+    /// What serves: programs in the kernel (ebpf), rules of iptables, or whichever of them this machine can have, programs
+    /// first (auto) [default: ebpf]
+    #[arg(long, value_name = "MODE")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
     /// Directory on a bpffs for maps and links; agents side by side need one each [default: /sys/fs/bpf/sluice]
     #[arg(long, value_name = "DIR")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -132,6 +137,7 @@ impl Settings {
             node_name: self.node_name.or(fallback.node_name),
             manifests,
             kubeconfig,
+            mode: self.mode.or(fallback.mode),
             bpffs: self.bpffs.or(fallback.bpffs),
             cgroup: self.cgroup.or(fallback.cgroup),
             devices: self.devices.or(fallback.devices),
@@ -164,6 +170,7 @@ impl From<&Config> for Settings {
             node_name: Some(config.node_name.clone()),
             manifests,
             kubeconfig,
+            mode: Some(config.mode),
             bpffs: Some(config.bpffs.clone()),
             cgroup: config.cgroup.clone(),
             devices: Some(config.devices.clone()),

@@ -29,6 +29,7 @@ apiVersion: sluice.dev/v1alpha1
 kind: SluiceConfiguration
 nodeName: node1
 manifests: /etc/sluice/manifests
+mode: iptables
 bpffs: /sys/fs/bpf/one
 cgroup: /proc
 devices: [eth0, 'wg*']
@@ -52,6 +53,8 @@ fn every_key_of_a_file_is_in_force() {
     let expected = Config {
         node_name: "node1".into(),
         objects: ObjectsFrom::Manifests("/etc/sluice/manifests".into()),
+        mode: Mode::Iptables,
+        picked: None,
         bpffs: "/sys/fs/bpf/one".into(),
         cgroup: Some("/proc".into()),
         devices: vec!["eth0".into(), "wg*".into()],
@@ -77,7 +80,7 @@ fn every_key_of_a_file_is_in_force() {
 
 #[test]
 fn every_flag_wins_over_the_file() {
-    let line = "--node-name n2 --manifests /m2 --bpffs /b2 --cgroup /sys --device eth2 --device eth3 --socket-lb off \
+    let line = "--node-name n2 --manifests /m2 --mode auto --bpffs /b2 --cgroup /sys --device eth2 --device eth3 --socket-lb off \
                 --nodeport-addresses primary --localhost-nodeports true --allow-service-external-ips true \
                 --unknown-pods hold --policy-mode enforce --policy-deny drop --healthz-bind-address 127.0.0.1 --metrics-bind-address [::1]:9 --bind-address-hard-fail false \
                 --log-format text --bpf-log-level off";

@@ -17,8 +17,8 @@ use crate::config::SocketLb;
 
 /// What every missing feature is mended by: `docs/kernels.md` has the table of kernels.
 const NEWER: &str = "use a newer kernel (6.1 is the oldest one tried), or one built with CONFIG_BPF_SYSCALL, CONFIG_CGROUP_BPF \
-                     and CONFIG_NET_CLS_BPF";
-const WITHOUT_SOCKET_LB: &str = "use a newer kernel with CONFIG_CGROUP_BPF, or --socket-lb off";
+                     and CONFIG_NET_CLS_BPF; or serve by rules: --mode iptables";
+const WITHOUT_SOCKET_LB: &str = "use a newer kernel with CONFIG_CGROUP_BPF, or --socket-lb off, or --mode iptables";
 
 /// A feature by its name, and the first mainline version that has it: for people, it decides nothing.
 type Feature = (&'static str, &'static str);
@@ -53,18 +53,28 @@ pub(super) fn settings() -> Vec<Check> {
     vec![btf(), jit()]
 }
 
+/// Tries what the tables take that the agent writes, with or without programs that read them.
+pub(super) fn tables() -> Check {
+    of_maps(TABLES, "use a newer kernel, or one built with CONFIG_BPF_SYSCALL")
+}
+
+const TABLES: [(Feature, MapType); 5] = [
+    (("hash", "3.19"), MapType::Hash),
+    (("per-CPU hash", "4.6"), MapType::PerCpuHash),
+    (("array", "3.19"), MapType::Array),
+    (("per-CPU array", "4.6"), MapType::PerCpuArray),
+    (("longest prefix trie", "4.11"), MapType::LpmTrie),
+];
+
 fn maps() -> Check {
-    let types = [
-        (("hash", "3.19"), MapType::Hash),
-        (("LRU hash", "4.10"), MapType::LruHash),
-        (("per-CPU hash", "4.6"), MapType::PerCpuHash),
-        (("array", "3.19"), MapType::Array),
-        (("per-CPU array", "4.6"), MapType::PerCpuArray),
-        (("longest prefix trie", "4.11"), MapType::LpmTrie),
-        (("ring buffer", "5.8"), MapType::RingBuf),
-    ];
+    let [hash, per_cpu_hash, array, per_cpu_array, trie] = TABLES;
+    let (lru, ring) = ((("LRU hash", "4.10"), MapType::LruHash), (("ring buffer", "5.8"), MapType::RingBuf));
+    of_maps([hash, lru, per_cpu_hash, array, per_cpu_array, trie, ring], NEWER)
+}
+
+fn of_maps<const N: usize>(types: [(Feature, MapType); N], mend: &'static str) -> Check {
     let tried = types.map(|(feature, map_type)| (feature, is_map_supported(map_type).map_err(|e| e.to_string())));
-    all("map types", tried, NEWER)
+    all("map types", tried, mend)
 }
 
 fn tc_programs() -> Check {

@@ -9,6 +9,7 @@ mod memory;
 mod mounted;
 mod network;
 mod privileges;
+mod tools;
 
 use std::path::PathBuf;
 
@@ -16,11 +17,13 @@ use std::path::PathBuf;
 pub(crate) use self::kernel::load_for;
 use serde::Serialize;
 
-use crate::config::{Config, SocketLb};
+use crate::config::{Config, DataplaneMode, Mode, Picked, SocketLb};
 
 /// What the checks are made for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Needs {
+    /// The dataplane that is asked for.
+    pub mode: Mode,
     /// Directory for maps and links.
     pub bpffs: PathBuf,
     /// cgroup v2 directory to attach socket programs to; `None`: the mounted one.
@@ -31,7 +34,12 @@ pub struct Needs {
 
 impl From<&Config> for Needs {
     fn from(config: &Config) -> Self {
-        Self { bpffs: config.bpffs.clone(), cgroup: config.cgroup.clone(), socket_lb: config.socket_lb }
+        Self {
+            mode: config.mode,
+            bpffs: config.bpffs.clone(),
+            cgroup: config.cgroup.clone(),
+            socket_lb: config.socket_lb,
+        }
     }
 }
 
@@ -88,17 +96,51 @@ fn lines(failures: &[Check]) -> String {
 /// Makes every check, and changes nothing. Without privileges the kernel's features can't be tried and aren't listed.
 #[must_use]
 pub fn preflight(needs: &Needs) -> Vec<Check> {
+    let picked = pick(needs);
     let mut checks = vec![kernel::release()];
+    checks.extend(picked.iter().map(|Picked { mode, reason }| Check::ok("mode", format!("{mode}: {reason}"))));
     checks.extend(privileges::checks());
-    let privileged = checks.iter().all(|check| check.outcome != Outcome::Fail);
-    checks.extend(mounted::checks(needs));
-    if privileged {
-        checks.extend(kernel::features(needs.socket_lb));
+    let privileged = privileges::are_held();
+    checks.push(mounted::bpffs(&needs.bpffs));
+    match mode(needs, picked.as_ref()) {
+        DataplaneMode::Ebpf => checks.extend(of_programs(needs, privileged).into_iter().chain(kernel::settings())),
+        DataplaneMode::Iptables => {
+            checks.extend(privileged.then(kernel::tables));
+            checks.push(tools::check());
+        }
     }
-    checks.extend(kernel::settings());
     checks.push(memory::check());
     checks.extend(network::checks());
     checks
+}
+
+/// What only programs need.
+fn of_programs(needs: &Needs, privileged: bool) -> Vec<Check> {
+    let features = privileged.then(|| kernel::features(needs.socket_lb));
+    std::iter::once(mounted::cgroup(needs)).chain(features.into_iter().flatten()).collect()
+}
+
+fn mode(needs: &Needs, picked: Option<&Picked>) -> DataplaneMode {
+    match needs.mode {
+        Mode::Iptables => DataplaneMode::Iptables,
+        Mode::Ebpf | Mode::Auto => picked.map_or(DataplaneMode::Ebpf, |picked| picked.mode),
+    }
+}
+
+/// Programs, or rules where programs fail a check; `None` where the configuration leaves no choice. Changes nothing.
+#[must_use]
+pub fn pick(needs: &Needs) -> Option<Picked> {
+    if needs.mode != Mode::Auto {
+        return None;
+    }
+    let mut lacking = of_programs(needs, privileges::are_held());
+    lacking.retain(|check| check.outcome == Outcome::Fail);
+    let lacking: Vec<_> = lacking.iter().map(|check| format!("{}: {}", check.name, check.found)).collect();
+    Some(if lacking.is_empty() {
+        Picked { mode: DataplaneMode::Ebpf, reason: "this machine has all that programs need".into() }
+    } else {
+        Picked { mode: DataplaneMode::Iptables, reason: format!("programs can't serve here: {}", lacking.join("; ")) }
+    })
 }
 
 /// Whether the plugin that attaches this node's pods can be served. The agent starts whatever this says: a sign may be all

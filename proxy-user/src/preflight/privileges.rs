@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::Check;
+use super::{Check, Outcome};
 
 /// A capability of `capabilities(7)`.
 struct Capability {
@@ -30,6 +30,11 @@ pub(super) fn checks() -> Vec<Check> {
     NEEDED.iter().map(|capability| check(capability, effective)).collect()
 }
 
+/// Whether the kernel's features can be tried.
+pub(super) fn are_held() -> bool {
+    checks().iter().all(|check| check.outcome != Outcome::Fail)
+}
+
 fn check(Capability { name, any_of, mend }: &Capability, effective: Option<u64>) -> Check {
     match effective {
         Some(set) if set & any_of != 0 => Check::ok(name, "held"),
@@ -47,7 +52,6 @@ fn effective(status: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preflight::Outcome;
 
     fn outcomes(set: u64) -> Vec<Outcome> {
         NEEDED.iter().map(|capability| check(capability, Some(set)).outcome).collect()

@@ -1,7 +1,7 @@
 use super::*;
 
 fn needs() -> Needs {
-    Needs { bpffs: "/sys/fs/bpf/sluice".into(), cgroup: None, socket_lb: SocketLb::On }
+    Needs { mode: Mode::Ebpf, bpffs: "/sys/fs/bpf/sluice".into(), cgroup: None, socket_lb: SocketLb::On }
 }
 
 fn find<'a>(checks: &'a [Check], name: &str) -> Option<&'a Check> {
@@ -35,4 +35,21 @@ fn socket_hooks_are_not_tried_where_sockets_are_left_alone() {
 fn an_agent_is_told_what_is_missing_and_how_to_mend_it() {
     let error = require(&Needs { cgroup: Some("/proc".into()), ..needs() }).unwrap_err().to_string();
     assert!(error.contains("cgroup v2: /proc is not cgroup v2; mount one"), "{error}");
+}
+
+#[test]
+fn rules_are_picked_only_where_programs_can_not_serve_and_it_is_said_why() {
+    let auto = |cgroup: Option<&str>| Needs { mode: Mode::Auto, cgroup: cgroup.map(Into::into), ..needs() };
+    assert_eq!(pick(&needs()), None, "there is nothing to pick");
+    assert_eq!(pick(&auto(None)).unwrap().mode, DataplaneMode::Ebpf);
+    let picked = pick(&auto(Some("/proc"))).unwrap();
+    assert_eq!(picked.mode, DataplaneMode::Iptables);
+    assert_eq!(picked.reason, "programs can't serve here: cgroup v2: /proc is not cgroup v2");
+}
+
+#[test]
+fn what_only_programs_need_is_not_looked_for_where_rules_serve() {
+    let checks = preflight(&Needs { mode: Mode::Iptables, ..needs() });
+    assert!(find(&checks, "cgroup v2").is_none() && find(&checks, "tc helpers").is_none());
+    assert!(find(&checks, "map types").is_some() && find(&checks, "iptables tools").is_some());
 }

@@ -9,11 +9,11 @@ use axum::routing::any;
 use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::health::{Health, Report};
 use super::metrics::Metrics;
-use crate::config::GROUP;
+use crate::config::{Config, GROUP};
 
 const NOSNIFF: (header::HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
 
@@ -34,13 +34,14 @@ pub(super) fn health_routes(health: Arc<Health>, metrics: Arc<Metrics>) -> Route
 
 /// `/metrics`, `/healthz` (of the server itself), `/proxyMode` and `/configz`, which tells `config` under the name of its
 /// group, as all components of Kubernetes do; by any method.
-pub(super) fn metrics_routes(metrics: Arc<Metrics>, config: &Value) -> Router {
+pub(super) fn metrics_routes(metrics: Arc<Metrics>, config: &Config) -> Router {
     let text = |body: &'static str| ([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), NOSNIFF], body);
-    let configz = json!({ GROUP: config });
+    let mode = config.dataplane().name();
+    let configz = json!({ GROUP: config.to_json() });
     Router::new()
         .route("/metrics", any(scrape))
         .route("/healthz", any(move || async move { text("ok") }))
-        .route("/proxyMode", any(move || async move { text("ebpf") }))
+        .route("/proxyMode", any(move || async move { text(mode) }))
         .route("/configz", any(move || async move { ([NOSNIFF], Json(configz)) }))
         .with_state(metrics)
 }

@@ -33,7 +33,7 @@ pub fn start(
         (
             ("metrics server (metricsBindAddress)", Reason::FailedToStartMetricServer),
             config.metrics_bind_address,
-            metrics_routes(metrics.clone(), &config.to_json()),
+            metrics_routes(metrics.clone(), config),
         ),
     ];
     for (name, address, routes) in servers {

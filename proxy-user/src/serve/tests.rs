@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::listen::{Place, Server};
 use super::routes::{health_routes, metrics_routes};
 use super::*;
-use crate::config::{BindAddress, Config, Settings};
+use crate::config::{BindAddress, Config, Mode, Settings};
 use crate::dataplane::Fill;
 
 const BRIEF: Limits = Limits {
@@ -184,7 +184,7 @@ async fn metrics_are_served_with_their_names_and_labels() {
     metrics.endpoints_changed();
     metrics.nothing_pending();
     metrics.endpoints_changed();
-    let addr = start(metrics_routes(metrics, &config().to_json())).await;
+    let addr = start(metrics_routes(metrics, &config())).await;
     let answer = get(addr, "/metrics").await;
     assert!(answer.head.contains("application/openmetrics-text"), "{}", answer.head);
     for line in [
@@ -240,16 +240,18 @@ async fn any_method_is_answered() {
 
 #[tokio::test]
 async fn the_metrics_server_tells_its_mode_as_kube_proxy_does() {
-    let addr = start(metrics_routes(metrics(), &config().to_json())).await;
+    let addr = start(metrics_routes(metrics(), &config())).await;
     let mode = get(addr, "/proxyMode").await;
     assert_eq!((mode.code, mode.body.as_str()), (200, "ebpf"));
+    let rules = Config { mode: Mode::Iptables, ..config() };
+    assert_eq!(get(start(metrics_routes(metrics(), &rules)).await, "/proxyMode").await.body, "iptables");
     assert!(mode.head.contains("content-type: text/plain; charset=utf-8"), "{}", mode.head);
     assert_eq!(get(addr, "/healthz").await.body, "ok");
 }
 
 #[tokio::test]
 async fn the_configuration_in_force_is_told_under_its_group() {
-    let addr = start(metrics_routes(metrics(), &config().to_json())).await;
+    let addr = start(metrics_routes(metrics(), &config())).await;
     let told = get(addr, "/configz").await;
     assert!(told.head.contains("content-type: application/json"), "{}", told.head);
     let config = &told.json()["sluice.dev"];
@@ -270,7 +272,7 @@ async fn a_taken_address_is_told_of_and_tried_again_until_it_is_free() {
         ("metrics server".into(), failures.place(None, crate::complaint::Reason::FailedToStartMetricServer));
     let server = Server { name, place, failure, retry: RETRY, again: Arc::default() };
     let bound = server.bind();
-    tokio::spawn(server.run(bound, metrics_routes(metrics(), &Value::Null)));
+    tokio::spawn(server.run(bound, metrics_routes(metrics(), &config())));
     tokio::time::sleep(RETRY / 2).await;
     let [failure] = &failures.list()[..] else { panic!("{:?}", failures.list()) };
     assert!(

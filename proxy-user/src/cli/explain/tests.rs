@@ -16,7 +16,7 @@ use super::explanation::Verdict;
 use super::*;
 use crate::cli::get::tests::{addr, backend, frontend, name, range};
 use crate::cli::{Cli, Command};
-use crate::config::{PolicyDeny, SocketLb};
+use crate::config::{DataplaneMode, PolicyDeny, SocketLb};
 use crate::dataplane::ebpf::read::tests::PinnedTables;
 use crate::node::Hop;
 use crate::status::{DeviceStatus, PodStatus, PolicyStatus};
@@ -72,7 +72,8 @@ fn agent(socket_lb: SocketLb) -> AgentStatus {
         started_at: Timestamp::UNIX_EPOCH,
         node_name: "node1".into(),
         configuration: serde_json::Value::Null,
-        mode: "ebpf".into(),
+        mode: DataplaneMode::Ebpf,
+        mode_reason: None,
         socket_lb,
         policy_deny: PolicyDeny::Drop,
         objects: "manifests in /m".into(),

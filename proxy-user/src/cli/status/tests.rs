@@ -6,7 +6,7 @@ use proxy_common::tables::{self, Device};
 use serde_json::json;
 
 use super::*;
-use crate::config::{PolicyDeny, SocketLb};
+use crate::config::{DataplaneMode, PolicyDeny, SocketLb};
 use crate::dataplane::ebpf::read::tests::PinnedTables;
 use crate::status::{DeviceStatus, HeldStatus};
 
@@ -17,7 +17,8 @@ fn agent() -> AgentStatus {
         started_at: Timestamp::UNIX_EPOCH,
         node_name: "node1".into(),
         configuration: serde_json::Value::Null,
-        mode: "ebpf".into(),
+        mode: DataplaneMode::Ebpf,
+        mode_reason: None,
         socket_lb: SocketLb::Host,
         policy_deny: PolicyDeny::Drop,
         objects: "manifests in /etc/sluice".into(),

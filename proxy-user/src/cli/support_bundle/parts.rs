@@ -77,6 +77,7 @@ fn address(agent: Option<&AgentStatus>, key: &str) -> anyhow::Result<SocketAddr>
 /// The needs of the agent that runs or ran; without one, those of an agent without flags.
 fn needs(bpffs: &Bpffs, agent: Option<&AgentStatus>) -> Needs {
     Needs {
+        mode: agent.map(|agent| agent.mode.into()).unwrap_or_default(),
         bpffs: bpffs.bpffs.clone(),
         cgroup: agent.and_then(|agent| agent.cgroup.clone()),
         socket_lb: agent.map(|agent| agent.socket_lb).unwrap_or_default(),

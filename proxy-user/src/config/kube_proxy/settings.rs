@@ -68,7 +68,7 @@ impl Mode {
             Some(mode) => Err(ConfigError::KubeProxy {
                 name: "mode".into(),
                 value: mode.into(),
-                expected: "iptables, ipvs, nftables or empty, all of which are served by our programs",
+                expected: "iptables, ipvs, nftables or empty, none of which says how Sluice serves: that is --mode",
             }),
         }
     }

@@ -46,7 +46,11 @@ pub(super) struct AgentLabels {
 
 impl From<&Config> for AgentLabels {
     fn from(config: &Config) -> Self {
-        Self { node: config.node_name.clone(), mode: "ebpf", socket_lb: config.socket_lb.to_string() }
+        Self {
+            node: config.node_name.clone(),
+            mode: config.dataplane().name(),
+            socket_lb: config.socket_lb.to_string(),
+        }
     }
 }
 
