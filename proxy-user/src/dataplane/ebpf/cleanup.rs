@@ -2,11 +2,9 @@
 
 use std::path::Path;
 
-use super::devices::detach_filter;
 use super::error::Error;
-use super::hooks::Direction;
-use super::pins::{Pins, remove_directory, remove_version};
-use super::{interfaces, mount, sysctl};
+use super::pins::{self, Pins, remove_directory, remove_version};
+use super::{mount, sysctl, unhook};
 use crate::mounts::is_bpffs;
 
 /// Detaches all programs (pinned links, and filters at the interfaces of this network namespace), undoes changed kernel
@@ -21,14 +19,9 @@ pub fn cleanup(bpffs: &Path) -> Result<Vec<String>, Error> {
         }
         removed.extend(sysctl::restore(&pins.sysctls())?);
     }
-    for (_, ifname) in interfaces::list()? {
-        for direction in Direction::BOTH {
-            if detach_filter(&ifname, direction)? {
-                removed.push(format!("filter at {ifname} {}", direction.name()));
-            }
-        }
-    }
+    removed.extend(unhook::filters()?);
     if let Some(pins) = pins {
+        pins::remove_directory(&pins.rules())?;
         // A mount whose directory we hold, locked, is busy.
         drop(pins);
         removed.extend(remove_root(bpffs)?);

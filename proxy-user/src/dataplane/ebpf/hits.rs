@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
-use aya::Ebpf;
 use aya::maps::{Map, MapData, MapError, PerCpuHashMap};
 use aya::util::nr_cpus;
 use proxy_common::tables::{RULE_HITS, Rule};
 
 use super::batch::Batches;
 use super::error::Error;
+use super::found::FoundMaps;
 use super::write::WriteError;
 
 /// `RULE_HITS`, which the programs write.
@@ -21,11 +21,11 @@ pub(super) struct RuleHits {
 }
 
 impl RuleHits {
-    /// Takes the table out of the loaded object.
-    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, Error> {
+    /// Takes the table's map.
+    pub(super) fn take(found: &mut FoundMaps) -> Result<Self, Error> {
         let name = RULE_HITS.name;
         let error = |source| Error::Map { name, source };
-        let map = ebpf.take_map(name).ok_or(Error::Missing { kind: "map", name })?;
+        let map = found.take(name)?;
         let Map::PerCpuHashMap(data) = &map else {
             return Err(Error::Missing { kind: "per-CPU hash map", name });
         };

@@ -12,6 +12,7 @@ mod clsact;
 mod devices;
 mod error;
 mod events;
+mod found;
 mod history;
 mod hits;
 mod hooks;
@@ -19,6 +20,7 @@ mod interfaces;
 mod layout;
 mod load;
 mod log;
+mod maps;
 mod mount;
 mod pinned_link;
 mod pins;
@@ -34,18 +36,18 @@ mod tcx;
 #[cfg(test)]
 mod testing;
 mod trie;
+mod unhook;
 mod upgrade;
 mod write;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
 use aya::Ebpf;
-use aya::maps::{MapData, PerCpuArray};
 use aya::programs::{ProgramError, SchedClassifier, TcError};
-use aya_obj::Object;
-use proxy_common::tables::{self, Device, FlowKey, FlowRecord, Table};
+use proxy_common::tables::{self, FlowKey, FlowRecord};
 
 pub use aya_log::Level;
 pub use devices::{Attached, TcMode};
@@ -54,15 +56,13 @@ pub use events::{EventSwitch, Events};
 pub use hooks::Hooks;
 pub use load::Globals;
 pub use log::ProgramLog;
+pub use maps::Maps;
 pub use sweep::{Sweeper, Swept};
 pub use takeover::TakeoverSwitch;
 pub use write::{Unfinished, WriteError};
 
-use self::policy::PolicyTables;
-use self::read::DropCount;
-use self::upgrade::Upgrade;
-use self::write::Tables;
-use crate::plan::{Image, PolicyImage, PolicyWrite, Write};
+use self::found::FoundMaps;
+use self::maps::Prepared;
 
 /// How to open the dataplane.
 #[derive(Clone, Copy, Debug)]
@@ -81,17 +81,27 @@ pub struct Options<'a> {
     pub globals: Globals,
 }
 
-/// The dataplane of one node: one agent's, until this is dropped. Dropping leaves it in place.
+/// Tables and programs of one node: one agent's, until this is dropped. Dropping leaves them in place.
 pub struct Dataplane {
-    tables: Tables,
-    policy: PolicyTables,
+    maps: Maps,
     flows: upgrade::FlowTables,
-    upgrade: Option<Upgrade>,
-    drops: PerCpuArray<MapData, u64>,
-    audits: PerCpuArray<MapData, u64>,
     devices: devices::Devices,
     ebpf: Ebpf,
-    pins: pins::Pins,
+}
+
+/// The tables are there with programs and without, and are used alike.
+impl Deref for Dataplane {
+    type Target = Maps;
+
+    fn deref(&self) -> &Maps {
+        &self.maps
+    }
+}
+
+impl DerefMut for Dataplane {
+    fn deref_mut(&mut self) -> &mut Maps {
+        &mut self.maps
+    }
 }
 
 impl Dataplane {
@@ -99,26 +109,12 @@ impl Dataplane {
     /// stay in force. Where that is of the table version before or after this one, what both have in common is taken over,
     /// and the flows of the version before ([`Dataplane::copy_flows`]).
     pub fn open(options: &Options<'_>) -> Result<Self, Error> {
-        let pins = pins::Pins::create(options.bpffs)?;
-        let definitions = Object::parse(options.object).map_err(Error::Object)?;
-        let mut upgrade = Upgrade::find(&pins)?;
-        if let Some(upgrade) = &mut upgrade {
-            upgrade.begin(&definitions, &pins)?;
-        }
-        layout::check(&definitions, &pins.maps())?;
-        history::note(&pins.maps())?;
+        let Prepared { pins, upgrade, .. } = maps::prepare(options.object, options.bpffs)?;
         let mut ebpf = load::load(options.object, &pins, &options.globals, options.bpf_log_level, options.socket_lb)?;
-        let mut dataplane = Self {
-            tables: Tables::take(&mut ebpf)?,
-            policy: PolicyTables::take(&mut ebpf)?,
-            flows: [table::Table::take(&mut ebpf, tables::FLOWS)?, table::Table::take(&mut ebpf, tables::FLOWS_NEW)?],
-            upgrade,
-            drops: take_counts(&mut ebpf, tables::DROPS)?,
-            audits: take_counts(&mut ebpf, tables::AUDITS)?,
-            devices: devices::Devices::open(options.tc_mode, &pins)?,
-            ebpf,
-            pins,
-        };
+        let mut found = FoundMaps::of(&mut ebpf);
+        let flows = [table::Table::take(&mut found, tables::FLOWS)?, table::Table::take(&mut found, tables::FLOWS_NEW)?];
+        let devices = devices::Devices::open(options.tc_mode, &pins)?;
+        let mut dataplane = Self { maps: Maps::take(&mut found, pins, upgrade)?, flows, devices, ebpf };
         dataplane.copy_flows()?;
         Ok(dataplane)
     }
@@ -126,60 +122,7 @@ impl Dataplane {
     /// Brings over the flows that programs of the previous table version wrote since the last time: right before ours take
     /// their place, and right after. Nothing to do where there is no such version.
     pub fn copy_flows(&mut self) -> Result<(), Error> {
-        self.upgrade.as_mut().map_or(Ok(()), |upgrade| upgrade.copy_flows(&mut self.flows))
-    }
-
-    /// Whether another table version's programs are in force, whose tables ours may lack: until
-    /// [`Dataplane::remove_other_versions`].
-    #[must_use]
-    pub const fn is_upgrading(&self) -> bool {
-        self.upgrade.is_some()
-    }
-
-    /// What the tables of Services hold.
-    pub fn read_image(&self) -> Result<Image, Error> {
-        self.tables.image()
-    }
-
-    /// Carries out writes in their order. At an error those before it have taken effect.
-    pub fn apply(&mut self, writes: &[Write]) -> Result<(), Unfinished> {
-        self.tables.apply(writes)
-    }
-
-    /// What the tables of policy hold.
-    pub fn read_policy_image(&self) -> Result<PolicyImage, Error> {
-        self.policy.image()
-    }
-
-    /// Carries out writes to the tables of policy in their order. At an error those before it have taken effect.
-    pub fn apply_policy(&mut self, writes: &[PolicyWrite]) -> Result<(), Unfinished> {
-        self.policy.apply(writes)
-    }
-
-    /// Entries written and deleted so far, of every table.
-    #[must_use]
-    pub fn writes(&self) -> u64 {
-        self.writes_by_table().map(|(_, writes)| writes).sum()
-    }
-
-    /// The same by the names of the tables.
-    pub fn writes_by_table(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.tables.writes().into_iter().chain(self.policy.writes())
-    }
-
-    /// The interfaces as the programs know them.
-    pub fn devices(&self) -> Result<BTreeMap<u32, Device>, Error> {
-        self.tables.devices()
-    }
-
-    /// Tells the programs about an interface; before it gets them.
-    pub fn set_device(&mut self, ifindex: u32, device: Device) -> Result<(), WriteError> {
-        self.tables.set_device(ifindex, device)
-    }
-
-    /// Has the programs forget an interface; after it lost them.
-    pub fn remove_device(&mut self, ifindex: u32) -> Result<(), WriteError> {
-        self.tables.remove_device(ifindex)
+        self.maps.upgrade.as_mut().map_or(Ok(()), |upgrade| upgrade.copy_flows(&mut self.flows))
     }
 
     /// Has the programs run at an interface, in the place of an earlier agent's, and makes its reverse path test loose if
@@ -189,10 +132,10 @@ impl Dataplane {
         if attached == Attached::Yes {
             // Pods are not given more room to lie: what comes from them keeps its source.
             if hooks != Hooks::Pod {
-                sysctl::loosen_reverse_path(&self.pins.sysctls(), ifname)?;
+                sysctl::loosen_reverse_path(&self.maps.pins.sysctls(), ifname)?;
             }
             if hooks == Hooks::Loopback {
-                sysctl::open_loopback(&self.pins.sysctls())?;
+                sysctl::open_loopback(&self.maps.pins.sysctls())?;
             }
         }
         Ok(attached)
@@ -211,33 +154,19 @@ impl Dataplane {
     /// Has the socket programs run for all processes below a cgroup v2 directory, in the place of an earlier agent's.
     /// Takes [`Options::socket_lb`].
     pub fn attach_sockets(&mut self, cgroup: &Path) -> Result<(), Error> {
-        cgroup::attach(&mut self.ebpf, cgroup, &self.pins.links(), &self.pins.other_links()?)
+        cgroup::attach(&mut self.ebpf, cgroup, &self.maps.pins.links(), &self.maps.pins.other_links()?)
     }
 
     /// Takes the socket programs away, an earlier agent's too; whether there were any.
     pub fn detach_sockets(&mut self) -> Result<bool, Error> {
-        cgroup::detach(&self.pins.links())
+        cgroup::detach(&self.maps.pins.links())
     }
 
-    /// Removes links and maps of agents with other layouts. For when our programs have taken the place of theirs.
+    /// Removes links and maps of agents with other layouts, whose last flows are brought over before. For when our programs
+    /// have taken the place of theirs.
     pub fn remove_other_versions(&mut self) -> Result<(), Error> {
         self.copy_flows()?;
-        self.upgrade = None;
-        for version in self.pins.other_versions()? {
-            let removed = pins::remove_version(&version)?;
-            tracing::info!(path = %version.display(), pins = removed.len(), "removed the pins of another version");
-        }
-        Ok(())
-    }
-
-    /// Packets dropped so far, by reason.
-    pub fn drops(&self) -> Result<Vec<DropCount>, Error> {
-        read::drop_counts(&self.drops).map_err(|source| Error::Map { name: tables::DROPS.name, source })
-    }
-
-    /// Packets that passed so far and would not have if audited policies were enforced, by reason.
-    pub fn audits(&self) -> Result<Vec<DropCount>, Error> {
-        read::drop_counts(&self.audits).map_err(|source| Error::Map { name: tables::AUDITS.name, source })
+        self.maps.remove_other_versions()
     }
 
     /// What removes flows that are over.
@@ -280,11 +209,6 @@ impl Dataplane {
 /// The kernel doesn't list them.
 pub fn interface_names() -> Result<Vec<String>, Error> {
     Ok(interfaces::list()?.into_iter().map(|(_, name)| name).collect())
-}
-
-fn take_counts(ebpf: &mut Ebpf, Table { name, .. }: Table) -> Result<PerCpuArray<MapData, u64>, Error> {
-    let map = ebpf.take_map(name).ok_or(Error::Missing { kind: "map", name })?;
-    map.try_into().map_err(|source| Error::Map { name, source })
 }
 
 /// The error number of a refused attachment, if the kernel gave one.

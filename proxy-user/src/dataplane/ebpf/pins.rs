@@ -69,6 +69,11 @@ impl Pins {
         self.bpffs.join("sysctls")
     }
 
+    /// A directory that notes that there are rules of an agent.
+    pub(super) fn rules(&self) -> PathBuf {
+        rules_note(&self.bpffs)
+    }
+
     /// Directories of every version that has pins.
     pub(super) fn versions(&self) -> Result<Vec<PathBuf>, Error> {
         versions(&self.bpffs)
@@ -95,6 +100,11 @@ pub(super) fn maps_directory(bpffs: &Path) -> PathBuf {
 /// Where this version's links are below `bpffs`.
 pub(super) fn links_directory(bpffs: &Path) -> PathBuf {
     version_directory(bpffs).join("links")
+}
+
+/// What notes that there are rules of an agent that pins below `bpffs`.
+pub(super) fn rules_note(bpffs: &Path) -> PathBuf {
+    bpffs.join("rules")
 }
 
 /// Directories below `bpffs` of every version that has pins.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use aya::Ebpf;
 use proxy_common::addr::Addr;
 use proxy_common::tables::{self, Block, Identity, PodNetwork, PolicyName, Rule, RuleKey, SetPolicy};
 
 use super::error::Error;
+use super::found::FoundMaps;
 use super::hits::RuleHits;
 use super::single::Single;
 use super::table::Table;
@@ -27,16 +27,16 @@ pub(super) struct PolicyTables {
 }
 
 impl PolicyTables {
-    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, Error> {
+    pub(super) fn take(found: &mut FoundMaps) -> Result<Self, Error> {
         Ok(Self {
-            names: Table::take(ebpf, tables::POLICY_NAMES)?,
-            set_policies: Table::take(ebpf, tables::SET_POLICIES)?,
-            rules: Trie::take(ebpf, tables::RULES)?,
-            blocks: Trie::take(ebpf, tables::BLOCKS)?,
-            identities: Table::take(ebpf, tables::IDENTITIES)?,
-            hits: RuleHits::take(ebpf)?,
-            pod_network: Single::take(ebpf, tables::POD_NETWORK)?,
-            generation: Single::take(ebpf, tables::POLICY_GENERATION)?,
+            names: Table::take(found, tables::POLICY_NAMES)?,
+            set_policies: Table::take(found, tables::SET_POLICIES)?,
+            rules: Trie::take(found, tables::RULES)?,
+            blocks: Trie::take(found, tables::BLOCKS)?,
+            identities: Table::take(found, tables::IDENTITIES)?,
+            hits: RuleHits::take(found)?,
+            pod_network: Single::take(found, tables::POD_NETWORK)?,
+            generation: Single::take(found, tables::POLICY_GENERATION)?,
         })
     }
 

@@ -1,10 +1,11 @@
 //! A table of one entry that is always there.
 
 use aya::maps::{Array, MapData};
-use aya::{Ebpf, Pod};
+use aya::Pod;
 use proxy_common::tables;
 
 use super::error::Error;
+use super::found::FoundMaps;
 use super::write::WriteError;
 
 /// A table of one `V`.
@@ -16,10 +17,10 @@ pub(super) struct Single<V: Pod> {
 }
 
 impl<V: Pod> Single<V> {
-    /// Takes the table out of the loaded object. An error when its value has another size.
-    pub(super) fn take(ebpf: &mut Ebpf, table: tables::Table) -> Result<Self, Error> {
+    /// Takes the table's map. An error when its value has another size.
+    pub(super) fn take(found: &mut FoundMaps, table: tables::Table) -> Result<Self, Error> {
         let name = table.name;
-        let map = ebpf.take_map(name).ok_or(Error::Missing { kind: "map", name })?;
+        let map = found.take(name)?;
         Ok(Self { definition: table, map: map.try_into().map_err(|source| Error::Map { name, source })?, writes: 0 })
     }
 

@@ -3,12 +3,13 @@
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use aya::maps::{HashMap, Map, MapData, MapError};
-use aya::{Ebpf, Pod};
+use aya::Pod;
 use aya_obj::generated::BPF_NOEXIST;
 use proxy_common::tables;
 
 use super::batch::entries;
 use super::error::Error;
+use super::found::FoundMaps;
 use super::sys::update_batch;
 use super::write::WriteError;
 
@@ -24,11 +25,11 @@ pub(super) struct Table<K, V> {
 }
 
 impl<K: Pod, V: Pod> Table<K, V> {
-    /// Takes a table out of the loaded object. An error when keys or values have another size.
-    pub(super) fn take(ebpf: &mut Ebpf, table: tables::Table) -> Result<Self, Error> {
+    /// Takes a table's map. An error when keys or values have another size.
+    pub(super) fn take(found: &mut FoundMaps, table: tables::Table) -> Result<Self, Error> {
         let name = table.name;
         let error = |source| Error::Map { name, source };
-        let map = ebpf.take_map(name).ok_or(Error::Missing { kind: "map", name })?;
+        let map = found.take(name)?;
         let (Map::HashMap(data) | Map::LruHashMap(data)) = &map else {
             return Err(Error::Missing { kind: "hash map", name });
         };

@@ -4,10 +4,11 @@ use std::os::fd::{AsFd as _, OwnedFd};
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Map, MapData, MapError};
-use aya::{Ebpf, Pod};
+use aya::Pod;
 use proxy_common::tables;
 
 use super::error::Error;
+use super::found::FoundMaps;
 use super::sys::update_batch;
 use super::write::WriteError;
 
@@ -24,10 +25,10 @@ pub(super) struct Trie<K, V> {
 
 impl<K: Pod, V: Pod> Trie<K, V> {
     /// Takes a trie out of the loaded object. An error when keys or values have another size.
-    pub(super) fn take(ebpf: &mut Ebpf, table: tables::Table) -> Result<Self, Error> {
+    pub(super) fn take(found: &mut FoundMaps, table: tables::Table) -> Result<Self, Error> {
         let name = table.name;
         let error = |source| Error::Map { name, source };
-        let map = ebpf.take_map(name).ok_or(Error::Missing { kind: "map", name })?;
+        let map = found.take(name)?;
         let Map::LpmTrie(data) = &map else {
             return Err(Error::Missing { kind: "trie", name });
         };

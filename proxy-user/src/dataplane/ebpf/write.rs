@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::mem::discriminant;
 
-use aya::Ebpf;
 use aya::maps::MapError;
 use proxy_common::addr::Addr;
 use proxy_common::tables::{
@@ -11,6 +10,7 @@ use proxy_common::tables::{
 };
 
 use super::error::Error;
+use super::found::FoundMaps;
 use super::single::Single;
 use super::table::Table;
 use super::trie::Trie;
@@ -100,16 +100,16 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, Error> {
+    pub(super) fn take(found: &mut FoundMaps) -> Result<Self, Error> {
         Ok(Self {
-            services: Table::take(ebpf, tables::SERVICES)?,
-            backends: Table::take(ebpf, tables::BACKENDS)?,
-            members: Table::take(ebpf, tables::MEMBERS)?,
-            names: Table::take(ebpf, tables::SERVICE_NAMES)?,
-            addresses: Table::take(ebpf, tables::ADDRESSES)?,
-            source_ranges: Trie::take(ebpf, tables::SOURCE_RANGES)?,
-            devices: Table::take(ebpf, tables::DEVICES)?,
-            epoch: Single::take(ebpf, tables::EPOCH)?,
+            services: Table::take(found, tables::SERVICES)?,
+            backends: Table::take(found, tables::BACKENDS)?,
+            members: Table::take(found, tables::MEMBERS)?,
+            names: Table::take(found, tables::SERVICE_NAMES)?,
+            addresses: Table::take(found, tables::ADDRESSES)?,
+            source_ranges: Trie::take(found, tables::SOURCE_RANGES)?,
+            devices: Table::take(found, tables::DEVICES)?,
+            epoch: Single::take(found, tables::EPOCH)?,
         })
     }
 
