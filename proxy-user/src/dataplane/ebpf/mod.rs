@@ -151,6 +151,12 @@ impl Dataplane {
         self.devices.retain(wanted)
     }
 
+    /// Has packets from and to `127.0.0.0/8` pass any interface, as node ports on loopback need it in iptables mode; off, it is
+    /// as it was before. [`cleanup`] puts it back too.
+    pub fn route_localnet(&self, on: bool) -> Result<(), Error> {
+        sysctl::route_localnet(&self.pins.sysctls(), on)
+    }
+
     /// Has the socket programs run for all processes below a cgroup v2 directory, in the place of an earlier agent's.
     /// Takes [`Options::socket_lb`].
     pub fn attach_sockets(&mut self, cgroup: &Path) -> Result<(), Error> {

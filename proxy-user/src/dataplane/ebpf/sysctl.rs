@@ -5,7 +5,8 @@
 //! - `accept_local` on the loopback interface: what the node sends to itself is translated on the way out, and then comes
 //!   in from one of the node's own addresses.
 //! - `route_localnet` on the loopback interface: what answers a node port on `127.0.0.1` comes in there anew, and the kernel
-//!   would drop addresses of `127.0.0.0/8` for which it has to look up a route. (kube-proxy sets it for all interfaces.)
+//!   would drop addresses of `127.0.0.0/8` for which it has to look up a route. In iptables mode it is set for all interfaces,
+//!   as kube-proxy does.
 //!
 //! A change is recorded, before it is made, as a directory `<interface>:<setting>:<old value>` beside the pins, and undone
 //! by clean-up unless someone has changed the setting since.
@@ -47,8 +48,25 @@ pub(super) fn open_loopback(records: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Lets packets from and to `127.0.0.0/8` pass any interface, as rules of iptables need it that translate node ports on
+/// loopback, or has it as it was before. The rules keep others from reaching what listens on loopback.
+pub(super) fn route_localnet(records: &Path, on: bool) -> Result<(), Error> {
+    if on {
+        return if read("all", ROUTE_LOCALNET)? == Some(0) { change(records, "all", ROUTE_LOCALNET, 0, ON) } else { Ok(()) };
+    }
+    let record = record(records, "all", ROUTE_LOCALNET, 0);
+    if record.exists() {
+        undo(&record)?;
+    }
+    Ok(())
+}
+
+fn record(records: &Path, ifname: &str, setting: &str, old: u32) -> PathBuf {
+    records.join(format!("{}:{setting}:{old}", encoded(ifname)))
+}
+
 fn change(records: &Path, ifname: &str, setting: &'static str, old: u32, new: u32) -> Result<(), Error> {
-    let record = records.join(format!("{}:{setting}:{old}", encoded(ifname)));
+    let record = record(records, ifname, setting, old);
     make_directories(&record).map_err(|source| Error::Sysctl { action: "record a change at", path: record, source })?;
     write(ifname, setting, new)?;
     tracing::info!(interface = %ifname, setting, old, new, "changed a kernel setting");
@@ -59,16 +77,23 @@ fn change(records: &Path, ifname: &str, setting: &'static str, old: u32, new: u3
 pub(super) fn restore(records: &Path) -> Result<Vec<String>, Error> {
     let mut restored = Vec::new();
     for record in entries(records)? {
-        if let Some((ifname, setting, old, ours)) = parse(&record)
-            && read(&ifname, setting)? == Some(ours)
-        {
-            write(&ifname, setting, old)?;
-            restored.push(format!("setting net.ipv4.conf.{ifname}.{setting}={ours} (is {old} again)"));
-        }
-        remove_directory(&record)?;
+        restored.extend(undo(&record)?);
     }
     remove_directory(records)?;
     Ok(restored)
+}
+
+/// Undoes a recorded change. Returns what it did, if anything.
+fn undo(record: &Path) -> Result<Option<String>, Error> {
+    let mut undone = None;
+    if let Some((ifname, setting, old, ours)) = parse(record)
+        && read(&ifname, setting)? == Some(ours)
+    {
+        write(&ifname, setting, old)?;
+        undone = Some(format!("setting net.ipv4.conf.{ifname}.{setting}={ours} (is {old} again)"));
+    }
+    remove_directory(record)?;
+    Ok(undone)
 }
 
 /// Interface, setting, old and new value of a record.

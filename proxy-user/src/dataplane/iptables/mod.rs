@@ -5,10 +5,16 @@
 //! [`PREFIX`] something; what else there is in the netfilter tables is never touched.
 
 mod error;
+mod node;
+mod remove;
 mod restore;
+mod rules;
 mod save;
 
 pub use error::Error;
+pub use node::Node;
+pub use remove::remove;
+pub use rules::Rules;
 
 /// What the names of all our chains and sets begin with. A chain's name has 28 characters at most.
 pub const PREFIX: &str = "SLUICE-";

@@ -44,6 +44,14 @@ impl Restore {
         self.0.is_empty()
     }
 
+    /// Whether the tool of a family is there.
+    ///
+    /// # Errors
+    /// It isn't.
+    pub(super) fn check(family: Family) -> Result<(), Error> {
+        runs(tool(family))
+    }
+
     /// Has the kernel take it.
     ///
     /// # Errors
@@ -82,6 +90,16 @@ impl Restore {
         }
         text
     }
+}
+
+/// Whether a tool is there.
+///
+/// # Errors
+/// It isn't.
+pub(super) fn runs(tool: &'static str) -> Result<(), Error> {
+    let mut command = Command::new(tool);
+    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().map(drop).map_err(|source| Error::Start { tool, source })
 }
 
 /// The tool of a family.

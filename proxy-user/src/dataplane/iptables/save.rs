@@ -7,7 +7,7 @@ use proxy_common::addr::Family;
 
 use super::PREFIX;
 use super::error::Error;
-use super::restore::Table;
+use super::restore::{Table, runs};
 
 /// What there is of ours in one table of one family.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -19,15 +19,20 @@ pub(super) struct Saved {
 }
 
 impl Saved {
+    /// Whether the tool of a family is there.
+    ///
+    /// # Errors
+    /// It isn't.
+    pub(super) fn check(family: Family) -> Result<(), Error> {
+        runs(tool(family))
+    }
+
     /// Asks for it.
     ///
     /// # Errors
     /// The tool isn't there, or fails.
     pub(super) fn read(family: Family, table: Table) -> Result<Self, Error> {
-        let tool = match family {
-            Family::V4 => "iptables-save",
-            Family::V6 => "ip6tables-save",
-        };
+        let tool = tool(family);
         let output = Command::new(tool).args(["-t", table.name()]).stdin(Stdio::null()).output();
         let output = output.map_err(|source| Error::Start { tool, source })?;
         if !output.status.success() {
@@ -55,6 +60,14 @@ impl Saved {
             }
         }
         saved
+    }
+}
+
+/// The tool of a family.
+const fn tool(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "iptables-save",
+        Family::V6 => "ip6tables-save",
     }
 }
 
