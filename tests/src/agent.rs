@@ -53,9 +53,30 @@ impl fmt::Display for SocketLb {
     }
 }
 
+/// The agent's `--mode`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Mode {
+    /// Programs in the kernel.
+    #[default]
+    Ebpf,
+    /// Rules of iptables.
+    Iptables,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Ebpf => "ebpf",
+            Self::Iptables => "iptables",
+        })
+    }
+}
+
 /// How an agent is started.
 #[derive(Clone, Debug)]
 pub struct AgentOptions {
+    /// Its `--mode`.
+    pub mode: Mode,
     /// Its `--socket-lb`.
     pub socket_lb: SocketLb,
     /// Further arguments. With a `--kubeconfig` among them it follows that API server, and not the lab's manifests.
@@ -67,13 +88,19 @@ impl AgentOptions {
     #[must_use]
     pub fn following(server: &dyn Api) -> Self {
         let kubeconfig = server.kubeconfig().display().to_string();
-        Self { socket_lb: SocketLb::On, arguments: vec![KUBECONFIG.into(), kubeconfig] }
+        Self { arguments: vec![KUBECONFIG.into(), kubeconfig], ..SocketLb::On.into() }
     }
 }
 
 impl From<SocketLb> for AgentOptions {
     fn from(socket_lb: SocketLb) -> Self {
-        Self { socket_lb, arguments: Vec::new() }
+        Self { mode: Mode::Ebpf, socket_lb, arguments: Vec::new() }
+    }
+}
+
+impl From<Mode> for AgentOptions {
+    fn from(mode: Mode) -> Self {
+        Self { mode, ..SocketLb::On.into() }
     }
 }
 
@@ -100,6 +127,7 @@ impl Agent {
         let bpffs = node.bpffs().expect("a node has a bpffs").display().to_string();
         let named = [
             ("--node-name", node.name().to_owned()),
+            ("--mode", options.mode.to_string()),
             ("--bpffs", bpffs),
             ("--cgroup", node.cgroup_root().display().to_string()),
             ("--socket-lb", options.socket_lb.to_string()),

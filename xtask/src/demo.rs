@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use lab::demo::{Demo, Row, table};
-use lab::{Attachment, SocketLb};
+use lab::{Attachment, Mode, SocketLb};
 
 use crate::{build, process, setup};
 
@@ -21,6 +21,9 @@ pub(crate) struct DemoArgs {
     /// How pods are attached to their nodes
     #[arg(long, value_enum, default_value_t = Attach::Routed)]
     attachment: Attach,
+    /// What serves: programs in the kernel, or rules of iptables
+    #[arg(long, value_enum, default_value_t = Serves::Ebpf)]
+    mode: Serves,
     /// Where Services are translated: at the socket and per packet, or per packet only
     #[arg(long, value_enum, default_value_t = Socket::On)]
     socket_lb: Socket,
@@ -42,6 +45,12 @@ enum Attach {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
+enum Serves {
+    Ebpf,
+    Iptables,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
 enum Socket {
     On,
     Host,
@@ -57,6 +66,10 @@ pub(crate) fn run(args: DemoArgs) -> Result<()> {
         attachment: match args.attachment {
             Attach::Routed => Attachment::Routed,
             Attach::Bridge => Attachment::Bridge,
+        },
+        mode: match args.mode {
+            Serves::Ebpf => Mode::Ebpf,
+            Serves::Iptables => Mode::Iptables,
         },
         socket_lb: match args.socket_lb {
             Socket::On => SocketLb::On,

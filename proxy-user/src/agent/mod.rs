@@ -39,7 +39,7 @@ pub use self::services::Services;
 use self::signals::Ends;
 use self::takeover::Takeover;
 use crate::config::{Config, Sources};
-use crate::dataplane::ebpf::Dataplane;
+use crate::dataplane::{Dataplane, Serves as _};
 use crate::explain::explain;
 use crate::node::{self, NodeState};
 use crate::objects::kubernetes::Connection;
@@ -217,7 +217,7 @@ impl Agent {
     fn sync(&mut self) {
         match self.state {
             State::Fresh | State::Adopted if self.services.is_complete() => {
-                let done = self.serve();
+                let done = self.serve().and_then(|()| self.remove_rules());
                 self.done([done]);
             }
             State::Fresh => {}
@@ -238,14 +238,15 @@ impl Agent {
         self.policies.bind(self.services.local_pods(), &state.devices, hidden);
         // A pod is held to its addresses only while the kernel knows who it is: from after its identity comes until before it
         // goes.
-        let before = self.node_tables.put(&mut self.dataplane, &state, self.policies.bound());
+        let before = self.node_tables.put(self.dataplane.maps_mut(), &state, self.policies.bound());
         // None waits for another: a pod's interface is served although a table is full, and load balancers are told of
         // endpoints although an interface can't be had.
         let services = self.services.sync(&mut self.dataplane, &self.servers.metrics);
         self.tell_load_balancers();
         let policies = self.policies.sync(&mut self.dataplane, hidden);
         let node = self.node_tables.follow(&mut self.dataplane, &state, self.policies.bound());
-        self.done([before, services, policies, node]);
+        let rules = self.remove_rules();
+        self.done([before, services, policies, node, rules]);
     }
 
     fn done<const N: usize>(&mut self, parts: [anyhow::Result<()>; N]) {
@@ -291,7 +292,7 @@ impl Agent {
             self;
         let failed = Failed { kernel: &self.failures, servers };
         self.report.taking_over(self.takeover.as_ref().map_or(0, Takeover::alive));
-        self.report.publish(services, policies, &node.borrow(), dataplane, metrics, failed);
+        self.report.publish(services, policies, &node.borrow(), dataplane.maps(), metrics, failed);
     }
 }
 

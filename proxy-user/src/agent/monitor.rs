@@ -42,6 +42,11 @@ impl Monitor {
         Self { running: running.inspect_err(refused).ok() }
     }
 
+    /// Lets nobody in: there are no programs that tell of packets.
+    pub(super) const fn without_programs() -> Self {
+        Self { running: None }
+    }
+
     /// Waits until somebody begins to listen, or nobody does any more.
     pub(super) async fn changed(&mut self) {
         let Some(running) = &mut self.running else { return std::future::pending().await };

@@ -8,7 +8,8 @@ use proxy_common::addr::{Addr, Family};
 use proxy_common::tables::{Device, device_flags};
 
 use super::bindings::Bindings;
-use crate::dataplane::ebpf::{Attached, Dataplane, Hooks};
+use crate::dataplane::ebpf::{self, Attached, Hooks, Maps};
+use crate::dataplane::{Dataplane, Serves as _};
 use crate::node::{DeviceInfo, NodeState, Role, primary_address};
 
 /// Entry of `DEVICES` that stands for the node: for interfaces without an address.
@@ -34,16 +35,19 @@ impl NodeTables {
             return Ok(());
         }
         self.followed = None;
-        self.put(dataplane, state, pods)?;
-        Self::attach(dataplane, state)?;
-        self.trim(dataplane, state, pods)
+        self.put(dataplane.maps_mut(), state, pods)?;
+        if let Dataplane::Ebpf(programs) = dataplane {
+            Self::attach(programs, state)?;
+            Self::detach(programs, state)?;
+        }
+        self.trim(dataplane.maps_mut(), state, pods)
     }
 
     /// Tells the programs of what there is, before they run there.
-    pub(super) fn put(&mut self, dataplane: &mut Dataplane, state: &NodeState, pods: &Bindings) -> anyhow::Result<()> {
+    pub(super) fn put(&mut self, maps: &mut Maps, state: &NodeState, pods: &Bindings) -> anyhow::Result<()> {
         for (ifindex, device) in devices(state, pods) {
             if self.devices.get(&ifindex) != Some(&device) {
-                dataplane.set_device(ifindex, device).context("the table of interfaces")?;
+                maps.set_device(ifindex, device).context("the table of interfaces")?;
                 self.devices.insert(ifindex, device);
             }
         }
@@ -51,7 +55,7 @@ impl NodeTables {
     }
 
     /// Has the programs run at every interface that is to have them.
-    pub(super) fn attach(dataplane: &mut Dataplane, state: &NodeState) -> anyhow::Result<()> {
+    fn attach(dataplane: &mut ebpf::Dataplane, state: &NodeState) -> anyhow::Result<()> {
         // One interface that can't be had keeps no other from being served.
         let mut failed = Ok(());
         for (ifindex, device) in &state.devices {
@@ -64,13 +68,17 @@ impl NodeTables {
         failed
     }
 
-    /// Forgets what is no more, here and whatever an earlier agent left.
-    pub(super) fn trim(&mut self, dataplane: &mut Dataplane, state: &NodeState, pods: &Bindings) -> anyhow::Result<()> {
+    /// Takes programs from every other interface, also those of an earlier agent.
+    fn detach(dataplane: &mut ebpf::Dataplane, state: &NodeState) -> anyhow::Result<()> {
         let with_programs = state.devices.iter().filter(|(_, device)| hooks(device).is_some());
-        dataplane.retain_devices(&with_programs.map(|(ifindex, _)| *ifindex).collect())?;
+        Ok(dataplane.retain_devices(&with_programs.map(|(ifindex, _)| *ifindex).collect())?)
+    }
+
+    /// Forgets what is no more, here and whatever an earlier agent left.
+    fn trim(&mut self, maps: &mut Maps, state: &NodeState, pods: &Bindings) -> anyhow::Result<()> {
         let wanted = devices(state, pods);
-        for ifindex in dataplane.devices()?.into_keys().filter(|ifindex| !wanted.contains_key(ifindex)) {
-            dataplane.remove_device(ifindex).context("the table of interfaces")?;
+        for ifindex in maps.devices()?.into_keys().filter(|ifindex| !wanted.contains_key(ifindex)) {
+            maps.remove_device(ifindex).context("the table of interfaces")?;
             self.devices.remove(&ifindex);
         }
         self.followed = Some((state.clone(), pods.clone()));

@@ -11,11 +11,11 @@ use proxy_common::tables::{Device, pod_network_flags};
 use super::bindings::Bindings;
 use crate::complaint::{Complaint, Reason};
 use crate::config::{Config, UnknownPods};
-use crate::dataplane::ebpf::Dataplane;
+use crate::dataplane::Serves;
 use crate::model::{self, Change, Kind, Object, ObjectRef, Pod};
-use crate::node::DeviceInfo;
+use crate::node::{DeviceInfo, Role};
 use crate::objects::ObjectEvent;
-use crate::plan::{PolicyImage, PolicyPlan};
+use crate::plan::{PolicyImage, PolicyPlan, PolicyWrite};
 
 /// What is known of the cluster's policies, and what the tables hold of them.
 #[derive(Debug)]
@@ -28,6 +28,10 @@ pub struct Policies {
     bindings: Bindings,
     /// Those of `bindings` that the kernel has.
     bound: Bindings,
+    /// The pods' interfaces, by index.
+    interfaces: BTreeMap<u32, String>,
+    /// The same, as rules were last made for them.
+    ruled: BTreeMap<u32, String>,
     /// The source has told everything there was at the start.
     complete: bool,
     /// The tables are to be read and compared as a whole: at the start, and after the kernel took a plan in part.
@@ -62,6 +66,8 @@ impl Policies {
             known: BTreeSet::new(),
             bindings: Bindings::default(),
             bound: Bindings::default(),
+            interfaces: BTreeMap::new(),
+            ruled: BTreeMap::new(),
             complete: false,
             from_scratch: true,
             state: State::Found,
@@ -130,6 +136,8 @@ impl Policies {
         devices: &BTreeMap<u32, DeviceInfo>,
         hidden: bool,
     ) {
+        let pods_ends = devices.iter().filter(|(_, device)| device.role == Role::Pod);
+        self.interfaces = pods_ends.map(|(ifindex, device)| (*ifindex, device.name.clone())).collect();
         if !self.complete {
             self.bound = self.bound.retain(|_, ifindex| devices.contains_key(&ifindex));
             return;
@@ -155,28 +163,40 @@ impl Policies {
     ///
     /// # Errors
     /// Not all of it is in the kernel; the next sync reads the tables and compares all.
-    pub fn sync(&mut self, dataplane: &mut Dataplane, hidden: bool) -> anyhow::Result<()> {
+    pub fn sync(&mut self, dataplane: &mut impl Serves, hidden: bool) -> anyhow::Result<()> {
         if !self.complete {
             return Ok(());
         }
-        if self.from_scratch {
-            let image = dataplane.read_policy_image()?;
+        let whole = self.from_scratch;
+        if whole {
+            let image = dataplane.maps().read_policy_image()?;
             let keep = self.state != State::Ours && hidden && has_policies(&image);
             self.plan = PolicyPlan::adopt(image, self.hold_unknown);
             self.enter(if keep { State::Kept } else { State::Ours });
             if keep {
-                return Ok(());
+                // Rules may not be there yet: what programs enforced goes on as it is, too.
+                return self.enforce(dataplane, None);
             }
         }
         // Until the kernel has all of it.
         self.from_scratch = true;
         let writes = self.plan.update(&mut self.model);
         self.tell_refused();
-        dataplane.apply_policy(&writes).context("the tables of NetworkPolicy")?;
+        dataplane.maps_mut().apply_policy(&writes).context("the tables of NetworkPolicy")?;
+        if whole || !writes.is_empty() || self.interfaces != self.ruled {
+            self.enforce(dataplane, (!whole).then_some(&writes))?;
+        }
         self.from_scratch = false;
         let identities = &self.plan.image().identities;
         let is_there = |ip: IpAddr, ifindex| identities.get(&Addr::from(ip)).is_some_and(|it| it.ifindex == ifindex);
         self.bound = self.bindings.retain(is_there);
+        Ok(())
+    }
+
+    fn enforce(&mut self, dataplane: &mut impl Serves, writes: Option<&[PolicyWrite]>) -> anyhow::Result<()> {
+        let done = dataplane.enforce_policies(self.plan.image(), writes, &self.interfaces);
+        done.context("the rules of NetworkPolicy")?;
+        self.ruled.clone_from(&self.interfaces);
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use super::services::Services;
 use crate::complaint::{Complaint, Reason};
 use crate::config::Config;
 use crate::dataplane::Fill;
-use crate::dataplane::ebpf::Dataplane;
+use crate::dataplane::ebpf::Maps;
 use crate::explain::explain;
 use crate::model::Pod;
 use crate::node::{NodeState, Role};
@@ -93,11 +93,11 @@ impl Report {
         services: &mut Services,
         policies: &mut Policies,
         node: &NodeState,
-        dataplane: &Dataplane,
+        maps: &Maps,
         metrics: &Metrics,
         Failed { kernel, servers }: Failed<'_>,
     ) {
-        let wrote = dataplane.writes() != self.writes || self.status.last_synced_at.is_none();
+        let wrote = maps.writes() != self.writes || self.status.last_synced_at.is_none();
         let synced = self.status.ready && wrote && kernel.is_empty();
         let errors = [services.errors(), policies.errors()];
         metrics.manifest_errors.set(errors.iter().map(|errors| errors.len()).sum::<usize>().cast_signed() as i64);
@@ -139,8 +139,8 @@ impl Report {
         if is_old && let Err(error) = self.publisher.publish(&self.status) {
             tracing::warn!("the status is not written: {}", explain(&error));
         }
-        metrics.map_writes.inc_by(dataplane.writes() - self.writes);
-        self.writes = dataplane.writes();
+        metrics.map_writes.inc_by(maps.writes() - self.writes);
+        self.writes = maps.writes();
         let (image, policy) = (services.image(), policies.image());
         let held = [
             (SERVICES, image.services.len()),
@@ -164,11 +164,11 @@ impl Report {
             let (internal, external) = services.told().no_local_endpoints(of);
             metrics.set_no_local_endpoints(of, internal, external);
         }
-        match dataplane.drops() {
+        match maps.drops() {
             Ok(drops) => drops.iter().for_each(|count| metrics.set_drops(count.reason, count.packets)),
             Err(error) => tracing::warn!("the drops are not counted: {}", explain(&error)),
         }
-        match dataplane.audits() {
+        match maps.audits() {
             Ok(audits) => audits.iter().for_each(|count| metrics.set_audits(count.reason, count.packets)),
             Err(error) => tracing::warn!("the audits are not counted: {}", explain(&error)),
         }

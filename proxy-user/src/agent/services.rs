@@ -13,7 +13,9 @@ use super::latency::{Latency, Trigger};
 use super::told::Told;
 use crate::complaint::{Complaint, Reason};
 use crate::config::Config;
-use crate::dataplane::ebpf::Dataplane;
+use crate::dataplane::Serves;
+use crate::dataplane::ebpf::Maps;
+use crate::dataplane::iptables;
 use crate::model::{Change, Cluster, Eligible, Kind, NodePortAddresses, Object, Pod, ServiceRef};
 use crate::objects::{ObjectEvent, Place, Problems};
 use crate::plan::{Image, Limits, NodePorts, Plan, TableFull, Write};
@@ -39,6 +41,8 @@ pub struct Services {
     internal_ips: Vec<IpAddr>,
     /// What the node's addresses are to the programs.
     node_addresses: BTreeMap<Addr, Address>,
+    /// The node as rules were last made for it.
+    ruled: iptables::Node,
     /// Services that were last written, or tried to be, and that the kernel isn't known to have yet.
     written: BTreeSet<ServiceRef>,
     told: Told,
@@ -65,6 +69,7 @@ impl Services {
             node_ports: NodePorts { addresses: NodePortAddresses::All, localhost: true },
             interfaces: BTreeSet::new(),
             internal_ips: Vec::new(),
+            ruled: iptables::Node::default(),
             written: BTreeSet::new(),
             told: Told::default(),
             latency: Latency::new(),
@@ -141,7 +146,13 @@ impl Services {
     }
 
     fn node_changed(&self) -> bool {
-        *self.plan.node_addresses() != self.node_addresses
+        *self.plan.node_addresses() != self.node_addresses || self.ruled != self.rules_node()
+    }
+
+    /// The node as rules are to be made for it.
+    fn rules_node(&self) -> iptables::Node {
+        let node = self.cluster.node(self.cluster.node_name());
+        iptables::Node { pod_cidrs: node.map(|node| node.pod_cidrs.clone()).unwrap_or_default() }
     }
 
     /// What a manifest that can't be read asks for isn't known, so nothing found in the tables is known to be a leftover.
@@ -154,7 +165,7 @@ impl Services {
     ///
     /// # Errors
     /// Not all of it is in the kernel; the next sync reads the tables and compares all.
-    pub fn sync(&mut self, dataplane: &mut Dataplane, metrics: &Metrics) -> anyhow::Result<()> {
+    pub fn sync(&mut self, dataplane: &mut impl Serves, metrics: &Metrics) -> anyhow::Result<()> {
         if !self.is_due() {
             return Ok(());
         }
@@ -177,19 +188,28 @@ impl Services {
         self.latency.applied(metrics);
     }
 
-    fn write(&mut self, dataplane: &mut Dataplane) -> anyhow::Result<()> {
-        let writes = self.writes(dataplane)?;
-        self.carry_out(dataplane, &writes)
+    fn write(&mut self, dataplane: &mut impl Serves) -> anyhow::Result<()> {
+        let node = self.rules_node();
+        let whole = self.from_scratch || node != self.ruled;
+        let writes = self.writes(dataplane.maps())?;
+        self.carry_out(dataplane.maps_mut(), &writes)?;
+        // Until the rules are those of the tables.
+        self.from_scratch = true;
+        let writes = (!whole).then_some(&writes[..]);
+        dataplane.serve_services(self.plan.image(), writes, &node).context("the rules of Services")?;
+        self.ruled = node;
+        self.from_scratch = false;
+        Ok(())
     }
 
     /// First half of a sync: what leads the tables to what the objects ask for.
     ///
     /// # Errors
     /// The tables are to be read and can't be.
-    pub fn writes(&mut self, dataplane: &Dataplane) -> anyhow::Result<Vec<Write>> {
+    pub fn writes(&mut self, maps: &Maps) -> anyhow::Result<Vec<Write>> {
         let whole = self.from_scratch;
         if whole {
-            self.plan = Plan::adopt(dataplane.read_image()?, Limits::default());
+            self.plan = Plan::adopt(maps.read_image()?, Limits::default());
             self.leftovers = true;
             self.pending.extend(self.cluster.services().map(|service| service.id.clone()));
             // Those that went at the attempt that failed are no leftovers of which nobody knows.
@@ -223,8 +243,8 @@ impl Services {
     ///
     /// # Errors
     /// The kernel refused one; the next sync reads the tables and compares all.
-    pub fn carry_out(&mut self, dataplane: &mut Dataplane, writes: &[Write]) -> anyhow::Result<()> {
-        dataplane.apply(writes).context("the tables of Services")?;
+    pub fn carry_out(&mut self, maps: &mut Maps, writes: &[Write]) -> anyhow::Result<()> {
+        maps.apply(writes).context("the tables of Services")?;
         self.from_scratch = false;
         Ok(())
     }

@@ -10,11 +10,12 @@ use super::reload::Reload;
 use super::report::Report;
 use super::takeover::Takeover;
 use super::{Agent, OBJECT, Policies, Servers, Services, State, hold, sweep};
-use crate::config::{BpfLogLevel, Config, ObjectsFrom, PolicyDeny, SocketLb};
+use crate::config::{BpfLogLevel, Config, DataplaneMode, ObjectsFrom, PolicyDeny, SocketLb};
 use crate::dataplane::ebpf::read::Pinned;
-use crate::dataplane::ebpf::{Dataplane, Error, Globals, Level, Options, TcMode};
+use crate::dataplane::ebpf::{self, Error, Globals, Level, Options, TcMode};
+use crate::dataplane::{Dataplane, Serves as _, iptables};
 use crate::explain::explain;
-use crate::node;
+use crate::node::{self, NodeState};
 use crate::objects::kubernetes::{KubernetesSource, Recorder};
 use crate::objects::manifest::ManifestSource;
 use crate::objects::{Batch, Source};
@@ -34,17 +35,22 @@ impl Agent {
         let (source, first) = objects(&config).await?;
         health.waiting_for("the node's interfaces");
         let node = node::watch(config.devices.clone()).await?;
-        health.waiting_for("the kernel programs");
+        health.waiting_for("the dataplane");
         let mut dataplane = open(&config).await?;
-        start_program_log(&mut dataplane)?;
         let pinned = Pinned::open(&config.bpffs)?;
         // It is the last that is written of the first full state of Services. Of another version's tables some may be missing.
-        let is_fresh = pinned.epoch()? == 0 || dataplane.is_upgrading();
+        let is_fresh = pinned.epoch()? == 0 || dataplane.maps().is_upgrading();
         let state = if is_fresh { State::Fresh } else { State::Adopted };
-        sweep::start(dataplane.sweeper()?, pinned, metrics.clone());
         let mut policies = Policies::new(&config);
-        policies.adopt(&dataplane.devices()?);
-        let monitor = Monitor::start(&config.bpffs, &mut dataplane);
+        policies.adopt(&dataplane.maps().devices()?);
+        let monitor = match &mut dataplane {
+            Dataplane::Ebpf(programs) => {
+                start_program_log(programs)?;
+                sweep::start(programs.sweeper()?, pinned, metrics.clone());
+                Monitor::start(&config.bpffs, programs)
+            }
+            Dataplane::Iptables(_) => Monitor::without_programs(),
+        };
         let health_checks = HealthCheckServers::start(health.clone(), failures.clone());
         let api_server = match &source {
             Source::Kubernetes(source) => {
@@ -76,7 +82,8 @@ impl Agent {
         if let Some(batch) = first {
             agent.take(batch);
             agent.serve()?;
-            agent.done([Ok(())]);
+            let removed = agent.remove_rules();
+            agent.done([removed]);
         } else {
             agent.servers.health.waiting_for("the first full list of objects");
             agent.sync();
@@ -90,21 +97,19 @@ impl Agent {
     pub(super) fn serve(&mut self) -> anyhow::Result<()> {
         self.servers.health.waiting_for("the first full state");
         self.servers.metrics.queued();
-        let Self { dataplane, services, policies, node_tables, takeover, .. } = self;
+        let Self { dataplane, services, policies, node_tables, .. } = self;
         let state = self.node.borrow_and_update().clone();
         policies.bind(services.local_pods(), &state.devices, services.policies_are_hidden());
-        node_tables.put(dataplane, &state, policies.bound())?;
+        node_tables.put(dataplane.maps_mut(), &state, policies.bound())?;
         services.set_node_addresses(&state.addresses);
+        if matches!(dataplane, Dataplane::Iptables(_)) {
+            dataplane.maps().note_rules(true)?;
+        }
         services.sync(dataplane, &self.servers.metrics)?;
         policies.sync(dataplane, services.policies_are_hidden())?;
-        let takeover = begun(takeover, dataplane)?;
-        dataplane.copy_flows()?;
-        node_tables.follow(dataplane, &state, policies.bound())?;
-        dataplane.copy_flows()?;
-        takeover.settle(|| Ok(services.image().services.keys().copied().collect()))?;
-        attach_sockets(&self.config, dataplane)?;
-        dataplane.remove_other_versions()?;
-        tracing::info!(node = self.config.node_name, services = services.count(), "serving");
+        self.take_over(&state)?;
+        let (mode, services) = (self.config.dataplane(), self.services.count());
+        tracing::info!(node = self.config.node_name, %mode, services, "serving");
         self.state = State::Serving;
         self.tell_load_balancers();
         self.servers.health.ready();
@@ -112,18 +117,59 @@ impl Agent {
         Ok(())
     }
 
-    /// Has what an earlier agent left serve the node's interfaces as they are now.
+    /// The tables, and rules where those are made of them, are as they should be: has what reads them take the place of an
+    /// earlier agent's programs.
+    fn take_over(&mut self, state: &NodeState) -> anyhow::Result<()> {
+        let Self { dataplane, services, policies, node_tables, takeover, .. } = self;
+        let takeover = match dataplane {
+            Dataplane::Iptables(rules) => {
+                for removed in rules.maps_mut().remove_programs()? {
+                    tracing::info!(removed, "rules serve in its place");
+                }
+                return node_tables.follow(dataplane, state, policies.bound());
+            }
+            Dataplane::Ebpf(programs) => {
+                let begun = begun(takeover, programs)?;
+                programs.copy_flows()?;
+                begun
+            }
+        };
+        node_tables.follow(dataplane, state, policies.bound())?;
+        let Dataplane::Ebpf(programs) = dataplane else { return Ok(()) };
+        programs.copy_flows()?;
+        takeover.settle(|| Ok(services.image().services.keys().copied().collect()))?;
+        attach_sockets(&self.config, programs)?;
+        Ok(programs.remove_other_versions()?)
+    }
+
+    /// Removes the rules of an earlier agent, once programs serve. Conntrack goes on to translate the connections that they
+    /// began.
+    pub(super) fn remove_rules(&self) -> anyhow::Result<()> {
+        let Dataplane::Ebpf(programs) = &self.dataplane else { return Ok(()) };
+        if programs.has_rules() {
+            iptables::remove().context("the rules of an agent in iptables mode")?;
+            programs.note_rules(false)?;
+            tracing::info!("programs serve in the place of rules, which are removed");
+        }
+        Ok(())
+    }
+
+    /// Has what an earlier agent left serve the node's interfaces as they are now. Rules know no interfaces, but for those of
+    /// pods, who are not known yet.
     pub(super) fn keep_up(&mut self) -> anyhow::Result<()> {
         let state = self.node.borrow_and_update().clone();
         self.policies.bind(std::iter::empty(), &state.devices, true);
-        let takeover = begun(&mut self.takeover, &mut self.dataplane)?;
+        let takeover = match &mut self.dataplane {
+            Dataplane::Iptables(_) => return Ok(()),
+            Dataplane::Ebpf(programs) => begun(&mut self.takeover, programs)?,
+        };
         self.node_tables.follow(&mut self.dataplane, &state, self.policies.bound())?;
-        Ok(takeover.settle(|| Ok(self.dataplane.read_image()?.services.into_keys().collect()))?)
+        Ok(takeover.settle(|| Ok(self.dataplane.maps().read_image()?.services.into_keys().collect()))?)
     }
 }
 
 /// The takeover, begun unless it was.
-fn begun<'a>(takeover: &'a mut Option<Takeover>, dataplane: &mut Dataplane) -> Result<&'a mut Takeover, Error> {
+fn begun<'a>(takeover: &'a mut Option<Takeover>, dataplane: &mut ebpf::Dataplane) -> Result<&'a mut Takeover, Error> {
     match takeover {
         Some(takeover) => Ok(takeover),
         none => Ok(none.insert(Takeover::begin(dataplane)?)),
@@ -146,6 +192,17 @@ async fn objects(config: &Config) -> anyhow::Result<(Source, Option<Batch>)> {
 }
 
 async fn open(config: &Config) -> anyhow::Result<Dataplane> {
+    match config.dataplane() {
+        DataplaneMode::Ebpf => Ok(Dataplane::Ebpf(Box::new(open_programs(config).await?))),
+        DataplaneMode::Iptables => {
+            let is_held = |error: &_| matches!(error, iptables::OpenError::Maps(Error::Locked { .. }));
+            let opened = hold::once_free(|| iptables::Dataplane::open(OBJECT, &config.bpffs), is_held).await;
+            Ok(Dataplane::Iptables(Box::new(opened.context("cannot open the dataplane")?)))
+        }
+    }
+}
+
+async fn open_programs(config: &Config) -> anyhow::Result<ebpf::Dataplane> {
     let options = Options {
         object: OBJECT,
         bpffs: &config.bpffs,
@@ -166,11 +223,11 @@ async fn open(config: &Config) -> anyhow::Result<Dataplane> {
         },
     };
     // Its own lock is what agents have in common that share no /run.
-    let opened = hold::once_free(|| Dataplane::open(&options), |error| matches!(error, Error::Locked { .. }));
+    let opened = hold::once_free(|| ebpf::Dataplane::open(&options), |error| matches!(error, Error::Locked { .. }));
     opened.await.context("cannot open the dataplane")
 }
 
-fn start_program_log(dataplane: &mut Dataplane) -> anyhow::Result<()> {
+fn start_program_log(dataplane: &mut ebpf::Dataplane) -> anyhow::Result<()> {
     if let Some(log) = dataplane.program_log()? {
         tokio::spawn(async move {
             if let Err(error) = log.run().await {
@@ -181,7 +238,7 @@ fn start_program_log(dataplane: &mut Dataplane) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn attach_sockets(config: &Config, dataplane: &mut Dataplane) -> anyhow::Result<()> {
+fn attach_sockets(config: &Config, dataplane: &mut ebpf::Dataplane) -> anyhow::Result<()> {
     match &config.cgroup {
         Some(cgroup) if config.socket_lb != SocketLb::Off => dataplane.attach_sockets(cgroup)?,
         _ => drop(dataplane.detach_sockets()?),

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::{Bpffs, output};
 use crate::dataplane::ebpf::cleanup::cleanup;
+use crate::dataplane::iptables;
 use crate::kube_proxy::{self, Leftovers};
 use crate::status::Publisher;
 
@@ -32,7 +33,8 @@ pub(super) fn run(args: &CleanupArgs) -> anyhow::Result<ExitCode> {
 pub(super) fn remove_own(bpffs: &Path) -> anyhow::Result<ExitCode> {
     // Held until the end, so that no agent starts in between.
     let status = Publisher::open(bpffs).context("nothing was removed")?;
-    let removed = cleanup(bpffs)?;
+    let mut removed = cleanup(bpffs)?;
+    removed.extend(iptables::remove()?.then(|| "rules and sets of iptables mode".to_owned()));
     status.remove()?;
     if removed.is_empty() {
         eprintln!("Nothing to remove below {}.", bpffs.display());

@@ -3,5 +3,7 @@
 pub mod ebpf;
 mod fill;
 pub mod iptables;
+mod serves;
 
 pub use fill::Fill;
+pub use serves::{Dataplane, Serves};

@@ -110,7 +110,7 @@ pub fn preflight(needs: &Needs) -> Vec<Check> {
         }
     }
     checks.push(memory::check());
-    checks.extend(network::checks());
+    checks.extend(network::checks(mode(needs, picked.as_ref())));
     checks
 }
 

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::Check;
+use crate::config::DataplaneMode;
 use crate::kube_proxy::{self, Leftovers};
 
-pub(super) fn checks() -> Vec<Check> {
+pub(super) fn checks(mode: DataplaneMode) -> Vec<Check> {
     vec![
         forwarding("net.ipv4.ip_forward", "/proc/sys/net/ipv4/ip_forward", "sysctl -w net.ipv4.ip_forward=1"),
         forwarding(
@@ -18,7 +19,7 @@ pub(super) fn checks() -> Vec<Check> {
         interfaces_forward("IPv4"),
         interfaces_forward("IPv6"),
         reverse_path_filter(),
-        bridged_packets(),
+        bridged_packets(mode),
         kube_proxy(),
     ]
 }
@@ -61,12 +62,16 @@ fn with_value(conf: &Path, setting: &str, value: &str) -> Vec<String> {
 
 /// Between two pods of a bridge the stack sees what a client sends to a Service, which is routed, and not what answers it,
 /// unless it is shown bridged packets too. To a firewall that drops what its connection tracking takes for invalid, the
-/// half is that.
-fn bridged_packets() -> Check {
+/// half is that. Rules see neither what answers, nor what such pods send each other past Services.
+fn bridged_packets(mode: DataplaneMode) -> Check {
     const NAME: &str = "bridge-nf-call-iptables";
     let shown = fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables");
     if shown.is_ok_and(|shown| shown.trim() != "0") {
-        return Check::ok(NAME, "on: needed by firewalls that track connections, not by Sluice");
+        return Check::ok(NAME, "on: needed by firewalls that track connections, and by Sluice in iptables mode");
+    }
+    if mode == DataplaneMode::Iptables {
+        let mend = "with pods on a bridge: modprobe br_netfilter; sysctl -w net.bridge.bridge-nf-call-iptables=1 (and -ip6tables)";
+        return Check::warn(NAME, "off: rules don't see what pods of one bridge send each other", mend);
     }
     let rules = Command::new("iptables-save").stderr(Stdio::null()).stdin(Stdio::null()).output();
     if !rules.is_ok_and(|rules| drops_invalid(&rules.stdout)) {

@@ -13,7 +13,7 @@ pub use row::{Row, Seen};
 pub use table::table;
 
 use self::case::Case;
-use crate::agent::{AgentOptions, SocketLb};
+use crate::agent::{AgentOptions, Mode, SocketLb};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::id::LabId;
@@ -32,7 +32,9 @@ pub struct Demo {
     pub manifests: PathBuf,
     /// How pods are attached.
     pub attachment: Attachment,
-    /// Where Services are translated.
+    /// Programs or rules.
+    pub mode: Mode,
+    /// Where programs translate Services.
     pub socket_lb: SocketLb,
     /// Whether the lab stays up afterwards.
     pub keep: bool,

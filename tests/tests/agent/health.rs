@@ -28,7 +28,7 @@ fn cluster(arguments: &[&str]) -> Result<Cluster> {
     lab.manifests().write("pods.yaml", &file(&[pod("web-1", "web", 1, 10), pod("web-2", "web", 2, 10)]))?;
     lab.manifests().write("web.yaml", &file(&[web(PORT)]))?;
     let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    Ok(Cluster::start(lab, AgentOptions { socket_lb: SocketLb::On, arguments })?)
+    Ok(Cluster::start(lab, AgentOptions { arguments, ..SocketLb::On.into() })?)
 }
 
 /// A Service of a load balancer that asks the nodes' health check ports.

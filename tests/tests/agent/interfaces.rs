@@ -118,7 +118,7 @@ fn only_named_devices_are_uplinks() -> Result<()> {
     };
     for (pattern, role) in [("wan*", None), ("eth?", Some("Uplink")), ("eth0", Some("Uplink")), ("wan0", None)] {
         let arguments = vec!["--device".to_owned(), pattern.to_owned()];
-        let mut agent = Agent::start(cluster.lab(), node, &AgentOptions { socket_lb: SocketLb::On, arguments })?;
+        let mut agent = Agent::start(cluster.lab(), node, &AgentOptions { arguments, ..SocketLb::On.into() })?;
         assert_eq!(status(node)?.agent()?.role("eth0"), role, "{pattern}");
         assert_eq!(directions(node, "eth0")?.len(), if role.is_some() { 2 } else { 0 }, "{pattern}");
         for family in Family::BOTH {

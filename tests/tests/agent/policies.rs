@@ -153,7 +153,7 @@ fn without_a_policy_or_when_told_so_nobody_is_held() -> Result<()> {
         }
         let mut cluster = Cluster::without_agents(lab)?;
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        cluster.start_agents(&AgentOptions { socket_lb: SocketLb::On, arguments })?;
+        cluster.start_agents(&AgentOptions { arguments, ..SocketLb::On.into() })?;
         let node = cluster.lab().node("node1")?;
         let flags = pinned(node)?.policies.pod_network()?.flags;
         assert_eq!(flags & pod_network_flags::HOLD_UNKNOWN, 0, "{policies} policies");
@@ -168,7 +168,7 @@ fn in_audit_mode_no_set_is_enforced() -> Result<()> {
     lab.manifests().write("policy.yaml", &file(&[only("web", "web", "client", HTTP)]))?;
     let mut cluster = Cluster::without_agents(lab)?;
     let arguments = ["--policy-mode", "audit"].map(ToOwned::to_owned).to_vec();
-    cluster.start_agents(&AgentOptions { socket_lb: SocketLb::On, arguments })?;
+    cluster.start_agents(&AgentOptions { arguments, ..SocketLb::On.into() })?;
     let node = cluster.lab().node("node1")?;
     let policing = policing(node, cluster.pod("web-1")?.addresses().v4.into())?.expect("a pod of this node");
     assert_ne!(policing.ingress & Policing::AUDIT, 0);

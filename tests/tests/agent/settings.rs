@@ -22,7 +22,7 @@ fn cluster(service: &Value, arguments: &[&str]) -> Result<Cluster> {
     lab.manifests().write("cluster.yaml", &file(&[pod("web-1", "web", 1, 10), service.clone()]))?;
     let mut cluster = Cluster::without_agents(lab)?;
     let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    cluster.start_agents(&AgentOptions { socket_lb: SocketLb::On, arguments })?;
+    cluster.start_agents(&AgentOptions { arguments, ..SocketLb::On.into() })?;
     Ok(cluster)
 }
 

@@ -8,33 +8,29 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use lab::traffic::{Probe, Reached, Target};
-use lab::{Attachment, Cluster, Family, Host, Lab, SocketLb, eventually};
+use lab::{Cluster, Family, Host, Lab, Serving, eventually};
 
 use crate::checksums;
 
 /// How long silence is listened to: many times what an answer takes, less than it takes TCP to try again.
 pub(crate) const SILENCE: Duration = Duration::from_millis(700);
 
-/// Each way of attaching pods once, and socket translation on and off.
-const CONFIGURATIONS: [(Attachment, SocketLb); 2] =
-    [(Attachment::Routed, SocketLb::On), (Attachment::Bridge, SocketLb::Off)];
-
 /// Tells a story in every configuration, in a lab with these files of the example; the client outside knows the way to
 /// the pods.
 pub(crate) fn everywhere(files: &[&str], story: impl Fn(&mut Cluster) -> Result<()>) -> Result<()> {
-    for (attachment, socket_lb) in CONFIGURATIONS {
+    for serving in Serving::all() {
         let tell = || {
-            let lab = Lab::builder().attachment(attachment).build()?;
+            let lab = Lab::builder().attachment(serving.attachment).build()?;
             for file in files {
                 put(&lab, file)?;
             }
-            let mut cluster = Cluster::start(lab, socket_lb)?;
+            let mut cluster = Cluster::start(lab, serving)?;
             story(&mut cluster)?;
             checksums::were_right(&cluster)
         };
         // Shown when an assertion fails.
-        println!("{attachment:?}, socket translation {socket_lb}");
-        tell().with_context(|| format!("{attachment:?}, socket translation {socket_lb}"))?;
+        println!("{serving}");
+        tell().with_context(|| serving.to_string())?;
     }
     Ok(())
 }

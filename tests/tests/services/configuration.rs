@@ -1,25 +1,28 @@
 //! The configurations in which every story has to be true.
 
 use anyhow::{Context as _, Result};
-use lab::{Attachment, Cluster, Lab, SocketLb};
+use lab::{Cluster, Lab, Serving};
 
 use crate::checksums;
 
 /// A lab to be, and how its nodes translate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Configuration {
-    pub(crate) attachment: Attachment,
-    pub(crate) socket_lb: SocketLb,
+    pub(crate) serving: Serving,
     pub(crate) offload: bool,
     /// MTU in bytes of the nodes' segment.
     pub(crate) segment_mtu: u32,
 }
 
 impl Configuration {
-    /// Both attachments, with socket programs and without.
+    /// Every way of serving.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        let both = Attachment::BOTH.into_iter().flat_map(|attachment| SocketLb::BOTH.map(|lb| (attachment, lb)));
-        both.map(|(attachment, socket_lb)| Self { attachment, socket_lb, offload: true, segment_mtu: 1500 })
+        Serving::all().map(Self::from)
+    }
+
+    /// Those with programs: for what rules don't do, each time with the reason.
+    pub(crate) fn by_programs() -> impl Iterator<Item = Self> {
+        Serving::by_programs().map(Self::from)
     }
 
     /// Tells a story in a lab of this configuration. No host of it may have got a packet with a wrong checksum, whatever
@@ -31,16 +34,27 @@ impl Configuration {
     }
 
     fn try_tell(self, story: impl Fn(&Cluster) -> Result<()>) -> Result<()> {
-        let lab = Lab::builder().attachment(self.attachment).offload(self.offload).segment_mtu(self.segment_mtu);
+        let lab = Lab::builder().attachment(self.serving.attachment).offload(self.offload).segment_mtu(self.segment_mtu);
         let lab = lab.build()?;
         lab.manifests().write("cluster.yaml", include_str!("cluster.yaml"))?;
-        let cluster = Cluster::start(lab, self.socket_lb)?;
+        let cluster = Cluster::start(lab, self.serving)?;
         story(&cluster)?;
         checksums::were_right(&cluster)
+    }
+}
+
+impl From<Serving> for Configuration {
+    fn from(serving: Serving) -> Self {
+        Self { serving, offload: true, segment_mtu: 1500 }
     }
 }
 
 /// Tells a story in every configuration.
 pub(crate) fn everywhere(story: impl Fn(&Cluster) -> Result<()>) -> Result<()> {
     Configuration::all().try_for_each(|configuration| configuration.tell(&story))
+}
+
+/// Tells a story in every configuration with programs.
+pub(crate) fn by_programs(story: impl Fn(&Cluster) -> Result<()>) -> Result<()> {
+    Configuration::by_programs().try_for_each(|configuration| configuration.tell(&story))
 }

@@ -42,7 +42,7 @@ fn senders_of_datagrams_learn_what_the_path_takes() -> Result<()> {
 fn senders_of_datagrams_on_the_endpoints_node_learn_what_it_takes() -> Result<()> {
     // Pods of one bridge reach each other by frames, which a bridge drops without a word.
     let routed = |configuration: &Configuration| {
-        configuration.attachment == Attachment::Routed || configuration.socket_lb == SocketLb::Off
+        configuration.serving.attachment == Attachment::Routed || configuration.serving.socket_lb == SocketLb::Off
     };
     with_and_without_offload(Configuration::all().filter(routed), |cluster| {
         narrow_the_endpoint(cluster)?;

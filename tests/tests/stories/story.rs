@@ -3,14 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use lab::{Attachment, Cluster, Lab, SocketLb};
+use lab::{Cluster, Lab, Serving};
 
 use crate::checksums;
-
-/// Each way of attaching pods once, and socket translation on and off: a story is long, and where one depends on the other
-/// is for the target `services`, which tells its own in all four.
-const CONFIGURATIONS: [(Attachment, SocketLb); 2] =
-    [(Attachment::Routed, SocketLb::On), (Attachment::Bridge, SocketLb::Off)];
 
 /// Tells a story of an example in both configurations, on two nodes.
 pub(crate) fn everywhere(example: &str, story: impl Fn(&mut Cluster) -> Result<()>) -> Result<()> {
@@ -29,17 +24,17 @@ pub(crate) fn on_nodes(
     prepare: impl Fn(&Lab) -> Result<()>,
     story: impl Fn(&mut Cluster) -> Result<()>,
 ) -> Result<()> {
-    for (attachment, socket_lb) in CONFIGURATIONS {
+    for serving in Serving::all() {
         let tell = || {
-            let lab = Lab::builder().attachment(attachment).nodes(nodes).build()?;
+            let lab = Lab::builder().attachment(serving.attachment).nodes(nodes).build()?;
             prepare(&lab)?;
-            let mut cluster = Cluster::start(lab, socket_lb)?;
+            let mut cluster = Cluster::start(lab, serving)?;
             story(&mut cluster)?;
             checksums::were_right(&cluster)
         };
         // Shown when an assertion fails.
-        println!("{attachment:?}, socket translation {socket_lb}");
-        tell().with_context(|| format!("{attachment:?}, socket translation {socket_lb}"))?;
+        println!("{serving}");
+        tell().with_context(|| serving.to_string())?;
     }
     Ok(())
 }

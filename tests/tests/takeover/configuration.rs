@@ -33,7 +33,7 @@ fn a_changed_configuration_is_in_force_at_once_and_a_bad_one_changes_nothing() -
     mount(directory.path(), "..1", "nodePortAddresses: [203.0.113.0/24]\n")?;
     symlink("..data/config.conf", directory.path().join("config.conf"))?;
     let file = directory.path().join("config.conf").display().to_string();
-    cluster.start_agents(&AgentOptions { socket_lb: SocketLb::Off, arguments: vec!["--config".into(), file] })?;
+    cluster.start_agents(&AgentOptions { arguments: vec!["--config".into(), file], ..SocketLb::Off.into() })?;
     let to = cluster.node_port("node1", "here", Family::V4)?;
     let answers = || Ok::<_, anyhow::Error>(cluster.lab().client().http_get(to).is_ok());
     assert!(!answers()?, "node ports are served elsewhere");

@@ -36,7 +36,7 @@ fn connections_that_a_kube_proxy_began_live_on_when_sluice_takes_its_place() -> 
 fn kubeadms() -> AgentOptions {
     let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../proxy-user/src/config/kube_proxy/kubeadm.yaml");
     let arguments = ["--config", config, "--proxy-mode=iptables", "-v=2"];
-    AgentOptions { socket_lb: SocketLb::On, arguments: arguments.map(String::from).into() }
+    AgentOptions { arguments: arguments.map(String::from).into(), ..SocketLb::On.into() }
 }
 
 /// From a pod, from the node, and from outside, through both Services, in both families.

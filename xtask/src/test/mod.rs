@@ -17,6 +17,9 @@ pub(crate) struct Test {
     /// Run only these groups; may be repeated
     #[arg(long)]
     only: Vec<Group>,
+    /// Run the suites of Services and policies in every combination of attaching pods and serving, not each once
+    #[arg(long)]
+    all_configurations: bool,
 }
 
 /// What is run, in this order.
@@ -70,7 +73,7 @@ impl Test {
             Group::Lint => lint::check()?,
             Group::Unit => suite::unit(filter)?,
             Group::Program => suite::program(filter)?,
-            Group::Lab => suite::lab(filter)?,
+            Group::Lab => suite::lab(filter, self.all_configurations)?,
         };
         // Tests that silently don't run would look like tests that pass.
         if filter.is_none() && tally.ran() == 0 {
@@ -96,15 +99,15 @@ mod tests {
 
     #[test]
     fn without_a_choice_every_group_runs_and_a_filter_leaves_out_lint() {
-        let all = Test { filter: None, only: vec![] };
+        let all = Test { filter: None, only: vec![], all_configurations: false };
         assert_eq!(all.groups(), [Group::Lint, Group::Unit, Group::Program, Group::Lab]);
-        let filtered = Test { filter: Some("nat".to_owned()), only: vec![] };
+        let filtered = Test { filter: Some("nat".to_owned()), only: vec![], all_configurations: false };
         assert_eq!(filtered.groups(), [Group::Unit, Group::Program, Group::Lab]);
     }
 
     #[test]
     fn chosen_groups_run_in_the_fixed_order() {
-        let some = Test { filter: None, only: vec![Group::Lab, Group::Unit] };
+        let some = Test { filter: None, only: vec![Group::Lab, Group::Unit], all_configurations: false };
         assert_eq!(some.groups(), [Group::Unit, Group::Lab]);
     }
 }

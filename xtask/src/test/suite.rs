@@ -20,12 +20,13 @@ pub(super) fn unit(filter: Option<&str>) -> Result<Tally> {
 
 /// Program rows.
 pub(super) fn program(filter: Option<&str>) -> Result<Tally> {
-    privileged(&Targets::discover()?.program, filter)
+    privileged(&Targets::discover()?.program, filter, None)
 }
 
-/// Lab suites.
-pub(super) fn lab(filter: Option<&str>) -> Result<Tally> {
-    let mut tally = privileged(&Targets::discover()?.lab, filter)?;
+/// Lab suites; those of Services and policies in every configuration on demand.
+pub(super) fn lab(filter: Option<&str>, all_configurations: bool) -> Result<Tally> {
+    let environment = all_configurations.then_some(("LAB_ALL_CONFIGURATIONS", "1"));
+    let mut tally = privileged(&Targets::discover()?.lab, filter, environment)?;
     tally += real_api_server(filter)?;
     Ok(tally)
 }
@@ -43,11 +44,17 @@ fn real_api_server(filter: Option<&str>) -> Result<Tally> {
 }
 
 /// One test at a time: they measure the machine's kernel, and load it.
-fn privileged(targets: &[String], filter: Option<&str>) -> Result<Tally> {
+fn privileged(
+    targets: &[String],
+    filter: Option<&str>,
+    environment: Option<(&str, &str)>,
+) -> Result<Tally> {
     if targets.is_empty() {
         return Ok(Tally::default());
     }
-    count(cargo_test().args(select(targets)).args(["--", "--test-threads=1"]).args(filter))
+    let mut tests = cargo_test();
+    tests.envs(environment).args(select(targets)).args(["--", "--test-threads=1"]);
+    count(tests.args(filter))
 }
 
 /// The same packages in every run, so that features are resolved, and dependencies built, once.

@@ -105,6 +105,9 @@ fn read<S: Sink>(
     sink: &S,
 ) -> anyhow::Result<S::Done> {
     let pinned = Pinned::open(&bpffs.bpffs)?;
+    if !pinned.has_programs() {
+        ensure_without_programs(resource)?;
+    }
     if !matches!(resource, Resource::Policies | Resource::Identities | Resource::Devices) {
         find(&pinned, filter)?;
     }
@@ -126,6 +129,18 @@ fn read<S: Sink>(
             sink.take(&found("devices", filter, devices::rows(&agent, filter.name))?)
         }
         Resource::Affinity => sink.take(&affinity::read(&pinned, filter)?),
+    }
+}
+
+/// Where rules serve, what programs would write is nowhere or with others.
+fn ensure_without_programs(resource: Resource) -> anyhow::Result<()> {
+    match resource {
+        Resource::Flows => bail!("in iptables mode the kernel's conntrack has the flows: conntrack -L --dst-nat"),
+        Resource::Affinity => bail!("in iptables mode affinity is with the rules: see the files in /proc/net/xt_recent"),
+        Resource::Drops => {
+            bail!("in iptables mode drops are counted by the rules: iptables -L -n -v (and -t nat), ip6tables likewise")
+        }
+        _ => Ok(()),
     }
 }
 

@@ -8,12 +8,13 @@ use std::path::Path;
 use std::process::{ExitCode, exit};
 use std::thread;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::{Args, ValueEnum};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use super::Bpffs;
+use crate::config::DataplaneMode;
 use crate::monitor::{Kind, Line, NameFilter, Wanted, Whom};
 use crate::status::{Agent, monitor_socket};
 
@@ -95,12 +96,16 @@ fn end_with_reader() {
 }
 
 fn connect(bpffs: &Path) -> anyhow::Result<UnixStream> {
-    let Agent::Alive(_) = Agent::read(bpffs)? else {
+    let Agent::Alive(status) = Agent::read(bpffs)? else {
         bail!(
             "no agent runs for {}: nobody can tell what happens; start it, or name another directory with --bpffs",
             bpffs.display()
         );
     };
+    ensure!(
+        status.is_none_or(|status| status.mode == DataplaneMode::Ebpf),
+        "in iptables mode no program tells of packets: conntrack -E tells of connections, iptables -L -n -v counts drops"
+    );
     let path = monitor_socket(bpffs);
     UnixStream::connect(&path).with_context(|| {
         format!(

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::error::Error;
-use super::pins::{self, Pins, remove_directory, remove_version};
+use super::pins::{Pins, remove_directory, remove_version};
 use super::{mount, sysctl, unhook};
 use crate::mounts::is_bpffs;
 
@@ -21,7 +21,7 @@ pub fn cleanup(bpffs: &Path) -> Result<Vec<String>, Error> {
     }
     removed.extend(unhook::filters()?);
     if let Some(pins) = pins {
-        pins::remove_directory(&pins.rules())?;
+        remove_directory(&pins.rules())?;
         // A mount whose directory we hold, locked, is busy.
         drop(pins);
         removed.extend(remove_root(bpffs)?);

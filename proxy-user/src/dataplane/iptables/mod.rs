@@ -4,6 +4,7 @@
 //! netfilter table at a time as a whole. A change writes the chains it touches and no others. All chains are called
 //! [`PREFIX`] something; what else there is in the netfilter tables is never touched.
 
+mod dataplane;
 mod error;
 mod node;
 mod remove;
@@ -11,6 +12,7 @@ mod restore;
 mod rules;
 mod save;
 
+pub use dataplane::{Dataplane, OpenError};
 pub use error::Error;
 pub use node::Node;
 pub use remove::remove;

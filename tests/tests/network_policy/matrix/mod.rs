@@ -6,7 +6,7 @@ use std::thread;
 use anyhow::{Context as _, Result};
 use lab::policy::{Connection, Object, Objects, Protocol, Settings, verdict};
 use lab::traffic::{Probe, Reached, Target};
-use lab::{Attachment, Cluster, Family, Lab, SocketLb, eventually, topology};
+use lab::{Cluster, Family, Lab, Serving, eventually, topology};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 use serde_yaml_ng::Deserializer;
@@ -14,9 +14,6 @@ use serde_yaml_ng::Deserializer;
 use crate::checksums;
 use crate::scene::SILENCE;
 
-/// Each way of attaching pods once, and socket translation on and off.
-const CONFIGURATIONS: [(Attachment, SocketLb); 2] =
-    [(Attachment::Routed, SocketLb::On), (Attachment::Bridge, SocketLb::Off)];
 /// Sets of policies: what a set is for, and its documents.
 const SCENARIOS: &str = include_str!("scenarios.yaml");
 const NAMESPACES: [&str; 3] = ["x", "y", "z"];
@@ -27,13 +24,13 @@ const PORTS: [u16; 2] = [80, 81];
 
 #[test]
 fn everybody_reaches_whom_the_api_reference_says() -> Result<()> {
-    for (attachment, socket_lb) in CONFIGURATIONS {
-        let lab = Lab::builder().attachment(attachment).build()?;
+    for serving in Serving::all() {
+        let lab = Lab::builder().attachment(serving.attachment).build()?;
         let base = base();
         lab.manifests().write("cluster.yaml", &lab::manifests::build::file(&base))?;
-        let cluster = Cluster::start(lab, socket_lb)?;
+        let cluster = Cluster::start(lab, serving)?;
         for scenario in scenarios()? {
-            try_all(&cluster, &base, &scenario).with_context(|| format!("{attachment:?}: {}", scenario.name))?;
+            try_all(&cluster, &base, &scenario).with_context(|| format!("{serving}: {}", scenario.name))?;
         }
         checksums::were_right(&cluster)?;
     }

@@ -29,6 +29,7 @@ pub use policy::PinnedPolicies;
 pub use table::HashTable;
 pub use trie::TrieTable;
 
+use super::found::OF_PROGRAMS;
 use super::pins;
 use crate::dataplane::Fill;
 use crate::plan::{Image, SourcePrefix};
@@ -79,17 +80,18 @@ impl Pinned {
     /// Opens the tables pinned below `bpffs`, and checks them against the layouts of this build.
     pub fn open(bpffs: &Path) -> Result<Self, ReadError> {
         let maps = maps(bpffs)?;
+        let rules = pins::rules_note(bpffs).exists();
         Ok(Self {
             services: HashTable::open(&maps, tables::SERVICES, MapType::Hash)?,
             backends: HashTable::open(&maps, tables::BACKENDS, MapType::Hash)?,
             members: HashTable::open(&maps, tables::MEMBERS, MapType::Hash)?,
             names: HashTable::open(&maps, tables::SERVICE_NAMES, MapType::Hash)?,
-            flows: HashTable::open(&maps, tables::FLOWS, MapType::Hash)?,
-            flows_new: HashTable::open(&maps, tables::FLOWS_NEW, MapType::LruHash)?,
-            sock_backend: HashTable::open(&maps, tables::SOCK_BACKEND, MapType::LruHash)?,
-            sock_origin: HashTable::open(&maps, tables::SOCK_ORIGIN, MapType::LruHash)?,
+            flows: HashTable::of_programs(&maps, tables::FLOWS, MapType::Hash, rules)?,
+            flows_new: HashTable::of_programs(&maps, tables::FLOWS_NEW, MapType::LruHash, rules)?,
+            sock_backend: HashTable::of_programs(&maps, tables::SOCK_BACKEND, MapType::LruHash, rules)?,
+            sock_origin: HashTable::of_programs(&maps, tables::SOCK_ORIGIN, MapType::LruHash, rules)?,
             addresses: HashTable::open(&maps, tables::ADDRESSES, MapType::Hash)?,
-            affinity: HashTable::open(&maps, tables::AFFINITY, MapType::LruHash)?,
+            affinity: HashTable::of_programs(&maps, tables::AFFINITY, MapType::LruHash, rules)?,
             source_ranges: TrieTable::open(&maps, tables::SOURCE_RANGES)?,
             devices: HashTable::open(&maps, tables::DEVICES, MapType::Hash)?,
             policies: PinnedPolicies::open(&maps)?,
@@ -98,6 +100,12 @@ impl Pinned {
             drops: reason_counts(&maps, tables::DROPS)?,
             audits: reason_counts(&maps, tables::AUDITS)?,
         })
+    }
+
+    /// Whether there are the tables that programs write: where rules serve, there are not.
+    #[must_use]
+    pub const fn has_programs(&self) -> bool {
+        self.flows.is_there()
     }
 
     /// Services and their endpoints.
@@ -133,7 +141,7 @@ impl Pinned {
         drop_counts(&self.audits).map_err(|source| ReadError::read(tables::AUDITS, source))
     }
 
-    /// How full each table is that can fill up. Walks the tables, which takes seconds for a million entries.
+    /// How full each table is that is there and can fill up. Walks the tables, which takes seconds for a million entries.
     pub fn fill(&self) -> Result<Vec<Fill>, ReadError> {
         let mut fills = vec![
             self.services.fill()?,
@@ -150,6 +158,7 @@ impl Pinned {
         ];
         fills.extend(self.policies.fill()?);
         fills.push(self.devices.fill()?);
+        fills.retain(|fill| self.has_programs() || !OF_PROGRAMS.contains(&fill.table));
         Ok(fills)
     }
 

@@ -17,10 +17,15 @@ use crate::dataplane::ebpf::batch;
 /// between two of them.
 pub struct HashTable<K, V> {
     table: Table,
+    /// `None`: only programs write it, and there are none.
+    opened: Option<Opened<K, V>>,
+    evicts: bool,
+}
+
+struct Opened<K, V> {
     map: HashMap<MapData, K, V>,
     /// For walks, which aya makes entry by entry.
     fd: OwnedFd,
-    evicts: bool,
 }
 
 impl<K: Pod + Ord, V: Pod> HashTable<K, V> {
@@ -30,12 +35,27 @@ impl<K: Pod + Ord, V: Pod> HashTable<K, V> {
         let fd = data.fd().as_fd().try_clone_to_owned().map_err(|source| failed(source.into()))?;
         let evicts = map_type == MapType::LruHash;
         let map = if evicts { Map::LruHashMap(data) } else { Map::HashMap(data) };
-        Ok(Self { table, map: map.try_into().map_err(failed)?, fd, evicts })
+        let map = map.try_into().map_err(failed)?;
+        Ok(Self { table, opened: Some(Opened { map, fd }), evicts })
+    }
+
+    /// The same of a table that only programs write: without programs (`may_lack`) it may not be there, and is empty.
+    pub(super) fn of_programs(
+        maps: &Path,
+        table: Table,
+        map_type: MapType,
+        may_lack: bool,
+    ) -> Result<Self, ReadError> {
+        if may_lack && !maps.join(table.name).exists() {
+            return Ok(Self { table, opened: None, evicts: map_type == MapType::LruHash });
+        }
+        Self::open(maps, table, map_type)
     }
 
     /// The entry of a key. To an LRU table this is no use of the entry: it is evicted as if nobody had asked.
     pub fn get(&self, key: &K) -> Result<Option<V>, ReadError> {
-        match self.map.get(key, 0) {
+        let Some(Opened { map, .. }) = &self.opened else { return Ok(None) };
+        match map.get(key, 0) {
             Ok(value) => Ok(Some(value)),
             Err(MapError::KeyNotFound) => Ok(None),
             Err(source) => Err(ReadError::read(self.table, source)),
@@ -57,15 +77,23 @@ impl<K: Pod + Ord, V: Pod> HashTable<K, V> {
         Ok(self.read::<Vec<_>>(usize::MAX)?.into_iter().map(|(key, _)| key).collect())
     }
 
+    /// Whether there is such a table.
+    #[must_use]
+    pub const fn is_there(&self) -> bool {
+        self.opened.is_some()
+    }
+
     /// How full the table is.
     pub fn fill(&self) -> Result<Fill, ReadError> {
-        let entries = batch::count::<K, V>(self.fd.as_fd());
+        let counted = |opened: &Opened<K, V>| batch::count::<K, V>(opened.fd.as_fd());
+        let entries = self.opened.as_ref().map_or(Ok(0), counted);
         let entries = entries.map_err(|source| ReadError::read(self.table, source.into()))?;
         Ok(Fill { table: self.table, entries, evicts: self.evicts })
     }
 
     fn read<C: FromIterator<(K, V)>>(&self, limit: usize) -> Result<C, ReadError> {
-        let entries = batch::some(self.fd.as_fd(), limit);
+        let Some(Opened { fd, .. }) = &self.opened else { return Ok(C::from_iter([])) };
+        let entries = batch::some(fd.as_fd(), limit);
         Ok(entries.map_err(|source| ReadError::read(self.table, source.into()))?.into_iter().collect())
     }
 }
