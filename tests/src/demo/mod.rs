@@ -57,7 +57,7 @@ impl Demo {
         progress("Starting the pods of the manifests");
         let mut cluster = Cluster::without_agents(lab)?;
         progress("Starting the agents on node1 and node2");
-        cluster.start_agents(&AgentOptions::from(self.socket_lb))?;
+        cluster.start_agents(&AgentOptions { mode: self.mode, ..self.socket_lb.into() })?;
         let rows = requests(&cluster, &progress)?;
         let kept = self.keep.then(|| cluster.lab().id());
         if self.keep {

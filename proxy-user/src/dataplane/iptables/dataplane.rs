@@ -58,8 +58,3 @@ impl Serves for Dataplane {
         self.rules.sync_policies(image, writes, pods)
     }
 }
-impl Rules {
-    fn sync_policies(&mut self, _: &PolicyImage, _: Option<&[PolicyWrite]>, _: &BTreeMap<u32, String>) -> Result<(), Error> {
-        Ok(())
-    }
-}
