@@ -5,7 +5,9 @@
 //! [`PREFIX`] something; what else there is in the netfilter tables is never touched.
 
 mod error;
+mod ipset;
 mod node;
+pub mod policies;
 mod remove;
 mod restore;
 mod rules;
