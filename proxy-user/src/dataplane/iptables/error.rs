@@ -21,4 +21,16 @@ pub enum Error {
         /// What it said, and the line it said it of.
         message: String,
     },
+    /// The rules don't see what two pods of a bridge send each other.
+    #[error(
+        "pods of a bridge ({interface}) reach each other whatever policies say: {setting} can't be 1 (modprobe br_netfilter)"
+    )]
+    Bridge {
+        /// A pod's interface that is a port of the bridge.
+        interface: String,
+        /// What can't be set.
+        setting: &'static str,
+        /// Why.
+        source: io::Error,
+    },
 }

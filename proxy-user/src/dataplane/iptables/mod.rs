@@ -6,7 +6,9 @@
 
 mod dataplane;
 mod error;
+mod ipset;
 mod node;
+pub mod policies;
 mod remove;
 mod restore;
 mod rules;

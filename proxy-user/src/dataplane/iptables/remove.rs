@@ -5,10 +5,11 @@ use std::io;
 use proxy_common::addr::Family;
 
 use super::error::Error;
+use super::ipset;
 use super::restore::{Restore, Table};
 use super::save::Saved;
 
-/// Removes all our chains and the jumps to them, of both families. Returns whether there were any. A tool that isn't there
+/// Removes all our chains and the jumps to them, of both families, and all our sets. Returns whether there were any. A tool that isn't there
 /// counts as having none.
 ///
 /// # Errors
@@ -27,7 +28,7 @@ pub fn remove() -> Result<bool, Error> {
         any |= !removal.is_empty();
         removal.run(family)?;
     }
-    Ok(any)
+    Ok(any | ipset::remove()?)
 }
 
 /// The chains are emptied first, so that none leads to another when it goes.

@@ -5,7 +5,9 @@ use std::path::Path;
 use proxy_common::addr::Family;
 
 use super::error::Error;
+use super::ipset;
 use super::node::Node;
+use super::policies::Policies;
 use super::restore::Restore;
 use super::save::Saved;
 use crate::plan::{Image, Write};
@@ -18,6 +20,7 @@ const IPV6: &str = "/proc/net/if_inet6";
 pub struct Rules {
     /// Those that the node has.
     pub(super) families: Vec<Family>,
+    pub(super) policies: Policies,
 }
 
 impl Rules {
@@ -34,7 +37,8 @@ impl Rules {
             Restore::check(*family)?;
             Saved::check(*family)?;
         }
-        Ok(Self { families })
+        ipset::check()?;
+        Ok(Self { families, policies: Policies::default() })
     }
 
     /// Makes the rules of Services be those of `image`, which is the tables after `writes`.

@@ -103,7 +103,7 @@ impl PolicyImage {
     }
 
     /// Rules of a set for all classes.
-    pub(super) fn rules_of_set(&self, set: u32) -> impl Iterator<Item = (&RulePrefix, &Rule)> {
+    pub(crate) fn rules_of_set(&self, set: u32) -> impl Iterator<Item = (&RulePrefix, &Rule)> {
         let first = |set: u32| RulePrefix { key: RuleKey { set, ..RuleKey::default() }, bits: 0 };
         self.rules.range(first(set)..first(set + 1))
     }
