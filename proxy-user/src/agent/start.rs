@@ -196,7 +196,8 @@ async fn open(config: &Config) -> anyhow::Result<Dataplane> {
         DataplaneMode::Ebpf => Ok(Dataplane::Ebpf(Box::new(open_programs(config).await?))),
         DataplaneMode::Iptables => {
             let is_held = |error: &_| matches!(error, iptables::OpenError::Maps(Error::Locked { .. }));
-            let opened = hold::once_free(|| iptables::Dataplane::open(OBJECT, &config.bpffs), is_held).await;
+            let reject = config.policy_deny == PolicyDeny::Reject;
+            let opened = hold::once_free(|| iptables::Dataplane::open(OBJECT, &config.bpffs, reject), is_held).await;
             Ok(Dataplane::Iptables(Box::new(opened.context("cannot open the dataplane")?)))
         }
     }

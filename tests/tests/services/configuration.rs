@@ -34,7 +34,8 @@ impl Configuration {
     }
 
     fn try_tell(self, story: impl Fn(&Cluster) -> Result<()>) -> Result<()> {
-        let lab = Lab::builder().attachment(self.serving.attachment).offload(self.offload).segment_mtu(self.segment_mtu);
+        let lab =
+            Lab::builder().attachment(self.serving.attachment).offload(self.offload).segment_mtu(self.segment_mtu);
         let lab = lab.build()?;
         lab.manifests().write("cluster.yaml", include_str!("cluster.yaml"))?;
         let cluster = Cluster::start(lab, self.serving)?;

@@ -44,11 +44,7 @@ fn real_api_server(filter: Option<&str>) -> Result<Tally> {
 }
 
 /// One test at a time: they measure the machine's kernel, and load it.
-fn privileged(
-    targets: &[String],
-    filter: Option<&str>,
-    environment: Option<(&str, &str)>,
-) -> Result<Tally> {
+fn privileged(targets: &[String], filter: Option<&str>, environment: Option<(&str, &str)>) -> Result<Tally> {
     if targets.is_empty() {
         return Ok(Tally::default());
     }

@@ -136,7 +136,9 @@ fn read<S: Sink>(
 fn ensure_without_programs(resource: Resource) -> anyhow::Result<()> {
     match resource {
         Resource::Flows => bail!("in iptables mode the kernel's conntrack has the flows: conntrack -L --dst-nat"),
-        Resource::Affinity => bail!("in iptables mode affinity is with the rules: see the files in /proc/net/xt_recent"),
+        Resource::Affinity => {
+            bail!("in iptables mode affinity is with the rules: see the files in /proc/net/xt_recent")
+        }
         Resource::Drops => {
             bail!("in iptables mode drops are counted by the rules: iptables -L -n -v (and -t nat), ip6tables likewise")
         }

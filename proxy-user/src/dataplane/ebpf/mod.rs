@@ -112,7 +112,8 @@ impl Dataplane {
         let Prepared { pins, upgrade, .. } = maps::prepare(options.object, options.bpffs)?;
         let mut ebpf = load::load(options.object, &pins, &options.globals, options.bpf_log_level, options.socket_lb)?;
         let mut found = FoundMaps::of(&mut ebpf);
-        let flows = [table::Table::take(&mut found, tables::FLOWS)?, table::Table::take(&mut found, tables::FLOWS_NEW)?];
+        let flows =
+            [table::Table::take(&mut found, tables::FLOWS)?, table::Table::take(&mut found, tables::FLOWS_NEW)?];
         let devices = devices::Devices::open(options.tc_mode, &pins)?;
         let mut dataplane = Self { maps: Maps::take(&mut found, pins, upgrade)?, flows, devices, ebpf };
         dataplane.copy_flows()?;

@@ -1,7 +1,7 @@
 //! A table of one entry that is always there.
 
-use aya::maps::{Array, MapData};
 use aya::Pod;
+use aya::maps::{Array, MapData};
 use proxy_common::tables;
 
 use super::error::Error;

@@ -2,8 +2,8 @@
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
-use aya::maps::{HashMap, Map, MapData, MapError};
 use aya::Pod;
+use aya::maps::{HashMap, Map, MapData, MapError};
 use aya_obj::generated::BPF_NOEXIST;
 use proxy_common::tables;
 

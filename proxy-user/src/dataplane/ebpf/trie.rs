@@ -2,9 +2,9 @@
 
 use std::os::fd::{AsFd as _, OwnedFd};
 
+use aya::Pod;
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Map, MapData, MapError};
-use aya::Pod;
 use proxy_common::tables;
 
 use super::error::Error;

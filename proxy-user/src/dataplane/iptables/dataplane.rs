@@ -27,11 +27,13 @@ pub enum OpenError {
 
 impl Dataplane {
     /// Takes over the tables below `bpffs`, or makes them by the kernel object, and finds the tools. What serves there goes on.
+    /// `reject_denied`: the sender of what policies deny is told.
     ///
     /// # Errors
     /// The tables or the tools can't be had.
-    pub fn open(object: &[u8], bpffs: &Path) -> Result<Self, OpenError> {
-        let rules = Rules::open()?;
+    pub fn open(object: &[u8], bpffs: &Path, reject_denied: bool) -> Result<Self, OpenError> {
+        let mut rules = Rules::open()?;
+        rules.reject_denied(reject_denied);
         Ok(Self { maps: Maps::open(object, bpffs)?, rules })
     }
 }

@@ -40,12 +40,7 @@ impl<K: Pod + Ord, V: Pod> HashTable<K, V> {
     }
 
     /// The same of a table that only programs write: without programs (`may_lack`) it may not be there, and is empty.
-    pub(super) fn of_programs(
-        maps: &Path,
-        table: Table,
-        map_type: MapType,
-        may_lack: bool,
-    ) -> Result<Self, ReadError> {
+    pub(super) fn of_programs(maps: &Path, table: Table, map_type: MapType, may_lack: bool) -> Result<Self, ReadError> {
         if may_lack && !maps.join(table.name).exists() {
             return Ok(Self { table, opened: None, evicts: map_type == MapType::LruHash });
         }
