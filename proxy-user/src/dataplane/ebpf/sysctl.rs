@@ -52,7 +52,11 @@ pub(super) fn open_loopback(records: &Path) -> Result<(), Error> {
 /// loopback, or has it as it was before. The rules keep others from reaching what listens on loopback.
 pub(super) fn route_localnet(records: &Path, on: bool) -> Result<(), Error> {
     if on {
-        return if read("all", ROUTE_LOCALNET)? == Some(0) { change(records, "all", ROUTE_LOCALNET, 0, ON) } else { Ok(()) };
+        return if read("all", ROUTE_LOCALNET)? == Some(0) {
+            change(records, "all", ROUTE_LOCALNET, 0, ON)
+        } else {
+            Ok(())
+        };
     }
     let record = record(records, "all", ROUTE_LOCALNET, 0);
     if record.exists() {

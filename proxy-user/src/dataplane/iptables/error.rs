@@ -21,4 +21,12 @@ pub enum Error {
         /// What it said, and the line it said it of.
         message: String,
     },
+    /// What the kernel tracks of connections can't be read or changed.
+    #[error("cannot {action} connections: does the kernel have nf_conntrack_netlink?")]
+    Conntrack {
+        /// What was tried.
+        action: &'static str,
+        /// Why.
+        source: io::Error,
+    },
 }
