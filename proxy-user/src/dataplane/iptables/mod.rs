@@ -13,6 +13,7 @@ mod remove;
 mod restore;
 mod rules;
 mod save;
+mod services;
 
 pub use dataplane::{Dataplane, OpenError};
 pub use error::Error;
