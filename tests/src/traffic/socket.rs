@@ -2,12 +2,18 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
 use super::job::Ask;
 use super::outcome::Failure;
+
+/// The kernel's name of a bound port that another connection to the same server has.
+const TAKEN: &str = "EADDRNOTAVAIL";
+/// Time between two tries to have it.
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// Opens a job's socket, bound where the job says, not yet connected.
 pub(super) fn open(ask: &Ask, kind: Type) -> Result<Socket, Failure> {
@@ -24,9 +30,17 @@ pub(super) fn open(ask: &Ask, kind: Type) -> Result<Socket, Failure> {
     Ok(socket)
 }
 
-/// Connects it.
+/// Connects it. A port that is used again and again may still be the last connection's, whose closing segment is on its way
+/// (`LAST_ACK`): it is free when that has arrived.
 pub(super) fn connect(socket: &Socket, ask: &Ask) -> Result<(), Failure> {
-    connect_within(socket, target(ask), ask.timeout)
+    let started = Instant::now();
+    loop {
+        let left = ask.timeout.saturating_sub(started.elapsed()).max(AGAIN);
+        match connect_within(socket, target(ask), left) {
+            Err(failure) if failure.error == TAKEN && ask.from.is_some() && left > AGAIN => sleep(AGAIN),
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Connects a socket to an address.

@@ -14,7 +14,7 @@ use crate::protocol::{Protocol, pods};
 
 /// The port that every client uses again and again.
 const PORT: u16 = 20_000;
-/// How long a change of endpoints may take on a busy machine.
+/// How long a change of endpoints or a request may take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(10);
 
 #[test]
@@ -35,7 +35,8 @@ fn everybody_is_answered_by(cluster: &Cluster, pod: &str, ending: Ending) -> Res
         for client in client::everybody(cluster)? {
             for to in client::all_ways(cluster, &client, "web", family)? {
                 let any: SocketAddr = if to.is_ipv4() { ([0; 4], PORT).into() } else { ([0_u16; 8], PORT).into() };
-                let answers = protocol.answers(client.host, &Ask::new(to).from(any).times(2).ended_by(ending))?;
+                let answers =
+                    protocol.answers(client.host, &Ask::new(to).from(any).times(2).ended_by(ending).timeout(LIMIT))?;
                 assert_eq!(Vec::from_iter(pods(&answers)), [pod], "{} {to} {protocol:?} {ending:?}", client.host);
             }
         }

@@ -56,6 +56,8 @@ fn privileged(targets: &[String], filter: Option<&str>, environment: Option<(&st
 /// The same packages in every run, so that features are resolved, and dependencies built, once.
 pub(crate) fn cargo_test() -> Command {
     let mut command = process::cargo();
+    // An error of a test says what it was doing; where it was created is a hundred lines that bury it.
+    command.env("RUST_LIB_BACKTRACE", "0");
     command.args(["test", "--workspace", "--exclude", "proxy-ebpf", "--no-fail-fast"]);
     command
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aya::Ebpf;
-use aya::programs::SchedClassifier;
+use aya::programs::{ProgramError, SchedClassifier};
 
 use super::error::Error;
 use super::hooks::{Direction, Hooks};
@@ -122,9 +122,15 @@ impl Devices {
     }
 }
 
+/// A program, in the kernel at the latest now.
 fn classifier<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut SchedClassifier, Error> {
+    let error = |source| Error::Program { name, source };
     let program = ebpf.program_mut(name).ok_or(Error::Missing { kind: "program", name })?;
-    program.try_into().map_err(|source| Error::Program { name, source })
+    let program: &mut SchedClassifier = program.try_into().map_err(error)?;
+    match program.load() {
+        Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(program),
+        Err(source) => Err(error(source)),
+    }
 }
 
 /// Takes our filter from one direction of an interface; whether there was one.
