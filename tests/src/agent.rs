@@ -133,9 +133,10 @@ impl Agent {
             ("--socket-lb", options.socket_lb.to_string()),
         ];
         let manifests = ("--manifests", lab.manifests().dir().display().to_string());
-        let named =
-            named.into_iter().chain((!options.arguments.iter().any(|it| it == KUBECONFIG)).then_some(manifests));
-        let named = named.flat_map(|(name, value)| [name.to_owned(), value]);
+        let is_given = |name: &str| options.arguments.iter().any(|it| it == name);
+        let named = named.into_iter().chain((!is_given(KUBECONFIG)).then_some(manifests));
+        // One that is given otherwise is not given twice.
+        let named = named.filter(|(name, _)| !is_given(name)).flat_map(|(name, value)| [name.to_owned(), value]);
         let arguments: Vec<_> =
             std::iter::once("agent".to_owned()).chain(named).chain(options.arguments.iter().cloned()).collect();
         let host = (**node).clone();
