@@ -1,12 +1,14 @@
 //! What tells which mode serves, and why.
 
-use anyhow::Result;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use anyhow::{Context as _, Result};
 use lab::{Agent, AgentOptions, Mode, SocketLb};
 
 use crate::scene::{cluster, status};
 
-const METRICS: std::net::SocketAddr =
-    std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 10_249);
+/// The agent's metrics server, inside its node.
+const METRICS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10_249);
 
 #[test]
 fn proxy_mode_and_status_tell_the_mode() -> Result<()> {
@@ -14,7 +16,7 @@ fn proxy_mode_and_status_tell_the_mode() -> Result<()> {
     let node = cluster.lab().node("node1")?;
     for mode in [Mode::Ebpf, Mode::Iptables] {
         let mut agent = Agent::start(cluster.lab(), node, &AgentOptions { mode, ..SocketLb::Off.into() })?;
-        assert_eq!(node.get(METRICS, "/proxyMode")?.body, mode.to_string());
+        assert_eq!(node.page(METRICS, "/proxyMode")?.context("nobody listens")?.body, mode.to_string());
         assert_eq!(status(node)?["agent"]["mode"], mode.to_string());
         agent.terminate()?;
     }
@@ -44,7 +46,8 @@ fn commands_that_need_programs_say_what_to_use_instead() -> Result<()> {
     let cluster = cluster()?;
     let node = cluster.lab().node("node1")?;
     let _agent = Agent::start(cluster.lab(), node, &Mode::Iptables.into())?;
-    let commands = [(&["get", "flows"][..], "conntrack -L"), (&["get", "drops"], "iptables -L"), (&["monitor"], "conntrack -E")];
+    let commands =
+        [(&["get", "flows"][..], "conntrack -L"), (&["get", "drops"], "iptables -L"), (&["monitor"], "conntrack -E")];
     for (command, instead) in commands {
         let output = node.sluice(command)?;
         let errors = String::from_utf8_lossy(&output.stderr);
