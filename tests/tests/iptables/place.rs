@@ -11,7 +11,7 @@ use proxy_common::addr::Addr;
 use proxy_common::tables::{Address, address_flags};
 use proxy_user::dataplane::iptables::{Node, Rules, remove};
 use proxy_user::model::{ServicePort, ServiceRef};
-use proxy_user::plan::{Limits, Plan, Write};
+use proxy_user::plan::{Image, Limits, Plan, Write};
 use rustix::thread::UnshareFlags;
 
 /// Its addresses on which node ports are served.
@@ -31,7 +31,7 @@ pub(crate) fn on_a_node(test: impl FnOnce(&mut Place) + Send) {
         unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }.expect("a network namespace takes root");
         run("ip link set lo up");
         let mut place = Place {
-            plan: Plan::adopt(Default::default(), Limits::default()),
+            plan: Plan::adopt(Image::default(), Limits::default()),
             rules: Rules::open().unwrap(),
             node: Node { pod_cidrs: vec!["10.1.0.0/16".parse().unwrap(), "fd00:1::/48".parse().unwrap()] },
         };
