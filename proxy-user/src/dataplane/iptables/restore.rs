@@ -51,6 +51,12 @@ impl Restore {
         self.0.is_empty()
     }
 
+    /// The lines of a table's part.
+    #[cfg(test)]
+    pub(super) fn lines(&self, table: Table) -> impl Iterator<Item = &str> {
+        self.0.get(&table).into_iter().flatten().map(String::as_str)
+    }
+
     /// Whether the tool of a family is there.
     ///
     /// # Errors

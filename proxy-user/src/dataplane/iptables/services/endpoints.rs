@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::change::Wanted;
 use super::fixed::MARK_MASQUERADE;
 use super::port::Port;
-use super::text::{comment, host, to_frontend, whole_address};
+use super::text::{comment, host, protocol_name, to_frontend, whole_address};
 use crate::dataplane::iptables::Node;
 use crate::dataplane::iptables::restore::Table::Nat;
 
@@ -77,7 +77,8 @@ fn one_in(count: u32) -> String {
 
 /// The chain of one endpoint. A pod that reaches itself gets the node's address, or it would answer itself (rule 6.2).
 fn lead_to(wanted: &mut Wanted, port: &Port, endpoint: SocketAddr) {
-    let Port { protocol, names, .. } = port;
+    let Port { names, .. } = port;
+    let protocol = protocol_name(port.protocol);
     let (chain, note) = (names.endpoint(endpoint), comment(&names.label));
     wanted.chain(Nat, &chain);
     wanted.rule(Nat, &chain, &format!("-s {} {note} -j {MARK_MASQUERADE}", host(endpoint.ip().into())));

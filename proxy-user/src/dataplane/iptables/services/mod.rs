@@ -132,3 +132,6 @@ fn node_port_rules(family: Family, written: &Written) -> Wanted {
     fixed::add_firewall(&mut wanted, node_ports::on_loopback(family, &written.addresses));
     wanted
 }
+
+#[cfg(test)]
+mod tests;

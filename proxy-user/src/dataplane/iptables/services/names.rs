@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use data_encoding::BASE32;
 use sha2::{Digest, Sha256};
 
+use super::text::protocol_name;
 use crate::model::ServicePortName;
 
 /// Characters of the hash in a chain's name: all that the 28 of a name leave.
@@ -22,7 +23,7 @@ impl Names {
     pub(super) fn new(name: &ServicePortName) -> Self {
         let colon = if name.port.is_empty() { "" } else { ":" };
         let label = format!("{}{colon}{}", name.service, name.port);
-        let hashed = format!("{label}{}", name.protocol);
+        let hashed = format!("{label}{}", protocol_name(name.protocol));
         Self { label, hashed }
     }
 

@@ -17,7 +17,17 @@ pub(super) fn to_frontend(key: &ServiceKey, protocol: Protocol, note: &str) -> S
 
 /// Packets to a port, whatever the address.
 pub(super) fn to_port(key: &ServiceKey, protocol: Protocol, note: &str) -> String {
+    let protocol = protocol_name(protocol);
     format!("-p {protocol} {} -m {protocol} --dport {}", comment(note), key.port)
+}
+
+/// A protocol, as rules name it and the match of its ports.
+pub(super) const fn protocol_name(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+        Protocol::Sctp => "sctp",
+    }
 }
 
 /// One address as a network.
