@@ -106,7 +106,7 @@ impl Rendered {
         }
         let known = Set::Known(family);
         let bits: u32 = mask.words().iter().map(|word| word.count_ones()).sum();
-        let range = format!("{addr}/{}", if family == Family::V4 { bits - 96 } else { bits });
+        let range = format!("{addr}/{}", if family == Family::V4 { bits.saturating_sub(96) } else { bits });
         let unknown = |end| format!("-m set ! --match-set {known} {end} -j DROP");
         self.rule(FORWARD, &format!("-s {range} {}", unknown("src")));
         self.rule(FORWARD, &format!("-d {range} {}", unknown("dst")));

@@ -61,7 +61,7 @@ fn image() -> PolicyImage {
         PolicyWrite::PutPodNetwork(PodNetwork {
             flags: pod_network_flags::POLICED | pod_network_flags::HOLD_UNKNOWN,
             ipv4: addr("10.244.1.0"),
-            ipv4_mask: addr("255.255.255.0"),
+            ipv4_mask: addr("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ff00"),
             ipv6: addr("fd00:10:244:1::"),
             ipv6_mask: addr("ffff:ffff:ffff:ffff::"),
         }),
