@@ -34,7 +34,7 @@ pub(crate) fn run() -> Result<()> {
 
 /// What the lab builds its networks with, and the rules of another proxy.
 pub(crate) fn network() -> Result<()> {
-    let needed = [("ip", "iproute2"), ("iptables-restore", "iptables")].into_iter();
+    let needed = [("ip", "iproute2"), ("iptables-restore", "iptables"), ("ipset", "ipset")].into_iter();
     let missing: Vec<_> =
         needed.filter(|(program, _)| !process::on_path(program)).map(|(_, package)| package).collect();
     if missing.is_empty() { Ok(()) } else { apt::install(&missing) }

@@ -9,8 +9,8 @@ use super::ipset;
 use super::restore::{Restore, Table};
 use super::save::Saved;
 
-/// Removes all our chains and the jumps to them, of both families, and all our sets. Returns whether there were any. A tool that isn't there
-/// counts as having none.
+/// Removes all our chains and the jumps to them, of both families, and all our sets. Returns whether there were any. A
+/// tool that isn't there counts as having none.
 ///
 /// # Errors
 /// A tool fails.

@@ -50,8 +50,9 @@ impl Judge for Loaded {
         self.nodes.iter_mut().for_each(LoadedNode::forget_flows);
     }
 
-    fn update(&mut self, cluster: &Cluster) {
+    fn update(&mut self, cluster: &Cluster) -> Result<(), String> {
         self.nodes.iter_mut().zip(&cluster.nodes).for_each(|(loaded, node)| loaded.update(node));
+        Ok(())
     }
 
     fn judge(&mut self, cluster: &Cluster, asked: &Asked) -> Result<(), String> {

@@ -1,5 +1,5 @@
-//! The reference of NetworkPolicy ([`lab::policy`]) judges the plan's tables and the loaded programs, on clusters of
-//! pods, namespaces and policies at random, and while they change.
+//! The reference of NetworkPolicy ([`lab::policy`]) judges the plan's tables, the loaded programs and the rules of
+//! iptables, on clusters of pods, namespaces and policies at random, and while they change.
 
 mod cluster;
 mod defects;
@@ -9,6 +9,7 @@ mod node;
 mod numbers;
 mod plain;
 mod report;
+mod rules;
 
 use std::panic::{self, AssertUnwindSafe};
 
@@ -18,13 +19,19 @@ use lab::policy::{Case, Connection, Object, Objects, Verdict, generate, verdict}
 use self::cluster::Cluster;
 use self::loaded::Loaded;
 use self::plain::Plain;
+use self::rules::Rules;
 
 /// What judges by the tables that the plan makes.
 trait Judge: Default {
     /// A cluster begins.
     fn begin(&mut self) {}
     /// A cluster's tables are as they are from now on.
-    fn update(&mut self, _: &Cluster) {}
+    ///
+    /// # Errors
+    /// What changed doesn't lead there.
+    fn update(&mut self, _: &Cluster) -> Result<(), String> {
+        Ok(())
+    }
     /// Holds what becomes of a connection to what the reference says of it.
     fn judge(&mut self, cluster: &Cluster, asked: &Asked) -> Result<(), String>;
 }
@@ -78,7 +85,7 @@ fn compare(objects: &Objects, case: &Case, cluster: &mut Cluster, judge: &mut im
         return Err(failure(objects, Kind::Object)(format!("{:?} is on no node", pod.metadata.name)));
     }
     cluster.update().map_err(failure(objects, Kind::Plan))?;
-    judge.update(cluster);
+    judge.update(cluster).map_err(failure(objects, Kind::Plan))?;
     for (number, &connection) in case.connections.iter().enumerate() {
         let asked = Asked { objects, connection, number, expected: verdict(objects, case.settings, connection) };
         judge.judge(cluster, &asked).map_err(|what| {
@@ -134,6 +141,11 @@ fn the_tables_of_each_node_say_what_the_api_reference_says() {
 #[test]
 fn changes_lead_to_the_tables_that_a_new_agent_would_make() {
     try_all((0..150).map(|number| number * generate::CHANGES_EVERY), &mut Plain);
+}
+
+#[test]
+fn the_rules_of_iptables_say_what_the_api_reference_says() {
+    try_all(0..150, &mut Rules::default());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use proxy_common::addr::Addr;
 use proxy_common::plain::PlainTables;
 use proxy_common::tables::{Address, address_flags};
 use proxy_user::model::{Policies, PolicyMode};
-use proxy_user::plan::{BlockPrefix, PolicyImage, PolicyPlan};
+use proxy_user::plan::{BlockPrefix, PolicyImage, PolicyPlan, PolicyWrite};
 
 pub(super) struct Node {
     pub(super) name: String,
@@ -17,6 +17,8 @@ pub(super) struct Node {
     pub(super) policies: Policies,
     pub(super) plan: PolicyPlan,
     pub(super) tables: PlainTables,
+    /// What the last update wrote.
+    pub(super) writes: Vec<PolicyWrite>,
     /// What the writes made of the tables.
     written: PolicyImage,
 }
@@ -35,14 +37,15 @@ impl Node {
             name,
             addresses,
             tables,
+            writes: Vec::new(),
             written: PolicyImage::default(),
         }
     }
 
     /// Carries out what the plan says, and says whether that leads where it says it does.
     pub(super) fn update(&mut self) -> Result<(), String> {
-        let writes = self.plan.update(&mut self.policies);
-        for write in &writes {
+        self.writes = self.plan.update(&mut self.policies);
+        for write in &self.writes {
             self.written.apply(write);
         }
         if self.written != *self.plan.image() {

@@ -6,6 +6,7 @@
 //!            |- -GUARD           a pod's interface, and the addresses its pod has
 //!            |- -EGRESS          => -FROM-<pod>  => -OUT-<set>
 //!            `- -INGRESS         => -TO-<pod>    => -IN-<set>
+//! INPUT -> SLUICE-NP-INPUT       nobody knows the pod; what is known may always reach its node
 //! ```
 //!
 //! `=>` goes there and doesn't come back: what a set's chain returns goes on after the jump in `SLUICE-NP`. What it
@@ -18,10 +19,10 @@ use proxy_common::addr::{Addr, Family};
 use proxy_common::policy::EVERYBODY;
 use proxy_common::tables::{Identity, Policing, pod_network_flags};
 
-use super::NAMES;
 use super::end::Direction;
 use super::ports::matches;
 use super::set::Set;
+use super::{FORWARD, INPUT, NAMES};
 use crate::plan::{PolicyImage, RulePrefix};
 
 /// Chains by name, each with its rules as `iptables-save` prints them.
@@ -49,16 +50,17 @@ pub(super) fn render(source: &Source<'_>, family: Family) -> Rendered {
     let mut rendered = Rendered::default();
     let chain = |name: &str| format!("{NAMES}-{name}");
     let (guard, egress, ingress) = (chain("GUARD"), chain(Direction::Egress.name()), chain(Direction::Ingress.name()));
-    rendered.begin(NAMES);
-    rendered.rule(NAMES, "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN");
+    for chain in [FORWARD, INPUT] {
+        rendered.rule(chain, "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN");
+    }
     if family == Family::V6 {
         // Neighbour discovery, which two pods of one bridge do through here: no flow, so nothing tracks it.
-        rendered.rule(NAMES, "-p ipv6-icmp -m conntrack --ctstate UNTRACKED -j RETURN");
+        rendered.rule(FORWARD, "-p ipv6-icmp -m conntrack --ctstate UNTRACKED -j RETURN");
     }
-    rendered.rule(NAMES, &format!("-j {guard}"));
+    rendered.rule(FORWARD, &format!("-j {guard}"));
     rendered.hold_unknown(source, family);
-    rendered.rule(NAMES, &format!("-j {egress}"));
-    rendered.rule(NAMES, &format!("-j {ingress}"));
+    rendered.rule(FORWARD, &format!("-j {egress}"));
+    rendered.rule(FORWARD, &format!("-j {ingress}"));
     rendered.guard(source, family, &guard);
     for direction in [Direction::Egress, Direction::Ingress] {
         rendered.pods(source, family, direction);
@@ -104,10 +106,12 @@ impl Rendered {
         }
         let known = Set::Known(family);
         let bits: u32 = mask.words().iter().map(|word| word.count_ones()).sum();
-        let range = format!("{addr}/{}", if family == Family::V4 { bits - 96 } else { bits });
-        for (option, end) in [("-s", "src"), ("-d", "dst")] {
-            self.rule(NAMES, &format!("{option} {range} -m set ! --match-set {known} {end} -j DROP"));
-        }
+        let range = format!("{addr}/{}", if family == Family::V4 { bits.saturating_sub(96) } else { bits });
+        let unknown = |end| format!("-m set ! --match-set {known} {end} -j DROP");
+        self.rule(FORWARD, &format!("-s {range} {}", unknown("src")));
+        self.rule(FORWARD, &format!("-d {range} {}", unknown("dst")));
+        // The node may have an address of the range itself.
+        self.rule(INPUT, &format!("-s {range} ! -i lo {}", unknown("src")));
         self.sets.insert(known);
     }
 

@@ -12,9 +12,17 @@ mod set;
 mod sync;
 
 pub use chains::Chains;
+pub use peers::Edits;
 pub use rules::PolicyRules;
 pub use set::{Members, Set};
 pub(super) use sync::Policies;
 
 /// What the names of all chains and sets of policies begin with.
 const NAMES: &str = "SLUICE-NP";
+/// The chain that all packets come to which the node sends on.
+pub const FORWARD: &str = "SLUICE-NP";
+/// The chain that all packets come to which the node gets.
+pub const INPUT: &str = "SLUICE-NP-INPUT";
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,7 @@ pub(super) struct Peers {
 type Place = Vec<(Set, bool)>;
 
 /// What changed of each set: what a network is from now on, none where it isn't in the set.
-pub(super) type Edits = BTreeMap<Set, BTreeMap<IpNetwork, Option<bool>>>;
+pub type Edits = BTreeMap<Set, BTreeMap<IpNetwork, Option<bool>>>;
 
 impl Peers {
     pub(super) fn of(image: &PolicyImage) -> Self {

@@ -9,9 +9,12 @@ use super::peers::{Edits, Peers};
 use super::set::{Members, Set};
 use crate::plan::{PolicyImage, PolicyWrite};
 
-/// The chains and sets that do what the policy tables say.
+/// The chains and sets that do what the policy tables say. Pure.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PolicyRules {
+    families: Vec<Family>,
+    /// The sender of what is denied is told.
+    reject: bool,
     /// Addresses of this node's pods.
     local: BTreeSet<Addr>,
     peers: Peers,
@@ -20,34 +23,20 @@ pub struct PolicyRules {
     asked: BTreeSet<Set>,
 }
 
-/// How the rules are to be.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Wishes<'a> {
-    pub(super) families: &'a [Family],
-    /// Names of pods' interfaces, by index.
-    pub(super) pods: &'a BTreeMap<u32, String>,
-    /// The sender of what is denied is told.
-    pub(super) reject: bool,
-}
-
 impl PolicyRules {
-    /// Of tables, for both families; `pods` are names of pods' interfaces by index, `reject` has the sender of what is
-    /// denied told.
+    /// Of tables; `pods` are names of pods' interfaces by index, `reject` has the sender of what is denied told.
     #[must_use]
-    pub fn of(image: &PolicyImage, pods: &BTreeMap<u32, String>, reject: bool) -> Self {
-        Self::wished(image, &Wishes { families: &[Family::V4, Family::V6], pods, reject })
-    }
-
-    pub(super) fn wished(image: &PolicyImage, wishes: &Wishes<'_>) -> Self {
-        let is_local = |addr: &&Addr| image.identities.get(addr).is_some_and(|identity| identity.is_local());
-        let local = image.identities.keys().filter(is_local).copied().collect();
-        let mut rules = Self { local, peers: Peers::of(image), ..Self::default() };
-        rules.render(image, wishes);
+    pub fn of(families: &[Family], reject: bool, image: &PolicyImage, pods: &BTreeMap<u32, String>) -> Self {
+        let local =
+            image.identities.iter().filter(|(_, identity)| identity.is_local()).map(|(addr, _)| *addr).collect();
+        let peers = Peers::of(image);
+        let mut rules = Self { families: families.to_vec(), reject, local, peers, ..Self::default() };
+        rules.render(image, pods);
         rules
     }
 
-    /// Takes in `writes`, which led to `image`. Returns what they changed of sets.
-    pub(super) fn update(&mut self, image: &PolicyImage, writes: &[PolicyWrite], wishes: &Wishes<'_>) -> Edits {
+    /// Takes in `writes`, which led to `image`. Returns what they changed of sets, whether the chains ask those or not.
+    pub fn update(&mut self, image: &PolicyImage, writes: &[PolicyWrite], pods: &BTreeMap<u32, String>) -> Edits {
         let mut touched = BTreeSet::new();
         let mut anew = false;
         for write in writes {
@@ -65,7 +54,7 @@ impl PolicyRules {
             }
         }
         let edits = if anew { self.peers.replace(image) } else { self.peers.update(image, touched.iter()) };
-        self.render(image, wishes);
+        self.render(image, pods);
         edits
     }
 
@@ -86,11 +75,11 @@ impl PolicyRules {
         (std::mem::take(&mut self.chains), std::mem::take(&mut self.asked))
     }
 
-    fn render(&mut self, image: &PolicyImage, wishes: &Wishes<'_>) {
-        let source = Source { image, local: &self.local, pods: wishes.pods, reject: wishes.reject };
+    fn render(&mut self, image: &PolicyImage, pods: &BTreeMap<u32, String>) {
+        let source = Source { image, local: &self.local, pods, reject: self.reject };
         self.asked.clear();
         self.chains.clear();
-        for family in wishes.families {
+        for family in &self.families {
             let mut rendered = render(&source, *family);
             self.asked.append(&mut rendered.sets);
             self.chains.insert(*family, rendered.chains);

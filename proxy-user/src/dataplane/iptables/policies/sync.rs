@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proxy_common::addr::Family;
 
-use super::NAMES;
 use super::bridge;
 use super::chains::Chains;
 use super::peers::edits;
-use super::rules::{PolicyRules, Wishes};
+use super::rules::PolicyRules;
+use super::{FORWARD, INPUT, NAMES};
 use crate::dataplane::iptables::error::Error;
 use crate::dataplane::iptables::ipset;
 use crate::dataplane::iptables::restore::{Restore, Table};
@@ -16,8 +16,8 @@ use crate::dataplane::iptables::rules::Rules;
 use crate::dataplane::iptables::save::Saved;
 use crate::plan::{PolicyImage, PolicyWrite};
 
-/// Where packets that the node sends on come to our chains. First of all, as others let them pass there.
-const JUMP: &str = "-A FORWARD -j SLUICE-NP";
+/// Where packets that the node sends on, or gets, come to our chains. First of all, as others let them pass there.
+const JUMPS: [(&str, &str); 2] = [("FORWARD", FORWARD), ("INPUT", INPUT)];
 
 /// What the kernel is known to hold of policies.
 #[derive(Debug, Default)]
@@ -53,11 +53,10 @@ impl Rules {
         writes: Option<&[PolicyWrite]>,
         pods: &BTreeMap<u32, String>,
     ) -> Result<(), Error> {
-        let wishes = Wishes { families: &self.families, pods, reject: self.policies.reject };
         self.policies.doomed.retain(|set| ipset::destroy(set).is_err());
         let step = match (writes, self.policies.held.take()) {
-            (Some(writes), Some(held)) => Step::from_held(held, image, writes, &wishes),
-            _ => Step::from_kernel(image, &wishes)?,
+            (Some(writes), Some(held)) => Step::from_held(held, image, writes, pods),
+            _ => Step::from_kernel(PolicyRules::of(&self.families, self.policies.reject, image, pods), &self.families)?,
         };
         step.run()?;
         self.policies.doomed.extend(step.doomed);
@@ -71,7 +70,7 @@ impl Rules {
 
 /// From what the kernel holds to what it should.
 #[derive(Debug)]
-struct Step {
+pub(super) struct Step {
     rules: PolicyRules,
     sets: ipset::Changes,
     chains: BTreeMap<Family, Restore>,
@@ -79,9 +78,14 @@ struct Step {
 }
 
 impl Step {
-    fn from_held(mut rules: PolicyRules, image: &PolicyImage, writes: &[PolicyWrite], wishes: &Wishes<'_>) -> Self {
+    fn from_held(
+        mut rules: PolicyRules,
+        image: &PolicyImage,
+        writes: &[PolicyWrite],
+        pods: &BTreeMap<u32, String>,
+    ) -> Self {
         let (old, asked) = rules.take_rendered();
-        let edits = rules.update(image, writes, wishes);
+        let edits = rules.update(image, writes, pods);
         let mut sets = ipset::Changes::default();
         for (set, members) in rules.sets() {
             if !asked.contains(&set) {
@@ -104,8 +108,7 @@ impl Step {
 
     /// # Errors
     /// What the kernel holds can't be read.
-    fn from_kernel(image: &PolicyImage, wishes: &Wishes<'_>) -> Result<Self, Error> {
-        let rules = PolicyRules::wished(image, wishes);
+    pub(super) fn from_kernel(rules: PolicyRules, families: &[Family]) -> Result<Self, Error> {
         let saved = ipset::saved()?;
         let mut sets = ipset::Changes::default();
         let mut doomed: BTreeSet<String> = saved.keys().filter(|set| set.starts_with(NAMES)).cloned().collect();
@@ -119,15 +122,23 @@ impl Step {
         }
         doomed.iter().for_each(|set| sets.empty(set));
         let mut chains = BTreeMap::new();
-        for family in wishes.families {
+        for family in families {
             let Saved { chains: mut old, jumps, .. } = Saved::read(*family, Table::Filter)?;
             old.retain(|chain, _| chain.starts_with(NAMES));
             let mut restore = Restore::default();
             replace(&mut restore, &old, rules.chains(*family));
-            jump(&mut restore, &jumps);
+            for (from, to) in JUMPS {
+                jump(&mut restore, from, to, &jumps);
+            }
             chains.insert(*family, restore);
         }
         Ok(Self { rules, sets, chains, doomed })
+    }
+
+    /// The kernel holds what it should.
+    #[cfg(test)]
+    pub(super) fn is_nothing(&self) -> bool {
+        self.sets == ipset::Changes::default() && self.chains.values().all(Restore::is_empty)
     }
 
     /// Sets that let more in, rules, sets that let less in: no rule asks a set that isn't whole, and a pod that is isolated
@@ -156,15 +167,20 @@ fn replace(restore: &mut Restore, old: &Chains, new: &Chains) {
     }
 }
 
-/// Has our jump stand once, and before the others of ours.
-fn jump(restore: &mut Restore, jumps: &[String]) {
-    let forward: Vec<_> = jumps.iter().filter(|rule| rule.starts_with("-A FORWARD ")).collect();
-    let ours = forward.iter().filter(|rule| **rule == JUMP).count();
-    if ours == 1 && forward.first().is_some_and(|rule| *rule == JUMP) {
+/// Has the jump from a chain of the kernel's stand once, and before the others of ours.
+fn jump(restore: &mut Restore, from: &str, to: &str, jumps: &[String]) {
+    let wanted = format!("{from} -j {to}");
+    let there: Vec<_> = jumps
+        .iter()
+        .filter_map(|jump| jump.strip_prefix("-A "))
+        .filter(|jump| jump.split(' ').next() == Some(from))
+        .collect();
+    let ours = there.iter().filter(|jump| **jump == wanted).count();
+    if ours == 1 && there.first().is_some_and(|jump| *jump == wanted) {
         return;
     }
     for _ in 0..ours {
-        restore.push(Table::Filter, JUMP.replacen("-A", "-D", 1));
+        restore.push(Table::Filter, format!("-D {wanted}"));
     }
-    restore.push(Table::Filter, JUMP.replacen("-A FORWARD", "-I FORWARD 1", 1));
+    restore.push(Table::Filter, format!("-I {from} 1 -j {to}"));
 }
