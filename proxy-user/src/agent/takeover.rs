@@ -93,9 +93,9 @@ fn watch(known: Arc<AtomicU64>, mut switch: TakeoverSwitch, frontends: BTreeSet<
 /// Connections to these frontends that conntrack translates. A datagram needs none: the next one begins a flow of ours.
 fn count(frontends: &BTreeSet<ServiceKey>) -> std::io::Result<u64> {
     let mut alive = 0;
-    conntrack::each_translated(|number, to| {
-        let is_connection = matches!(number, protocol::TCP | protocol::SCTP);
-        alive += u64::from(is_connection && is_frontend(frontends, number, to));
+    conntrack::each(|it| {
+        let is_connection = it.is_translated && matches!(it.protocol, protocol::TCP | protocol::SCTP);
+        alive += u64::from(is_connection && is_frontend(frontends, it.protocol, it.to));
     })?;
     Ok(alive)
 }

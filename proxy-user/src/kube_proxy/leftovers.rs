@@ -136,6 +136,6 @@ fn keep_first(failed: &mut Option<RemoveError>, removed: io::Result<()>, what: &
 /// Whether conntrack translates any connection; also where that can't be told.
 fn translates() -> bool {
     let mut any = false;
-    let told = conntrack::each_translated(|number, _| any |= matches!(number, protocol::TCP | protocol::SCTP));
+    let told = conntrack::each(|it| any |= it.is_translated && matches!(it.protocol, protocol::TCP | protocol::SCTP));
     told.is_err() || any
 }

@@ -27,6 +27,13 @@ pub(super) fn dump(request: NetfilterMessage, mut each: impl FnMut(NetfilterMess
     })
 }
 
+/// Asks for one thing, which is acknowledged.
+pub(super) fn request(request: NetfilterMessage) -> io::Result<()> {
+    let mut socket = open()?;
+    socket.send(&serialized(request, NLM_F_REQUEST | NLM_F_ACK, 0), 0)?;
+    answers(&mut socket, acknowledged)
+}
+
 /// Has nftables do one thing, in a transaction of its own.
 pub(super) fn transact(request: NetfilterMessage) -> io::Result<()> {
     let control = |message: ControlMessage| {
@@ -39,11 +46,15 @@ pub(super) fn transact(request: NetfilterMessage) -> io::Result<()> {
         serialized(control(ControlMessage::BatchEnd), NLM_F_REQUEST, 2),
     ];
     socket.send(&bytes.concat(), 0)?;
-    answers(&mut socket, |payload| match payload {
-        // Also the acknowledgement, which is error 0.
+    answers(&mut socket, acknowledged)
+}
+
+/// What an acknowledgement, which is error 0, or an error says.
+fn acknowledged(payload: NetlinkPayload<NetfilterMessage>) -> Option<io::Result<()>> {
+    match payload {
         NetlinkPayload::Error(error) => Some(if error.code.is_none() { Ok(()) } else { Err(error.to_io()) }),
         _ => None,
-    })
+    }
 }
 
 fn open() -> io::Result<Socket> {

@@ -33,4 +33,12 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// What the kernel tracks of connections can't be read or changed.
+    #[error("cannot {action} connections: does the kernel have nf_conntrack_netlink?")]
+    Conntrack {
+        /// What was tried.
+        action: &'static str,
+        /// Why.
+        source: io::Error,
+    },
 }

@@ -12,6 +12,7 @@ mod remove;
 mod restore;
 mod rules;
 mod save;
+mod services;
 
 pub use error::Error;
 pub use node::Node;

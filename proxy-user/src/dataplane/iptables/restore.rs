@@ -39,6 +39,13 @@ impl Restore {
         self.0.entry(table).or_default().push(line.into());
     }
 
+    /// More lines, after those of each table.
+    pub(super) fn extend(&mut self, other: Self) {
+        for (table, lines) in other.0 {
+            self.0.entry(table).or_default().extend(lines);
+        }
+    }
+
     /// Nothing is to change.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

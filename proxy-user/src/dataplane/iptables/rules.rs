@@ -1,19 +1,22 @@
 //! The rules of this network namespace, and what they were made of.
 
+use std::fs;
 use std::path::Path;
 
 use proxy_common::addr::Family;
 
 use super::error::Error;
 use super::ipset;
-use super::node::Node;
 use super::policies::Policies;
 use super::restore::Restore;
 use super::save::Saved;
-use crate::plan::{Image, Write};
+use super::services::Written;
 
 /// Exists where the kernel has IPv6 (kube-proxy's rule 2.30).
 const IPV6: &str = "/proc/net/if_inet6";
+
+/// Not there before the kernel tracks connections; then it is off.
+const TCP_BE_LIBERAL: &str = "/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal";
 
 /// The rules, and what is known of them.
 #[derive(Debug)]
@@ -21,6 +24,10 @@ pub struct Rules {
     /// Those that the node has.
     pub(super) families: Vec<Family>,
     pub(super) policies: Policies,
+    /// Connection tracking takes segments that are out of order for valid.
+    pub(super) tcp_be_liberal: bool,
+    /// The rules of Services, where they are known to be in force.
+    pub(super) services: Option<Written>,
 }
 
 impl Rules {
@@ -38,17 +45,7 @@ impl Rules {
             Saved::check(*family)?;
         }
         ipset::check()?;
-        Ok(Self { families, policies: Policies::default() })
-    }
-
-    /// Makes the rules of Services be those of `image`, which is the tables after `writes`.
-    ///
-    /// `writes` are what changed since the last time; `None`, or an error the last time, has all rules compared with those
-    /// that there are.
-    ///
-    /// # Errors
-    /// A tool fails; the next call compares everything.
-    pub fn sync_services(&mut self, _: &Image, _: Option<&[Write]>, _: &Node) -> Result<(), Error> {
-        Ok(())
+        let tcp_be_liberal = fs::read_to_string(TCP_BE_LIBERAL).is_ok_and(|text| text.trim() != "0");
+        Ok(Self { families, tcp_be_liberal, services: None, policies: Policies::default() })
     }
 }
