@@ -1,6 +1,6 @@
 //! One Service port in the tables.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proxy_common::addr::{Addr, Port};
 use proxy_common::tables::{EndpointSet, Member, MemberKey, Service, ServiceKey, SourceRange, member_flags};
