@@ -5,6 +5,8 @@
 
 mod output;
 mod plan;
+mod stand;
+mod traffic;
 
 use std::env;
 
@@ -25,7 +27,7 @@ struct Part {
 }
 
 /// In the order in which they are measured.
-const PARTS: [Part; 0] = [];
+const PARTS: [Part; 1] = [Part { name: "traffic", steps: traffic::steps, run: traffic::run }];
 
 fn main() -> Result<()> {
     let plan = Plan::parse();
