@@ -24,10 +24,10 @@ pub(super) fn missing(mode: Mode) -> Option<&'static str> {
 impl Proxy {
     /// Starts what the mode is, with `objects` there already, and waits until it is ready.
     pub(super) fn start(mode: Mode, lab: &Lab, objects: &[Value]) -> Result<Self> {
-        let agents = |socket_lb, arguments: &[&str]| {
+        let agents = |socket_lb: SocketLb, arguments: &[&str]| {
             put_manifests(lab, "cluster", objects)?;
             let arguments = arguments.iter().map(ToString::to_string).collect();
-            let options = AgentOptions { socket_lb, arguments };
+            let options = AgentOptions { arguments, ..socket_lb.into() };
             let launch = |node| Agent::launch(lab, node, &options);
             let mut agents = lab.nodes().iter().map(launch).collect::<Result<Vec<_>, _>>()?;
             agents.iter_mut().try_for_each(Agent::wait_ready)?;

@@ -33,7 +33,7 @@ pub(super) fn plot(size: Size, figures: &[&Figure]) -> Result<String, Unplotted>
     {
         let area = SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area();
         area.fill(&WHITE)?;
-        text(&area, &format!("Ratio to direct traffic, {size} {}", size.scale()), (12, 10), 16, HPos::Left)?;
+        text(&area, &format!("Ratio to direct traffic, {}", size.in_words()), (12, 10), 16, HPos::Left)?;
         let mut y = TITLE;
         for group in groups {
             let better = if group[0].measure.better == Better::Less { "less" } else { "more" };
