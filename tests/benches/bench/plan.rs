@@ -8,6 +8,7 @@ use lab::figures::{Measure, Mode};
 /// What Sluice costs beside direct traffic, iptables mode and kube-proxy: every figure a ratio, by rounds.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Plan {
     /// Measure only what has this in its name (`connect`, `NodePort`); may be repeated
     #[arg(long, value_name = "FIGURE")]

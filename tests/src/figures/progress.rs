@@ -79,6 +79,6 @@ mod tests {
         progress.done = 10;
         assert_eq!(progress.line("connect", Duration::from_secs(20)), "[11 of 40, about 60 s left] connect");
         progress.skip(20);
-        assert_eq!(progress.line("connect", Duration::from_secs(300)), "[11 of 20, about 5 min left] connect");
+        assert_eq!(progress.line("connect", Duration::from_mins(5)), "[11 of 20, about 5 min left] connect");
     }
 }

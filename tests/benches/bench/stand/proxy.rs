@@ -10,7 +10,7 @@ use serde_json::Value;
 pub(super) enum Proxy {
     Nothing,
     Agents { _agents: Vec<Agent> },
-    KubeProxies { server: RealApiServer, _processes: Vec<Process> },
+    KubeProxies { server: Box<RealApiServer>, _processes: Vec<Process> },
 }
 
 /// Why a mode can't be had on this machine.
@@ -74,7 +74,7 @@ fn file(name: &str) -> String {
 
 fn kube_proxies(lab: &Lab, mode: &str, objects: &[Value]) -> Result<Proxy> {
     let program = lab::api_server::asset("kube-proxy")?;
-    let server = RealApiServer::in_lab(lab)?;
+    let server = Box::new(RealApiServer::in_lab(lab)?);
     server.apply_all(objects)?;
     let start = |node: &lab::Node| {
         let arguments = [

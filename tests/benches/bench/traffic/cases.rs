@@ -7,11 +7,14 @@ use lab::traffic::{Load, Metered};
 
 use crate::stand::Path;
 
+/// A figure in what a client saw.
+type Reading = fn(&Metered) -> f64;
+
 /// A load on a path, and the figures it gives.
 pub(super) struct Case {
     pub(super) path: Path,
     pub(super) load: Load,
-    pub(super) measures: &'static [(Measure, fn(&Metered) -> f64)],
+    pub(super) measures: &'static [(Measure, Reading)],
     name: &'static str,
 }
 
@@ -89,6 +92,7 @@ pub(super) const CASES: [[Case; 6]; 3] = [
     cases!(Path::NodePortRemote, "NodePort, remote endpoint"),
 ];
 
+#[expect(clippy::cast_precision_loss, reason = "what is done in a second is far below 2^53")]
 fn per_second(metered: &Metered) -> f64 {
     metered.count as f64 / metered.seconds
 }
