@@ -14,6 +14,7 @@ pub mod demo;
 mod error;
 pub mod existing;
 mod family;
+pub mod figures;
 pub mod fragments;
 mod host;
 mod id;
