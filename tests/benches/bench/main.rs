@@ -4,6 +4,7 @@
 //! that whatever else the machine does meets all of them; a figure is a ratio to direct traffic of the same round.
 
 mod output;
+mod packets;
 mod plan;
 
 use std::env;
@@ -25,7 +26,7 @@ struct Part {
 }
 
 /// In the order in which they are measured.
-const PARTS: [Part; 0] = [];
+const PARTS: [Part; 1] = [Part { name: "packets", steps: packets::steps, run: packets::measure }];
 
 fn main() -> Result<()> {
     let plan = Plan::parse();

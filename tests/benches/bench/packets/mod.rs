@@ -17,11 +17,14 @@ mod packet;
 mod node;
 mod path;
 
+use std::thread;
+
 use anyhow::{Result, ensure};
 use lab::figures::{Measure, Mode, Progress, Report, Size, percentile};
 
 use self::node::Node;
 use self::path::{PATHS, Path};
+use crate::plan::Plan;
 
 /// Of one packet, with the clock's own cost in it, of which the path `nothing to do` is little else.
 const PACKET: Measure = Measure::less("packet, by path of a program", "ns");
@@ -34,19 +37,30 @@ const PACKETS: u32 = 100;
 /// The same of a packet that is repeated.
 const REPEATED: u32 = 10_000;
 
-/// Steps that [`measure`] tells of.
-pub(crate) const STEPS: u32 = 2;
+/// Steps of progress.
+pub(crate) fn steps(plan: &Plan) -> u32 {
+    u32::from(plan.wants(&VERIFIED)) + u32::from(wants_packets(plan))
+}
 
-/// Measures every path in each of so many rounds.
-pub(crate) fn measure(rounds: u32, report: &mut Report, progress: &mut Progress) -> Result<()> {
-    progress.step("instructions verified");
-    for (name, instructions) in bench::verified(&bench::load()) {
-        // As many as there are programs, once a run.
-        report.add(VERIFIED, Mode::Tc, Size::Path(name.leak()), 0, instructions.into());
+fn wants_packets(plan: &Plan) -> bool {
+    plan.wants(&PACKET) || plan.wants(&WARM)
+}
+
+/// Measures every path in every round, and loads every program once.
+pub(crate) fn measure(plan: &Plan, report: &mut Report, progress: &mut Progress) -> Result<()> {
+    if plan.wants(&VERIFIED) {
+        progress.step("instructions verified");
+        for (name, instructions) in bench::verified(&bench::load()) {
+            // As many as there are programs, once a run.
+            report.add(VERIFIED, Mode::Tc, Size::Path(name.leak()), 0, instructions.into());
+        }
     }
-    progress.step("packets by path");
-    // It moves to a network namespace of its own, with its thread.
-    std::thread::scope(|scope| scope.spawn(|| all_paths(rounds, report)).join().expect("no path panics"))
+    if wants_packets(plan) {
+        progress.step("packets by path");
+        // It moves to a network namespace of its own, with its thread.
+        thread::scope(|scope| scope.spawn(|| all_paths(plan.rounds(), report)).join().expect("no path panics"))?;
+    }
+    Ok(())
 }
 
 fn all_paths(rounds: u32, report: &mut Report) -> Result<()> {

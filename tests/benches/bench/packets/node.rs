@@ -7,7 +7,7 @@ use aya::programs::{TestRun as _, TestRunOptions};
 use proxy_common::addr::protocol::TCP;
 use proxy_common::tables::{Policing, RuleKey};
 
-use super::bench::{Bench, Verdict};
+use super::bench::{Bench, Verdict, forwarded};
 use super::packet::tcp;
 use super::path::{
     ALLOWED_PORT, CLUSTER_IP, CONNECTIONS, Connection, Ends, LOCAL, LOCAL_NODE_PORT, POLICED, Packet, Path, REMOTE,
@@ -50,7 +50,8 @@ impl Node {
     pub(crate) fn run(&mut self, path: &Path, repeat: u32) -> Result<f64> {
         let frame = self.frame(&path.packet);
         let bench = if path.policed { &mut self.policed } else { &mut self.plain };
-        let options = TestRunOptions { data_in: Some(&frame), repeat, ..TestRunOptions::default() };
+        let options =
+            TestRunOptions { data_in: Some(&frame), ctx_in: Some(&forwarded()), repeat, ..TestRunOptions::default() };
         let result = bench.loaded(path.program).test_run(options)?;
         let verdict = Verdict::of(path.program, result.return_value);
         ensure!(verdict == path.verdict, "{}: {verdict:?} instead of {:?}", path.name, path.verdict);

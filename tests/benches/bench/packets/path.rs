@@ -77,22 +77,19 @@ pub(crate) const PATHS: [Path; 19] = [
     untouched("not a Service", "from_pod", Packet::Unknown(Ends(POD.0, "203.0.113.1:443"))),
     untouched("not a Service, IPv6", "from_pod", Packet::Unknown(Ends(POD6.0, "[2001:db8:9::1]:443"))),
     untouched("not a Service, to a pod", "to_pod", Packet::Unknown(Ends("203.0.113.1:443", POD.0))),
-    translated("ClusterIP, new flow", "from_pod", Packet::Opening(Ends("10.244.1.20", CLUSTER_IP[0]))),
-    translated("ClusterIP, new flow, IPv6", "from_pod", Packet::Opening(Ends("fd00:10:244:1::20", CLUSTER_IP[1]))),
-    translated("ClusterIP, established", "from_pod", Packet::Established(POD)),
-    translated("ClusterIP, established, IPv6", "from_pod", Packet::Established(POD6)),
-    translated("ClusterIP, reply", "to_pod", Packet::Established(POD_ANSWERED)),
-    translated("ClusterIP, reply, IPv6", "to_pod", Packet::Established(POD6_ANSWERED)),
+    changed("ClusterIP, new flow", "from_pod", Packet::Opening(Ends("10.244.1.20", CLUSTER_IP[0]))),
+    changed("ClusterIP, new flow, IPv6", "from_pod", Packet::Opening(Ends("fd00:10:244:1::20", CLUSTER_IP[1]))),
+    changed("ClusterIP, established", "from_pod", Packet::Established(POD)),
+    changed("ClusterIP, established, IPv6", "from_pod", Packet::Established(POD6)),
+    changed("ClusterIP, reply", "to_pod", Packet::Established(POD_ANSWERED)),
+    changed("ClusterIP, reply, IPv6", "to_pod", Packet::Established(POD6_ANSWERED)),
     redirected("NodePort, local, new flow", "from_uplink", Packet::Opening(Ends("198.51.100.10", TO_LOCAL.1))),
     redirected("NodePort, local, established", "from_uplink", Packet::Established(TO_LOCAL)),
     redirected("NodePort, local, reply", "from_pod", Packet::Established(FROM_LOCAL)),
     redirected("NodePort, remote, new flow", "from_uplink", Packet::Opening(Ends("198.51.100.10", TO_REMOTE.1))),
     redirected("NodePort, remote, established", "from_uplink", Packet::Established(TO_REMOTE)),
     redirected("NodePort, remote, reply", "from_uplink", Packet::Established(FROM_REMOTE)),
-    Path {
-        is_repeatable: false,
-        ..policed("policed pod, new flow", Packet::Opening(Ends("10.244.2.20", TO_POLICED.1)))
-    },
+    policed("policed pod, new flow", Packet::Opening(Ends("10.244.2.20", TO_POLICED.1))),
     policed("policed pod, established", Packet::Established(TO_POLICED)),
     Path {
         verdict: Verdict::Drop,
@@ -104,14 +101,15 @@ const fn untouched(name: &'static str, program: &'static str, packet: Packet) ->
     Path { name, program, packet, policed: false, is_repeatable: true, verdict: Verdict::Next }
 }
 
-const fn translated(name: &'static str, program: &'static str, packet: Packet) -> Path {
+const fn changed(name: &'static str, program: &'static str, packet: Packet) -> Path {
     Path { is_repeatable: false, ..untouched(name, program, packet) }
 }
 
 const fn redirected(name: &'static str, program: &'static str, packet: Packet) -> Path {
-    Path { verdict: Verdict::Redirect, ..translated(name, program, packet) }
+    Path { verdict: Verdict::Redirect, ..changed(name, program, packet) }
 }
 
 const fn policed(name: &'static str, packet: Packet) -> Path {
-    Path { policed: true, ..untouched(name, "from_uplink", packet) }
+    // A packet that was judged carries a mark that says so.
+    Path { policed: true, ..changed(name, "from_uplink", packet) }
 }

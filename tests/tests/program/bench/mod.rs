@@ -19,7 +19,7 @@ use proxy_common::tables::{
     ServiceKey, SourceRange, Table, address_flags, backend_flags, member_flags, service_flags,
 };
 
-pub(crate) use self::policy::HERE;
+pub(crate) use self::policy::{HERE, forwarded};
 use super::packet::{Seen, see};
 
 /// The node's addresses.
