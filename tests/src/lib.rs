@@ -33,6 +33,7 @@ mod programs;
 mod teardown;
 pub mod topology;
 pub mod traffic;
+mod usage;
 mod wait;
 
 pub use agent::{Agent, AgentOptions, SocketLb};
@@ -50,4 +51,5 @@ pub use options::{Attachment, Builder, PodNetwork};
 pub use pod::Pod;
 pub use process::Process;
 pub use programs::sluice;
+pub use usage::Usage;
 pub use wait::{LIMIT, eventually, patient};

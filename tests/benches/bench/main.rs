@@ -6,6 +6,8 @@
 mod output;
 mod packets;
 mod plan;
+mod policies;
+mod sluice;
 
 use std::env;
 
@@ -26,7 +28,10 @@ struct Part {
 }
 
 /// In the order in which they are measured.
-const PARTS: [Part; 1] = [Part { name: "packets", steps: packets::steps, run: packets::measure }];
+const PARTS: [Part; 2] = [
+    Part { name: "policies", steps: policies::steps, run: policies::measure },
+    Part { name: "packets", steps: packets::steps, run: packets::measure },
+];
 
 fn main() -> Result<()> {
     let plan = Plan::parse();
