@@ -7,6 +7,7 @@ mod output;
 mod packets;
 mod plan;
 mod policies;
+mod programming;
 mod sluice;
 
 use std::env;
@@ -28,8 +29,9 @@ struct Part {
 }
 
 /// In the order in which they are measured.
-const PARTS: [Part; 2] = [
+const PARTS: [Part; 3] = [
     Part { name: "policies", steps: policies::steps, run: policies::measure },
+    Part { name: "programming", steps: programming::steps, run: programming::measure },
     Part { name: "packets", steps: packets::steps, run: packets::measure },
 ];
 

@@ -57,7 +57,11 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report, progress: &mut Progress)
 fn ask(plan: &Plan, stand: &Stand, rules: u32, round: u32, report: &mut Report) -> Result<()> {
     let (client, to) = (stand.client()?, stand.server(rules)?);
     let meter = |load| client.meter(&Meter { load, to, lasts: plan.sample() });
-    let mut add = |measure, value| report.add(measure, stand.mode, Size::Rules(rules), round, value);
+    let mut add = |measure: Measure, value| {
+        if plan.wants(&measure) {
+            report.add(measure, stand.mode, Size::Rules(rules), round, value);
+        }
+    };
     let connects = meter(Load::Connect)?;
     add(CONNECT, connects.micros[0]);
     add(CONNECT_99, connects.micros[2]);
