@@ -9,6 +9,8 @@ mod plan;
 mod policies;
 mod programming;
 mod sluice;
+mod stand;
+mod traffic;
 
 use std::env;
 
@@ -29,7 +31,8 @@ struct Part {
 }
 
 /// In the order in which they are measured.
-const PARTS: [Part; 3] = [
+const PARTS: [Part; 4] = [
+    Part { name: "traffic", steps: traffic::steps, run: traffic::run },
     Part { name: "policies", steps: policies::steps, run: policies::measure },
     Part { name: "programming", steps: programming::steps, run: programming::measure },
     Part { name: "packets", steps: packets::steps, run: packets::measure },

@@ -3,10 +3,14 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-/// Counts steps, and tells of each on standard error: over the last line of a terminal, else on a line of its own.
+/// Between two lines where standard error is no terminal.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Counts steps, and tells of them on standard error: of each, over the last line, on a terminal; else now and then.
 #[derive(Debug)]
 pub struct Progress {
     started: Instant,
+    told: Option<Instant>,
     done: u32,
     all: u32,
 }
@@ -15,7 +19,7 @@ impl Progress {
     /// Before the first of so many steps. They needn't take equally long: what is left is an estimate.
     #[must_use]
     pub fn new(all: u32) -> Self {
-        Self { started: Instant::now(), done: 0, all }
+        Self { started: Instant::now(), told: None, done: 0, all }
     }
 
     /// Begins the next step.
@@ -24,8 +28,14 @@ impl Progress {
         self.done += 1;
         let mut out = io::stderr().lock();
         // Nobody to read it is no reason to stop.
-        let _ = if out.is_terminal() { write!(out, "\r\x1b[2K{line}") } else { writeln!(out, "{line}") };
-        let _ = out.flush();
+        let _ = if out.is_terminal() {
+            write!(out, "\r\x1b[2K{line}").and_then(|()| out.flush())
+        } else if self.told.is_none_or(|told| told.elapsed() >= PAUSE) {
+            self.told = Some(Instant::now());
+            writeln!(out, "{line}")
+        } else {
+            Ok(())
+        };
     }
 
     /// Steps that will not be made after all.

@@ -8,6 +8,11 @@ impl Report {
     /// Everything, rounded by nobody.
     #[must_use]
     pub fn json(&self) -> Value {
-        json!({"environment": self.environment, "figures": self.figures(), "leftOut": self.left_out})
+        json!({
+            "environment": self.environment,
+            "figures": self.figures(),
+            "remarks": self.remarks,
+            "leftOut": self.left_out,
+        })
     }
 }

@@ -22,8 +22,8 @@ impl Report {
                 "---|".repeat(grid.heading.len())
             );
         }
-        if !self.left_out.is_empty() {
-            text += &format!("Left out:\n\n- {}\n\n", self.left_out.join("\n- "));
+        for (heading, lines) in self.notes() {
+            text += &format!("{heading}:\n\n- {}\n\n", lines.join("\n- "));
         }
         text
     }

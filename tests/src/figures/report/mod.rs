@@ -20,6 +20,7 @@ use super::mode::Mode;
 pub struct Report {
     environment: Environment,
     samples: Vec<Sample>,
+    remarks: Vec<String>,
     left_out: Vec<String>,
 }
 
@@ -27,7 +28,7 @@ impl Report {
     /// One without a figure.
     #[must_use]
     pub const fn new(environment: Environment) -> Self {
-        Self { environment, samples: Vec::new(), left_out: Vec::new() }
+        Self { environment, samples: Vec::new(), remarks: Vec::new(), left_out: Vec::new() }
     }
 
     /// Adds what a round gave. Rounds are numbered alike in all modes, for ratios are between samples of one round.
@@ -43,10 +44,18 @@ impl Report {
         }
     }
 
-    /// What was not measured, and why.
-    #[must_use]
-    pub fn left_out(&self) -> &[String] {
-        &self.left_out
+    /// Says what one has to know of figures to read them right.
+    pub fn remark(&mut self, what: impl Into<String>) {
+        let what = what.into();
+        if !self.remarks.contains(&what) {
+            self.remarks.push(what);
+        }
+    }
+
+    /// What was told besides figures, with headings.
+    fn notes(&self) -> impl Iterator<Item = (&'static str, &Vec<String>)> {
+        let notes = [("Remarks", &self.remarks), ("Left out", &self.left_out)];
+        notes.into_iter().filter(|(_, lines)| !lines.is_empty())
     }
 
     /// The figures: measures in the order they were first added, then sizes, then modes.

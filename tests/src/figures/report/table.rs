@@ -16,8 +16,8 @@ impl Report {
             let lines: Vec<_> = std::iter::once(&grid.heading).chain(&grid.rows).map(|row| row.join("\t")).collect();
             text += &format!("{}\n{}\n\n", grid.title, aligned(&lines.join("\n")));
         }
-        if !self.left_out.is_empty() {
-            text += &format!("left out:\n  {}\n\n", self.left_out.join("\n  "));
+        for (heading, lines) in self.notes() {
+            text += &format!("{heading}:\n  {}\n\n", lines.join("\n  "));
         }
         let at = &self.environment;
         text + &format!("{LEGEND}\nLinux {}, {}, commit {}, {}\n", at.kernel, at.cpu, at.commit, at.date)

@@ -27,6 +27,7 @@ fn report() -> Report {
     report.add(LOST, Mode::Tc, Size::One, 0, 0.0);
     report.leave_out("iptables at 50,000 Services: not ready after 10 min");
     report.leave_out("iptables at 50,000 Services: not ready after 10 min");
+    report.remark("iptables at 1 Service: rule 1 of 2");
     report
 }
 
@@ -66,6 +67,7 @@ fn json_has_every_figure_with_its_spread() {
     assert!((slowest["toDirect"]["median"].as_f64().unwrap() - 1.1).abs() < 1e-9, "{slowest}");
     assert_eq!(json["environment"]["commit"], "0123456789");
     assert_eq!(json["leftOut"].as_array().unwrap().len(), 1);
+    assert_eq!(json["remarks"][0], "iptables at 1 Service: rule 1 of 2");
 }
 
 #[test]
