@@ -12,14 +12,12 @@ pub(crate) fn modes(plan: &Plan) -> Vec<Mode> {
 
 /// How the agent is started for a mode; none where it isn't one of Sluice's.
 pub(crate) fn options(mode: Mode) -> Option<AgentOptions> {
-    let options = |socket_lb, arguments: &[&str]| {
-        let arguments = arguments.iter().map(ToString::to_string).collect();
-        Some(AgentOptions { socket_lb, arguments })
-    };
     match mode {
-        Mode::Socket => options(SocketLb::On, &[]),
-        Mode::Tc => options(SocketLb::Off, &[]),
-        Mode::Iptables => options(SocketLb::Off, &["--mode", "iptables"]),
+        Mode::Socket => Some(SocketLb::On.into()),
+        Mode::Tc => Some(SocketLb::Off.into()),
+        Mode::Iptables => {
+            Some(AgentOptions { arguments: vec!["--mode".into(), "iptables".into()], ..SocketLb::Off.into() })
+        }
         Mode::Direct | Mode::KubeProxyIptables | Mode::KubeProxyNftables => None,
     }
 }

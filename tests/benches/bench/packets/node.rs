@@ -7,7 +7,8 @@ use aya::programs::{TestRun as _, TestRunOptions};
 use proxy_common::addr::protocol::TCP;
 use proxy_common::tables::{Policing, RuleKey};
 
-use super::bench::{Bench, Verdict, forwarded};
+use super::bench::policy::forwarded;
+use super::bench::{Bench, Verdict};
 use super::packet::tcp;
 use super::path::{
     ALLOWED_PORT, CLUSTER_IP, CONNECTIONS, Connection, Ends, LOCAL, LOCAL_NODE_PORT, POLICED, Packet, Path, REMOTE,

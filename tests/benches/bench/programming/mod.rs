@@ -10,7 +10,7 @@ mod steps;
 mod wait;
 
 use anyhow::Result;
-use lab::figures::{Measure, Mode, Progress, Report, Size};
+use lab::figures::{Measure, Mode, Progress, Report};
 
 use self::agent::Running;
 use self::objects::Objects;

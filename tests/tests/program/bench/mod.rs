@@ -1,6 +1,6 @@
 //! A node in a network namespace of its own, with the programs loaded and none attached.
 
-mod policy;
+pub(crate) mod policy;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -19,7 +19,7 @@ use proxy_common::tables::{
     ServiceKey, SourceRange, Table, address_flags, backend_flags, member_flags, service_flags,
 };
 
-pub(crate) use self::policy::{HERE, forwarded};
+pub(crate) use self::policy::HERE;
 use super::packet::{Seen, see};
 
 /// The node's addresses.
