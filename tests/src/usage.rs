@@ -5,6 +5,7 @@ use std::fs;
 use rustix::param::clock_ticks_per_second;
 
 use crate::error::{Doing as _, Error, Result};
+use crate::figures::counted;
 
 /// What a program has used so far.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -45,7 +46,7 @@ fn cpu_seconds(stat: &str) -> Option<f64> {
     let ticks =
         fields.split(' ').skip(11).take(4).map(|field| field.parse::<u32>().ok()).collect::<Option<Vec<_>>>()?;
     let ticks: [u32; 4] = ticks.try_into().ok()?;
-    Some(ticks.map(f64::from).iter().sum::<f64>() / clock_ticks_per_second() as f64)
+    Some(ticks.map(f64::from).iter().sum::<f64>() / counted(clock_ticks_per_second()))
 }
 
 fn bytes(status: &str, name: &str) -> Option<u64> {
@@ -62,7 +63,7 @@ mod tests {
     fn cpu_time_has_that_of_children_in_it_whatever_the_program_is_called() {
         let stat = "7 (a ) b) S 1 7 7 0 -1 4194560 100 0 0 0 200 50 30 20 20 0 4 0 100 1 1";
         let seconds = cpu_seconds(stat).unwrap();
-        assert!((seconds * clock_ticks_per_second() as f64 - 300.0).abs() < 1e-6, "{seconds}");
+        assert!((seconds * counted(clock_ticks_per_second()) - 300.0).abs() < 1e-6, "{seconds}");
         assert_eq!(cpu_seconds("7 (short) S 1 7"), None);
     }
 

@@ -15,7 +15,7 @@ mod traffic;
 
 use std::env;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::Parser as _;
 use lab::figures::{Environment, Progress, Report};
 
@@ -46,7 +46,9 @@ fn main() -> Result<()> {
     let command = ["cargo xtask bench".to_owned()].into_iter().chain(arguments).collect::<Vec<_>>().join(" ");
     let today = jiff::Zoned::now().date().to_string();
     let mut report = Report::new(Environment::here(today, command));
-    let mut progress = Progress::new(PARTS.iter().map(|part| (part.steps)(&plan)).sum());
+    let steps = PARTS.iter().map(|part| (part.steps)(&plan)).sum();
+    ensure!(steps > 0, "no figure has \"{}\" in its name", plan.only());
+    let mut progress = Progress::new(steps);
     let mut failed = Vec::new();
     for part in PARTS {
         // What the others measure is worth having all the same.

@@ -15,7 +15,7 @@ pub(crate) struct Plan {
     /// Modes, with commas between them; direct traffic is always measured [default: all that can be had]
     #[arg(long, value_delimiter = ',')]
     modes: Vec<Mode>,
-    /// Rounds, in each of which every mode has its turn [default: 15; 3 with --quick]
+    /// Rounds, in each of which every mode has its turn [default: 25; 3 with --quick]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
     /// Numbers of Services, with commas between them [default: 1,1000,5000,10000,30000,50000; 1,1000 with --quick]
@@ -64,17 +64,22 @@ impl Plan {
 
     /// Rounds of each figure.
     pub(crate) fn rounds(&self) -> u32 {
-        self.rounds.unwrap_or(if self.quick { 3 } else { 15 })
+        self.rounds.unwrap_or(if self.quick { 3 } else { 25 })
     }
 
     /// How long one sample is measured.
     pub(crate) fn sample(&self) -> Duration {
-        Duration::from_millis(if self.quick { 60 } else { 250 })
+        Duration::from_millis(if self.quick { 40 } else { 150 })
     }
 
     /// How long a mode may take to get a size into the kernel.
     pub(crate) fn patience(&self) -> Duration {
         Duration::from_mins(self.patience)
+    }
+
+    /// What `--only` says.
+    pub(crate) fn only(&self) -> String {
+        self.only.join(", ")
     }
 
     /// Whether a measure is to be taken.

@@ -78,6 +78,16 @@ impl Size {
         }
     }
 
+    /// The size and what it counts: "1 Service".
+    #[must_use]
+    pub fn in_words(self) -> String {
+        match (self, self.number()) {
+            (Self::One, _) => "one size".into(),
+            (_, Some(1)) => format!("1 {}", self.scale().trim_end_matches('s')),
+            _ => format!("{self} {}", self.scale()),
+        }
+    }
+
     /// What the number counts.
     #[must_use]
     pub const fn scale(self) -> &'static str {
@@ -118,6 +128,8 @@ mod tests {
     #[test]
     fn sizes_are_written_with_their_thousands() {
         assert_eq!(Size::Services(1).to_string(), "1");
+        assert_eq!(Size::Services(1).in_words(), "1 Service");
+        assert_eq!(Size::Rules(1_000).in_words(), "1,000 rules");
         assert_eq!(Size::Rules(10_000).to_string(), "10,000");
         assert_eq!(Size::Cluster { services: 1_234_567, endpoints: 50 }.to_string(), "1,234,567 x 50");
     }

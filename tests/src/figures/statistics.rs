@@ -26,9 +26,9 @@ impl Spread {
         let mut samples: Vec<_> = samples.into_iter().filter(|sample| !sample.is_nan()).collect();
         samples.sort_unstable_by(f64::total_cmp);
         Some(Self {
-            median: quantile(&samples, 0.5)?,
-            lower_quartile: quantile(&samples, 0.25)?,
-            upper_quartile: quantile(&samples, 0.75)?,
+            median: quartile(&samples, 2)?,
+            lower_quartile: quartile(&samples, 1)?,
+            upper_quartile: quartile(&samples, 3)?,
             least: *samples.first()?,
             most: *samples.last()?,
             samples: samples.len(),
@@ -36,11 +36,12 @@ impl Spread {
     }
 }
 
-/// The value between sorted samples that `part` of them don't exceed, by a line between the two next to it.
-fn quantile(sorted: &[f64], part: f64) -> Option<f64> {
-    let place = part * sorted.len().checked_sub(1)? as f64;
-    let (below, above) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
-    Some(below + (above - below) * place.fract())
+/// The value that so many quarters of sorted samples don't exceed, on a line between the two next to it.
+fn quartile(sorted: &[f64], quarters: usize) -> Option<f64> {
+    let place = quarters * sorted.len().checked_sub(1)?;
+    let (below, above) = (sorted[place / 4], sorted[place.div_ceil(4)]);
+    let part = [0.0, 0.25, 0.5, 0.75][place % 4];
+    Some(below + (above - below) * part)
 }
 
 /// The sample that so many percent of sorted ones don't exceed (nearest rank); none of no samples.

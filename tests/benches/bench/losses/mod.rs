@@ -6,7 +6,7 @@ mod scene;
 mod starts;
 
 use anyhow::Result;
-use lab::figures::{Measure, Mode, Progress, Report, Size};
+use lab::figures::{Measure, Mode, Progress, Report, Size, counted};
 
 use crate::plan::Plan;
 use crate::sluice::{modes, or_leave_out};
@@ -41,12 +41,13 @@ fn wanted(plan: &Plan) -> impl Iterator<Item = &'static Loss> {
 }
 
 /// Counts once in every mode; the report has beside each number what it is of.
+#[expect(clippy::unnecessary_wraps, reason = "other parts can fail as a whole")]
 pub(crate) fn measure(plan: &Plan, report: &mut Report, progress: &mut Progress) -> Result<()> {
     for Loss { measure, cause } in wanted(plan) {
         for mode in modes(plan) {
             progress.step(&format!("{}, {mode}", measure.name));
             if let Some(Lost { lost, of }) = or_leave_out(measure.name, mode, cause(plan, mode), report) {
-                report.add(*measure, mode, Size::One, 0, lost as f64);
+                report.add(*measure, mode, Size::One, 0, counted(lost));
                 report.remark(format!("{}, {mode}: {lost} of {of}", measure.name));
             }
         }

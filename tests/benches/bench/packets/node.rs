@@ -56,7 +56,7 @@ impl Node {
         let result = bench.loaded(path.program).test_run(options)?;
         let verdict = Verdict::of(path.program, result.return_value);
         ensure!(verdict == path.verdict, "{}: {verdict:?} instead of {:?}", path.name, path.verdict);
-        Ok(result.duration.as_nanos() as f64)
+        Ok(result.duration.as_secs_f64() * 1e9)
     }
 
     fn frame(&mut self, packet: &Packet) -> Vec<u8> {
@@ -84,8 +84,8 @@ fn tables(bench: &mut Bench) {
 
 /// Both sides send, the client twice: the programs know then that it stands.
 fn establish(bench: &mut Bench, connection: &Connection) {
-    let Connection { programs, asking: Ends(client, server), answering: Ends(answerer, answered), .. } = connection;
-    bench.run(programs[0], &tcp(client, server, "S"));
-    bench.run(programs[1], &tcp(answerer, answered, "SA"));
-    bench.run(programs[0], &tcp(client, server, "A"));
+    let Connection { programs, asking, answering, .. } = connection;
+    bench.run(programs[0], &tcp(asking.0, asking.1, "S"));
+    bench.run(programs[1], &tcp(answering.0, answering.1, "SA"));
+    bench.run(programs[0], &tcp(asking.0, asking.1, "A"));
 }

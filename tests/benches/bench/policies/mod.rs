@@ -6,7 +6,7 @@
 mod stand;
 
 use anyhow::Result;
-use lab::figures::{Measure, Mode, Progress, Report, Size};
+use lab::figures::{Measure, Mode, Progress, Report, Size, counted};
 use lab::traffic::{Load, Meter};
 
 use self::stand::Stand;
@@ -67,6 +67,6 @@ fn ask(plan: &Plan, stand: &Stand, rules: u32, round: u32, report: &mut Report) 
     add(CONNECT_99, connects.micros[2]);
     add(REQUEST, meter(Load::Request)?.micros[0]);
     let short = meter(Load::Short)?;
-    add(SHORT, short.count as f64 / short.seconds);
+    add(SHORT, counted(short.count) / short.seconds);
     Ok(())
 }

@@ -30,7 +30,7 @@ pub(crate) struct Running {
     agent: Agent,
     pub(crate) server: ApiServer,
     pub(crate) client: Pod,
-    _serves: Process,
+    _echo: Process,
     lab: Lab,
 }
 
@@ -40,7 +40,7 @@ impl Running {
         let lab = Lab::builder().nodes(1).build()?;
         let node = &lab.nodes()[0];
         let (client, pod) = (node.add_pod("asking", CLIENT)?, node.add_pod("serving", SERVER)?);
-        let serves = pod.serve_measured(TARGET_PORT)?;
+        let echo = pod.serve_measured(TARGET_PORT)?;
         // Bookmarks would be part of what the agent's CPU is used for.
         let server = ApiServer::in_lab(&lab, Settings { bookmarks: Duration::from_mins(1), ..Settings::default() })?;
         objects.all().try_for_each(|object| server.apply(&object))?;
@@ -54,7 +54,7 @@ impl Running {
             sleep(LOOK);
         }
         let ready = started.elapsed();
-        Ok(Self { mode, objects, ready, agent, server, client, _serves: serves, lab })
+        Ok(Self { mode, objects, ready, agent, server, client, _echo: echo, lab })
     }
 
     /// What the agent has used so far.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use aya::maps::{HashMap, Map, MapData};
 use lab::api_server::Api as _;
-use lab::figures::{Mode, percentile};
+use lab::figures::{Mode, counted, percentile};
 use proxy_common::addr::{Port, protocol};
 use proxy_common::tables::{SERVICES, Service, ServiceKey};
 use socket2::SockRef;
@@ -58,7 +58,7 @@ pub(crate) fn measure(running: &Running, plan: &Plan) -> Result<Changes> {
         made += took.len();
         Some(percentiles(took)?)
     };
-    let cpu_millis = (running.usage()?.cpu_seconds - before) / made as f64 * 1e3;
+    let cpu_millis = (running.usage()?.cpu_seconds - before) / counted(made as u64) * 1e3;
     Ok(Changes { to_kernel, to_packet: percentiles(to_packet)?, cpu_millis })
 }
 

@@ -10,7 +10,7 @@ mod steps;
 mod wait;
 
 use anyhow::Result;
-use lab::figures::{Measure, Mode, Progress, Report};
+use lab::figures::{Measure, Mode, Progress, Report, counted};
 
 use self::agent::Running;
 use self::objects::Objects;
@@ -118,5 +118,5 @@ fn one(plan: &Plan, objects: Objects, mode: Mode, round: u32, report: &mut Repor
 }
 
 fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
+    counted(bytes) / f64::from(1 << 20)
 }

@@ -39,8 +39,8 @@ impl Objects {
         let others = (0..self.services).flat_map(move |number| {
             let name = format!("service-{number:05}");
             let ip = Ipv4Addr::from_bits(Ipv4Addr::new(172, 16, 0, 1).to_bits() + number);
-            let endpoints = (0..self.endpoints).map(|endpoint| self.endpoint(number, endpoint)).collect();
-            [service(&name, ip), slice(&name, endpoints)]
+            let endpoints: Vec<_> = (0..self.endpoints).map(|endpoint| self.endpoint(number, endpoint)).collect();
+            [service(&name, ip), slice(&name, &endpoints)]
         });
         [namespace].into_iter().chain(others).chain([service(CHANGED, CHANGED_IP), self.changed(true)])
     }
@@ -51,8 +51,8 @@ impl Objects {
         let others = (1..self.endpoints).map(|index| {
             endpoint(&Ipv4Addr::from_bits(Ipv4Addr::new(10, 99, 0, 0).to_bits() + index).to_string(), "node2", false)
         });
-        let endpoints = [endpoint(&server.to_string(), "node1", is_ready)].into_iter().chain(others);
-        slice(CHANGED, endpoints.collect())
+        let endpoints: Vec<_> = [endpoint(&server.to_string(), "node1", is_ready)].into_iter().chain(others).collect();
+        slice(CHANGED, &endpoints)
     }
 
     fn endpoint(self, service: u32, number: u32) -> Value {
@@ -77,7 +77,7 @@ fn service(name: &str, ip: Ipv4Addr) -> Value {
     })
 }
 
-fn slice(service: &str, endpoints: Vec<Value>) -> Value {
+fn slice(service: &str, endpoints: &[Value]) -> Value {
     json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
         "metadata": {

@@ -1,5 +1,7 @@
 //! The agent's library on a kernel's own maps, without a source of objects.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use lab::Lab;
 use proxy_user::agent::Services;
@@ -48,5 +50,5 @@ pub(crate) fn cpu_seconds(objects: Objects) -> Result<f64> {
 /// Seconds of this thread, in the kernel too.
 fn on_this_cpu() -> f64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+    Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec.cast_unsigned() as u32).as_secs_f64()
 }

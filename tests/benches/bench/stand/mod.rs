@@ -2,7 +2,6 @@
 //! the Services. All modes' stand at the same time.
 
 mod objects;
-mod place;
 mod proxy;
 
 use std::net::SocketAddr;
@@ -10,7 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use lab::figures::{Mode, Report};
+use lab::figures::{Mode, Report, Size, rule_place};
 use lab::traffic::{Meter, Metered, Probe, Reached, Target};
 use lab::{Host, Lab, Pod, Process};
 
@@ -21,9 +20,6 @@ use self::proxy::Proxy;
 
 /// How long one try to reach a server takes at most, and the time between two.
 const TRY: Duration = Duration::from_millis(500);
-/// What the agent says of an argument it doesn't know.
-const UNKNOWN_ARGUMENT: &str = "unexpected argument '--mode'";
-
 /// Between which two hosts traffic goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Path {
@@ -52,28 +48,21 @@ impl Stand {
     pub(crate) fn all(plan: &Plan, report: &mut Report) -> Result<Vec<Self>> {
         let mut stands = Vec::new();
         for mode in plan.modes() {
-            let refused = match proxy::missing(mode) {
-                Some(why) => why.to_owned(),
-                None => match Self::new(mode) {
-                    Ok(stand) => {
-                        stands.push(stand);
-                        continue;
-                    }
-                    Err(error) if format!("{error:#}").contains(UNKNOWN_ARGUMENT) => {
-                        "this agent has no --mode".to_owned()
-                    }
-                    Err(error) => return Err(error.context(format!("cannot set up {mode}"))),
-                },
-            };
-            if plan.names(mode) {
-                bail!("--modes names {mode}, which can't be had: {refused}");
+            match Self::new(mode) {
+                Ok(stand) => stands.push(stand),
+                Err(error) if mode == Mode::Direct || plan.names(mode) => {
+                    return Err(error.context(format!("cannot set up {mode}")));
+                }
+                Err(error) => report.leave_out(format!("{mode}: {error:#}")),
             }
-            report.leave_out(format!("{mode}: {refused}"));
         }
         Ok(stands)
     }
 
     fn new(mode: Mode) -> Result<Self> {
+        if let Some(why) = proxy::missing(mode) {
+            bail!(why);
+        }
         let lab = Lab::builder().build()?;
         let [here, there] = [lab.node("node1")?, lab.node("node2")?];
         let (client, local, remote) =
@@ -117,7 +106,7 @@ impl Stand {
             return None;
         }
         let rules = self.lab.nodes()[0].run(&["iptables-save", "-t", "nat"]).ok()?;
-        place::of(&rules, LOCAL.cluster_ip())
+        rule_place(&rules, LOCAL.cluster_ip())
     }
 
     /// Takes the time of traffic on a path.
@@ -146,7 +135,10 @@ impl Stand {
             let probe = Probe { targets: targets.into(), timeout: TRY };
             while from.probe(&probe)?.iter().any(|reached| *reached != Reached::Yes) {
                 if Instant::now() > deadline {
-                    bail!("{to} is not reached from {from} in time ({} Services, --patience)", self.fillers + 1);
+                    bail!(
+                        "{to} is not reached from {from} in time ({}, --patience)",
+                        Size::Services(self.fillers + 2).in_words()
+                    );
                 }
                 sleep(TRY);
             }

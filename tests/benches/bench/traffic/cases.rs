@@ -39,7 +39,10 @@ macro_rules! cases {
                 path: $path,
                 load: Load::Short,
                 name: concat!("short connections, ", $name),
-                measures: &[(Measure::more(concat!("short connections, ", $name), "1/s"), per_second)],
+                measures: &[
+                    (Measure::more(concat!("short connections, ", $name), "1/s"), per_second),
+                    (Measure::less(concat!("short connections, ", $name, ", p50"), "us"), |it| it.micros[0]),
+                ],
             },
             Case {
                 path: $path,
@@ -47,6 +50,7 @@ macro_rules! cases {
                 name: concat!("TCP request-response, ", $name),
                 measures: &[
                     (Measure::more(concat!("TCP request-response, ", $name), "1/s"), per_second),
+                    (Measure::less(concat!("TCP request-response, ", $name, ", p50"), "us"), |it| it.micros[0]),
                     (Measure::less(concat!("TCP request-response, ", $name, ", p99"), "us"), |it| it.micros[2]),
                 ],
             },
@@ -60,13 +64,19 @@ macro_rules! cases {
                 path: $path,
                 load: Load::Datagram,
                 name: concat!("UDP request-response, ", $name),
-                measures: &[(Measure::more(concat!("UDP request-response, ", $name), "1/s"), per_second)],
+                measures: &[
+                    (Measure::more(concat!("UDP request-response, ", $name), "1/s"), per_second),
+                    (Measure::less(concat!("UDP request-response, ", $name, ", p50"), "us"), |it| it.micros[0]),
+                ],
             },
             Case {
                 path: $path,
                 load: Load::NewDatagram,
                 name: concat!("UDP request on a new socket, ", $name),
-                measures: &[(Measure::more(concat!("UDP request on a new socket, ", $name), "1/s"), per_second)],
+                measures: &[
+                    (Measure::more(concat!("UDP request on a new socket, ", $name), "1/s"), per_second),
+                    (Measure::less(concat!("UDP request on a new socket, ", $name, ", p50"), "us"), |it| it.micros[0]),
+                ],
             },
         ]
     };

@@ -27,21 +27,21 @@ pub(crate) fn run(plan: &Plan, report: &mut Report, progress: &mut Progress) -> 
         progress.skip(modes - stands.len() as u32);
         let mut grown = Vec::new();
         for mut stand in stands {
-            progress.step(&format!("{}: getting {size} Services into the kernel", stand.mode));
+            progress.step(&format!("{}: getting {} into the kernel", stand.mode, size.in_words()));
             match stand.grow(services, plan.patience()) {
                 Ok(()) => {
                     if let Some(place) = stand.place() {
-                        report.remark(format!("{} at {size} Services: the one that is asked is {place}", stand.mode));
+                        report.remark(format!("{}, {}: the one that is asked is {place}", stand.mode, size.in_words()));
                     }
                     grown.push(stand);
                 }
-                Err(error) => report.leave_out(format!("{} from {size} Services on: {error:#}", stand.mode)),
+                Err(error) => report.leave_out(format!("{} from {} on: {error:#}", stand.mode, size.in_words())),
             }
         }
         stands = grown;
         for round in 0..plan.rounds() {
             for (number, case) in cases(plan).enumerate() {
-                progress.step(&format!("{case}, {size} Services, round {} of {}", round + 1, plan.rounds()));
+                progress.step(&format!("{case}, {}, round {} of {}", size.in_words(), round + 1, plan.rounds()));
                 // Nobody is always first, or always after the same other.
                 let first = round as usize + number;
                 for turn in 0..stands.len() {
@@ -60,13 +60,13 @@ fn sample(plan: &Plan, report: &mut Report, stand: &Stand, case: &Case, size: Si
         Ok(metered) => {
             if metered.failures > 0 {
                 let of = metered.count + metered.failures;
-                report.remark(format!("{mode}: {case}, {size} Services: {} of {of} failed", metered.failures));
+                report.remark(format!("{mode}: {case}, {}: {} of {of} failed", size.in_words(), metered.failures));
             }
             for (measure, value) in case.measures.iter().filter(|(measure, _)| plan.wants(measure)) {
                 report.add(*measure, mode, size, round, value(&metered));
             }
         }
-        Err(error) => report.leave_out(format!("{size} Services, round {}: {error:#}", round + 1)),
+        Err(error) => report.leave_out(format!("{}, round {}: {error:#}", size.in_words(), round + 1)),
     }
 }
 

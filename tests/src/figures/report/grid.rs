@@ -67,7 +67,7 @@ fn quartiles(spread: &Spread, text: impl Fn(f64) -> String) -> String {
 /// Three digits, or all before the point.
 fn number(value: f64) -> String {
     match value.abs() {
-        _ if value == value.trunc() => format!("{value:.0}"),
+        _ if value.fract() == 0.0 => format!("{value:.0}"),
         ..10.0 => format!("{value:.2}"),
         ..100.0 => format!("{value:.1}"),
         _ => format!("{value:.0}"),

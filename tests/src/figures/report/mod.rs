@@ -36,9 +36,9 @@ impl Report {
         self.samples.push(Sample { measure, mode, size, round, value });
     }
 
-    /// Says what was not measured, and why.
-    pub fn leave_out(&mut self, what: impl Into<String>) {
-        let what = what.into();
+    /// Says what was not measured, and why: on one line, whatever an error has.
+    pub fn leave_out(&mut self, what: impl AsRef<str>) {
+        let what = what.as_ref().split_whitespace().collect::<Vec<_>>().join(" ");
         if !self.left_out.contains(&what) {
             self.left_out.push(what);
         }

@@ -5,22 +5,21 @@ use std::io::Write as _;
 use tabwriter::TabWriter;
 
 use super::Report;
-use super::grid::{LEGEND, grids};
+use super::grid::{Grid, LEGEND, grids};
 
 impl Report {
     /// A table for each measure, and what was left out.
     #[must_use]
     pub fn table(&self) -> String {
-        let mut text = String::new();
-        for grid in grids(self) {
-            let lines: Vec<_> = std::iter::once(&grid.heading).chain(&grid.rows).map(|row| row.join("\t")).collect();
-            text += &format!("{}\n{}\n\n", grid.title, aligned(&lines.join("\n")));
-        }
-        for (heading, lines) in self.notes() {
-            text += &format!("{heading}:\n  {}\n\n", lines.join("\n  "));
-        }
+        let table = |grid: &Grid| {
+            let lines = std::iter::once(&grid.heading).chain(&grid.rows).map(|row| row.join("\t"));
+            format!("{}\n{}\n\n", grid.title, aligned(&lines.collect::<Vec<_>>().join("\n")))
+        };
+        let mut parts: Vec<_> = grids(self).iter().map(table).collect();
+        parts.extend(self.notes().map(|(heading, lines)| format!("{heading}:\n  {}\n\n", lines.join("\n  "))));
         let at = &self.environment;
-        text + &format!("{LEGEND}\nLinux {}, {}, commit {}, {}\n", at.kernel, at.cpu, at.commit, at.date)
+        parts.push(format!("{LEGEND}\nLinux {}, {}, commit {}, {}\n", at.kernel, at.cpu, at.commit, at.date));
+        parts.concat()
     }
 }
 

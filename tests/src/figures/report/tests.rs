@@ -26,7 +26,7 @@ fn report() -> Report {
     report.add(CONNECT, Mode::Iptables, Size::Services(1), 0, 44.0);
     report.add(LOST, Mode::Tc, Size::One, 0, 0.0);
     report.leave_out("iptables at 50,000 Services: not ready after 10 min");
-    report.leave_out("iptables at 50,000 Services: not ready after 10 min");
+    report.leave_out("iptables at 50,000 Services:\n  not ready after 10 min\n");
     report.remark("iptables at 1 Service: rule 1 of 2");
     report
 }

@@ -25,15 +25,16 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// A bar for each figure from 0 to its ratio, with its quartiles, and a line at 1, which is direct traffic.
 pub(super) fn plot(size: Size, figures: &[&Figure]) -> Result<String, Unplotted> {
     let groups: Vec<_> = figures.chunk_by(|one, other| one.measure == other.measure).collect();
-    let height = TITLE + HEADING * groups.len() as i32 + BAR * figures.len() as i32 + 8;
+    let height = TITLE + HEADING * pixels(groups.len()) + BAR * pixels(figures.len()) + 8;
     let longest = figures.iter().filter_map(|it| it.to_direct).map(|it| it.upper_quartile).fold(1.2, f64::max);
     let scale = f64::from(WIDTH - NAMES - NUMBERS) / longest.min(LONGEST);
     let x = |ratio: f64| NAMES + (ratio.min(LONGEST) * scale).round() as i32;
     let mut svg = String::new();
     {
-        let area = SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area();
+        let area =
+            SVGBackend::with_string(&mut svg, (WIDTH.cast_unsigned(), height.cast_unsigned())).into_drawing_area();
         area.fill(&WHITE)?;
-        text(&area, &format!("Ratio to direct traffic, {size} {}", size.scale()), (12, 10), 16, HPos::Left)?;
+        text(&area, &format!("Ratio to direct traffic, {}", size.in_words()), (12, 10), 16, HPos::Left)?;
         let mut y = TITLE;
         for group in groups {
             let better = if group[0].measure.better == Better::Less { "less" } else { "more" };
@@ -51,6 +52,11 @@ pub(super) fn plot(size: Size, figures: &[&Figure]) -> Result<String, Unplotted>
         area.present()?;
     }
     Ok(svg)
+}
+
+/// A plot has few lines.
+fn pixels(lines: usize) -> i32 {
+    i32::try_from(lines).unwrap_or(i32::MAX)
 }
 
 fn bar(area: &Area<'_>, figure: &Figure, ratio: &Spread, y: i32, x: &impl Fn(f64) -> i32) -> Result<(), Unplotted> {

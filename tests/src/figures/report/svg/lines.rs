@@ -4,6 +4,7 @@ use plotters::prelude::*;
 
 use super::{Unplotted, color, font, scale};
 use crate::figures::figure::Figure;
+use crate::figures::measure::Size;
 use crate::figures::mode::Mode;
 
 /// Width and height in pixels.
@@ -12,6 +13,7 @@ const EXTENT: (u32, u32) = (760, 420);
 /// Medians as lines, with a bar from quartile to quartile; sizes are as far apart as their names are wide.
 pub(super) fn plot(figures: &[Figure]) -> Result<String, Unplotted> {
     let sizes = scale(figures);
+    let count = u32::try_from(sizes.len()).unwrap_or(u32::MAX);
     let most = figures.iter().map(|figure| figure.absolute.upper_quartile).fold(0.0, f64::max);
     let measure = figures[0].measure;
     let mut svg = String::new();
@@ -23,7 +25,7 @@ pub(super) fn plot(figures: &[Figure]) -> Result<String, Unplotted> {
             .margin(12)
             .x_label_area_size(36)
             .y_label_area_size(64)
-            .build_cartesian_2d(-0.3..sizes.len() as f64 - 0.7, 0.0..most.max(f64::MIN_POSITIVE) * 1.15)?;
+            .build_cartesian_2d(-0.3..f64::from(count) - 0.7, 0.0..most.max(f64::MIN_POSITIVE) * 1.15)?;
         let label = |place: &f64| size_at(&sizes, *place);
         chart
             .configure_mesh()
@@ -35,7 +37,7 @@ pub(super) fn plot(figures: &[Figure]) -> Result<String, Unplotted> {
             .light_line_style(WHITE)
             .draw()?;
         for mode in Mode::ALL {
-            let place = |figure: &Figure| sizes.iter().position(|size| *size == figure.size).map(|it| it as f64);
+            let place = |figure: &Figure| places(&sizes).find(|(_, size)| *size == figure.size).map(|(place, _)| place);
             let own = figures.iter().filter(|figure| figure.mode == mode);
             let points: Vec<_> = own.filter_map(|figure| Some((place(figure)?, figure.absolute))).collect();
             if points.is_empty() {
@@ -63,11 +65,13 @@ pub(super) fn plot(figures: &[Figure]) -> Result<String, Unplotted> {
     Ok(svg)
 }
 
+/// Where each size is on the axis.
+fn places(sizes: &[Size]) -> impl Iterator<Item = (f64, Size)> {
+    (0_u32..).map(f64::from).zip(sizes.iter().copied())
+}
+
 /// The name of the size at a place of the axis; nothing between two.
-fn size_at(sizes: &[crate::figures::Size], place: f64) -> String {
-    let near = place.round();
-    if (place - near).abs() > 0.01 || near < 0.0 {
-        return String::new();
-    }
-    sizes.get(near as usize).map_or_else(String::new, ToString::to_string)
+fn size_at(sizes: &[Size], place: f64) -> String {
+    let found = places(sizes).find(|(at, _)| (place - at).abs() < 0.01);
+    found.map_or_else(String::new, |(_, size)| size.to_string())
 }
