@@ -3,8 +3,13 @@
 //! Each part measures some figures in every mode. All modes' labs stand at the same time and take turns round by round, so
 //! that whatever else the machine does meets all of them; a figure is a ratio to direct traffic of the same round.
 
+mod losses;
 mod output;
+mod packets;
 mod plan;
+mod policies;
+mod programming;
+mod sluice;
 mod stand;
 mod traffic;
 
@@ -27,7 +32,13 @@ struct Part {
 }
 
 /// In the order in which they are measured.
-const PARTS: [Part; 1] = [Part { name: "traffic", steps: traffic::steps, run: traffic::run }];
+const PARTS: [Part; 5] = [
+    Part { name: "traffic", steps: traffic::steps, run: traffic::run },
+    Part { name: "policies", steps: policies::steps, run: policies::measure },
+    Part { name: "programming", steps: programming::steps, run: programming::measure },
+    Part { name: "losses", steps: losses::steps, run: losses::measure },
+    Part { name: "packets", steps: packets::steps, run: packets::measure },
+];
 
 fn main() -> Result<()> {
     let plan = Plan::parse();

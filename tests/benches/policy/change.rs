@@ -6,12 +6,11 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use lab::manifests::build::pod;
+use lab::manifests::rules::policy;
 use proxy_user::model::{Change, Object, Pod, Policies, PolicyMode};
 use proxy_user::objects::manifest;
 use proxy_user::plan::{PolicyImage, PolicyPlan};
 use serde_json::Value;
-
-use crate::cluster::policy;
 
 /// Changes of which each figure is the middle.
 const CHANGES: usize = 101;

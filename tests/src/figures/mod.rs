@@ -3,6 +3,7 @@
 //! A [`Report`] takes a sample a round. A [`Figure`] is the median of a [`Measure`] over the rounds, and the median of its
 //! ratios, each to what direct traffic took in the same round: what else the machine did in that round is in both.
 
+mod count;
 mod environment;
 mod figure;
 mod measure;
@@ -12,6 +13,7 @@ mod progress;
 mod report;
 mod statistics;
 
+pub use count::counted;
 pub use environment::Environment;
 pub use figure::Figure;
 pub use measure::{Better, Measure, Size};

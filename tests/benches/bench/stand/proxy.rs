@@ -3,8 +3,10 @@
 use anyhow::{Context as _, Result};
 use lab::api_server::{Api as _, RealApiServer};
 use lab::figures::Mode;
-use lab::{Agent, AgentOptions, Lab, Process, SocketLb};
+use lab::{Agent, AgentOptions, Lab, Process};
 use serde_json::Value;
+
+use crate::sluice;
 
 /// An agent or a kube-proxy on each node, or nothing.
 pub(super) enum Proxy {
@@ -24,22 +26,17 @@ pub(super) fn missing(mode: Mode) -> Option<&'static str> {
 impl Proxy {
     /// Starts what the mode is, with `objects` there already, and waits until it is ready.
     pub(super) fn start(mode: Mode, lab: &Lab, objects: &[Value]) -> Result<Self> {
-        let agents = |socket_lb: SocketLb, arguments: &[&str]| {
+        let agents = |options: AgentOptions| {
             put_manifests(lab, "cluster", objects)?;
-            let arguments = arguments.iter().map(ToString::to_string).collect();
-            let options = AgentOptions { arguments, ..socket_lb.into() };
             let launch = |node| Agent::launch(lab, node, &options);
             let mut agents = lab.nodes().iter().map(launch).collect::<Result<Vec<_>, _>>()?;
             agents.iter_mut().try_for_each(Agent::wait_ready)?;
             Ok(Self::Agents { _agents: agents })
         };
         match mode {
-            Mode::Direct => Ok(Self::Nothing),
-            Mode::Socket => agents(SocketLb::On, &[]),
-            Mode::Tc => agents(SocketLb::Off, &[]),
-            Mode::Iptables => agents(SocketLb::Off, &["--mode", "iptables"]),
             Mode::KubeProxyIptables => kube_proxies(lab, "iptables", objects),
             Mode::KubeProxyNftables => kube_proxies(lab, "nftables", objects),
+            _ => sluice::options(mode).map_or(Ok(Self::Nothing), agents),
         }
     }
 
