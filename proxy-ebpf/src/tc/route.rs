@@ -54,9 +54,9 @@ pub(crate) struct Route {
 pub(crate) fn look_up(skb: Skb, key: &FlowKey, length: u32, route: &mut Route) -> Result<(), Reason> {
     let mut fib = MaybeUninit::<FibLookup>::uninit();
     // SAFETY: writable, and integers only, in whole words: all zero is a value.
-    let mut fib = unsafe {
+    let fib = unsafe {
         clear(fib.as_mut_ptr());
-        fib.assume_init()
+        fib.assume_init_mut()
     };
     fib.l4_protocol = key.protocol as u8;
     fib.sport = key.src_port.wire();
@@ -78,7 +78,7 @@ pub(crate) fn look_up(skb: Skb, key: &FlowKey, length: u32, route: &mut Route) -
         }
     }
     // SAFETY: `fib` is writable for its size.
-    let code = unsafe { bpf_fib_lookup(skb.0.cast(), &raw mut fib, FIB_LOOKUP_SIZE, 0) };
+    let code = unsafe { bpf_fib_lookup(skb.0.cast(), fib, FIB_LOOKUP_SIZE, 0) };
     route.ifindex = fib.ifindex;
     route.macs = (code == BPF_FIB_LKUP_RET_SUCCESS && !has_no_mac(fib.ifindex)).then_some([fib.dmac, fib.smac]);
     match code {
