@@ -174,7 +174,7 @@ fn carry_out(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Re
     if matches!(onward, Onward::Route) {
         return by_route(skb, hook, link_layer, scratch);
     }
-    rewrite::translate(skb, &scratch.packet, &scratch.record)?;
+    rewrite::translate(skb, &scratch.packet, &scratch.record, scratch.packet.ttl)?;
     match onward {
         Onward::Node => Ok(route::deliver_to_node(skb, link_layer)?),
         Onward::Stack | Onward::Route => Err(Stop::NotOurs),
@@ -198,12 +198,11 @@ fn by_route(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Res
     if !to_cut {
         found?;
     }
-    rewrite::translate(skb, packet, record)?;
+    // What is to be cut has its hop counted by the node's stack.
+    let ttl = if forwarded && !to_cut { packet.ttl.wrapping_sub(1) } else { packet.ttl };
+    rewrite::translate(skb, packet, record, ttl)?;
     if to_cut {
         return cut(skb, link_layer, !forwarded || record.src != packet.key.src);
-    }
-    if forwarded {
-        rewrite::decrement_ttl(skb, packet)?;
     }
     Ok(route::send(skb, link_layer, &route)?)
 }
