@@ -171,6 +171,10 @@ pub(crate) static JUDGED_MARK: Global<u16> = Global::new(0);
 #[unsafe(no_mangle)]
 pub(crate) static POLICY_REJECT: Global<u8> = Global::new(0);
 
+/// Not 0: packets between pods of this node go past the node's stack.
+#[unsafe(no_mangle)]
+pub(crate) static LOCAL_REDIRECT: Global<u8> = Global::new(0);
+
 /// Counts a packet that is not passed on.
 #[inline(always)]
 pub(crate) fn count_drop(reason: Reason) {

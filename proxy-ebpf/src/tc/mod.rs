@@ -6,6 +6,7 @@ mod event;
 mod fragment;
 mod guard;
 mod hooks;
+mod local;
 mod log;
 mod path;
 mod read;

@@ -12,7 +12,7 @@ use super::answer::{Answer, answer};
 use super::read::read;
 use super::route::{self, LOOPBACK, Route};
 use super::skb::Skb;
-use super::{event, fragment, guard, log, rewrite};
+use super::{event, fragment, guard, local, log, rewrite};
 use crate::clock;
 use crate::maps::{POLICY_REJECT, Scratch, count_drop, scratch};
 use crate::tables::Maps;
@@ -112,7 +112,8 @@ fn pass(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<
         fragment::meet(skb, hook, now, scratch)?;
     }
     scratch.ruling = Ruling::default();
-    let (done, for_pod) = match nat::follow(&Maps, &scratch.packet, hook, now, &mut scratch.record)? {
+    let followed = nat::follow(&Maps, &scratch.packet, hook, now, &mut scratch.record)?;
+    let (done, for_pod) = match followed {
         Followed::Leave | Followed::Known => (Err(Stop::NotOurs), nat::ends_at_pod(&scratch.record)),
         Followed::Translate => (Ok(()), nat::ends_at_pod(&scratch.record)),
         Followed::Unknown => {
@@ -121,14 +122,20 @@ fn pass(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<
         }
     };
     let is_judged = matches!(hook, Hook::FromPod | Hook::FromUplink) && !matches!(done, Err(Stop::LeftToConntrack));
-    if is_judged && nat::judges(&Maps, hook) {
+    let judges = nat::judges(&Maps, hook);
+    if is_judged && judges {
         skb.set_judged(for_pod);
     }
     if !matches!(done, Err(Stop::Drop(_) | Stop::LeftToConntrack)) {
         event::verdict(skb, scratch);
     }
-    done?;
-    carry_out(skb, hook, link_layer, scratch)
+    match done {
+        Err(Stop::NotOurs) if for_pod || !judges => {
+            local::pass_as_is(skb, hook, matches!(followed, Followed::Leave), scratch)
+        }
+        Err(stop) => Err(stop),
+        Ok(()) => carry_out(skb, hook, link_layer, scratch),
+    }
 }
 
 /// How a translated packet goes on.
@@ -175,7 +182,10 @@ fn carry_out(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Re
     rewrite::translate(skb, &scratch.packet, &scratch.record)?;
     match onward {
         Onward::Node => Ok(route::deliver_to_node(skb, link_layer)?),
-        Onward::Stack | Onward::Route => Err(Stop::NotOurs),
+        Onward::Stack | Onward::Route => {
+            let to = translated(&scratch.packet.key, &scratch.record);
+            local::pass_translated(skb, hook, &scratch.packet, &to)
+        }
     }
 }
 

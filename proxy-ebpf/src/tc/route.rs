@@ -39,7 +39,7 @@ pub(crate) struct Route {
     /// Most bytes of IP that the way takes, where the packet has more.
     pub(crate) mtu: u16,
     /// Destination and source at the link layer, if there is one and the neighbour is known.
-    macs: Option<[[u8; 6]; 2]>,
+    pub(super) macs: Option<[[u8; 6]; 2]>,
 }
 
 /// Asks the node's routes about a packet with these addresses and ports, `length` bytes of IP long (0: not checked),
