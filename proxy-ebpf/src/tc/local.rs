@@ -8,7 +8,7 @@ use proxy_common::nat::{self, Followed, Hook};
 use proxy_common::packet::{Kind, Packet, Part};
 use proxy_common::policy::PolicyTables as _;
 use proxy_common::service::ServiceTables as _;
-use proxy_common::tables::{FlowKey, Identity};
+use proxy_common::tables::{FlowKey, FlowRecord, Identity};
 use proxy_common::wire::Bytes as _;
 
 use super::rewrite;
@@ -51,11 +51,33 @@ pub(super) fn pass_translated(skb: Skb, hook: Hook, packet: &Packet, key: &FlowK
     send(skb, packet, &way)
 }
 
+/// Whether the route of a packet translated by `record` ends at the interface of a pod of this node that may be handed it:
+/// what came in for the pod was judged, where it is. Not so on its way out of the node's own programs: the kernel hands
+/// over only what comes in.
+#[inline(always)]
+pub(super) fn is_behind(hook: Hook, route: &Route, record: &FlowRecord) -> bool {
+    LOCAL_REDIRECT.load() != 0
+        && matches!(hook, Hook::FromPod | Hook::FromUplink)
+        && nat::ends_at_pod(record)
+        && route.macs.is_some()
+        && interface_of(&record.dst) == route.ifindex
+}
+
+/// Hands a packet to the pod behind an interface, under the addresses of its route.
+#[inline(always)]
+pub(super) fn send_routed(skb: Skb, ifindex: u32, route: &Route) -> Result<(), Stop> {
+    let Some(macs) = route.macs else { return Err(Stop::NotOurs) };
+    skb.store(0, &macs)?;
+    hand_over(skb, ifindex)
+}
+
 /// The way to a pod of this node.
 #[derive(Default)]
 struct Way {
     /// The host's end of its interface.
     ifindex: u32,
+    /// The frame is addressed to the node, which routes it. Else it is addressed to the pod: both are ports of a bridge.
+    routed: bool,
     route: Route,
 }
 
@@ -64,12 +86,22 @@ struct Way {
 fn find(skb: Skb, packet: &Packet, key: &FlowKey, way: &mut Way) -> Result<(), Stop> {
     let is_plain = matches!((packet.kind, packet.part), (Kind::Transport, Part::Whole));
     let ifindex = interface_of(&key.dst);
-    // Conntrack has yet to translate what answers a connection of another proxy's.
-    if !is_plain || packet.ttl <= 1 || ifindex == 0 || ifindex == skb.ifindex() || Maps.is_taking_over() {
+    if !is_plain || packet.ttl <= 1 || ifindex == 0 || ifindex == skb.ifindex() || !may_pass_stack_by(skb, packet) {
         return Err(Stop::NotOurs);
     }
     way.ifindex = ifindex;
-    route::look_up(skb, key, route::length_on_link(skb, packet), &mut way.route).map_err(|_| Stop::NotOurs)
+    route::look_up(skb, key, route::length_on_link(skb, packet), &mut way.route).map_err(|_| Stop::NotOurs)?;
+    let (Some([pod, node]), Some(frame)) = (way.route.macs, skb.header::<Macs>(0)) else { return Err(Stop::NotOurs) };
+    way.routed = frame.dst != pod;
+    // On a bridge it may be for a third pod, which passes it on.
+    if way.routed && frame.dst != node && skb.is_for_another_host() { Err(Stop::NotOurs) } else { Ok(()) }
+}
+
+/// Whether the stack has nothing to find in a packet but its way: the source is the pod's own, which the stack need not
+/// check, and conntrack has nothing to translate, as in what answers connections of another proxy's.
+#[inline(always)]
+fn may_pass_stack_by(skb: Skb, packet: &Packet) -> bool {
+    route::pod_behind(skb.ifindex(), packet.family).is_some_and(|pod| pod == packet.key.src) && !Maps.is_taking_over()
 }
 
 #[inline(always)]
@@ -86,17 +118,21 @@ fn restore(skb: Skb, scratch: &mut Scratch) -> Result<(), Stop> {
     }
 }
 
-/// As a router would send it, if the frame isn't addressed to the pod already: on a bridge it is.
+/// As a router would send it, or as a bridge would.
 #[inline(always)]
 fn send(skb: Skb, packet: &Packet, way: &Way) -> Result<(), Stop> {
-    let Some(macs) = way.route.macs else { return Err(Stop::NotOurs) };
-    let Some(frame) = skb.header::<Macs>(0) else { return Err(Stop::NotOurs) };
-    if frame.dst != macs[0] {
+    if way.routed {
         rewrite::decrement_ttl(skb, packet)?;
-        skb.store(0, &macs)?;
+        return send_routed(skb, way.ifindex, &way.route);
     }
+    hand_over(skb, way.ifindex)
+}
+
+/// Has the packet come in at the pod's own end of an interface.
+#[inline(always)]
+fn hand_over(skb: Skb, ifindex: u32) -> Result<(), Stop> {
     skb.enter_pod()?;
     // SAFETY: the helper takes numbers only.
-    unsafe { bpf_redirect_peer(way.ifindex, 0) };
+    unsafe { bpf_redirect_peer(ifindex, 0) };
     Ok(())
 }

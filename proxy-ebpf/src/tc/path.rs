@@ -213,6 +213,9 @@ fn by_route(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Res
     if forwarded {
         rewrite::decrement_ttl(skb, packet)?;
     }
+    if link_layer != 0 && local::is_behind(hook, &route, record) {
+        return local::send_routed(skb, route.ifindex, &route);
+    }
     Ok(route::send(skb, link_layer, &route)?)
 }
 

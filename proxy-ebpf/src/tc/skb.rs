@@ -2,7 +2,9 @@
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::{__sk_buff, BPF_F_RECOMPUTE_CSUM};
-use aya_ebpf::helpers::generated::{bpf_skb_change_head, bpf_skb_change_tail, bpf_skb_change_type, bpf_skb_load_bytes, bpf_skb_store_bytes};
+use aya_ebpf::helpers::generated::{
+    bpf_skb_change_head, bpf_skb_change_tail, bpf_skb_change_type, bpf_skb_load_bytes, bpf_skb_store_bytes,
+};
 use aya_ebpf::programs::TcContext;
 use proxy_common::addr::Family;
 use proxy_common::drop::Reason;

@@ -1,7 +1,7 @@
 //! The configurations in which every story has to be true.
 
 use anyhow::{Context as _, Result};
-use lab::{Attachment, Cluster, Lab, SocketLb};
+use lab::{AgentOptions, Attachment, Cluster, Lab, SocketLb};
 
 use crate::checksums;
 
@@ -13,13 +13,21 @@ pub(crate) struct Configuration {
     pub(crate) offload: bool,
     /// MTU in bytes of the nodes' segment.
     pub(crate) segment_mtu: u32,
+    /// Packets are handed to pods past their node's stack.
+    pub(crate) local_redirect: bool,
 }
 
 impl Configuration {
     /// Both attachments, with socket programs and without.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         let both = Attachment::BOTH.into_iter().flat_map(|attachment| SocketLb::BOTH.map(|lb| (attachment, lb)));
-        both.map(|(attachment, socket_lb)| Self { attachment, socket_lb, offload: true, segment_mtu: 1500 })
+        both.map(|(attachment, socket_lb)| Self {
+            attachment,
+            socket_lb,
+            offload: true,
+            segment_mtu: 1500,
+            local_redirect: false,
+        })
     }
 
     /// Tells a story in a lab of this configuration. No host of it may have got a packet with a wrong checksum, whatever
@@ -34,7 +42,9 @@ impl Configuration {
         let lab = Lab::builder().attachment(self.attachment).offload(self.offload).segment_mtu(self.segment_mtu);
         let lab = lab.build()?;
         lab.manifests().write("cluster.yaml", include_str!("cluster.yaml"))?;
-        let cluster = Cluster::start(lab, self.socket_lb)?;
+        let local_redirect = if self.local_redirect { "on" } else { "off" };
+        let arguments = vec!["--local-redirect".into(), local_redirect.into()];
+        let cluster = Cluster::start(lab, AgentOptions { socket_lb: self.socket_lb, arguments })?;
         story(&cluster)?;
         checksums::were_right(&cluster)
     }

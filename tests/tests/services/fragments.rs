@@ -87,7 +87,13 @@ fn an_answer_whose_fragments_come_in_reverse_is_heard_as_the_services() -> Resul
 /// Both attachments and families. What a raw socket sends no socket program translates.
 fn crafted(story: impl Fn(&Cluster, Family) -> Result<()>) -> Result<()> {
     for attachment in Attachment::BOTH {
-        let configuration = Configuration { attachment, socket_lb: SocketLb::Off, offload: true, segment_mtu: 1_500 };
+        let configuration = Configuration {
+            attachment,
+            socket_lb: SocketLb::Off,
+            offload: true,
+            segment_mtu: 1_500,
+            local_redirect: false,
+        };
         configuration.tell(|cluster| Family::BOTH.into_iter().try_for_each(|family| story(cluster, family)))?;
     }
     Ok(())

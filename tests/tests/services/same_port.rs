@@ -79,7 +79,13 @@ fn endpoint_answers_a_client_that_has_just_asked_through_another_nodes_port() ->
 /// Runs a story for a pod and for a node as client, an endpoint on the same node and one on the other.
 fn each_client(story: impl Fn(&Host, SocketAddr, SocketAddr) -> Result<()> + Sync) -> Result<()> {
     for attachment in Attachment::BOTH {
-        let configuration = Configuration { attachment, socket_lb: SocketLb::Off, offload: true, segment_mtu: 1500 };
+        let configuration = Configuration {
+            attachment,
+            socket_lb: SocketLb::Off,
+            offload: true,
+            segment_mtu: 1500,
+            local_redirect: false,
+        };
         configuration.tell(|cluster| {
             for (family, (pod, service)) in
                 Family::BOTH.into_iter().zip([("web-1", "only-node1"), ("web-2", "only-node2")].into_iter().cycle())
