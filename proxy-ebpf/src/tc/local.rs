@@ -28,27 +28,26 @@ pub(super) fn pass_as_is(skb: Skb, hook: Hook, restore: bool, scratch: &mut Scra
     if LOCAL_REDIRECT.load() == 0 || !matches!(hook, Hook::FromPod) {
         return Err(Stop::NotOurs);
     }
-    let mut way = Way::default();
-    let key = scratch.packet.key;
-    find(skb, &scratch.packet, &key, &mut way)?;
+    scratch.way.to = scratch.packet.key;
+    find(skb, &scratch.packet, &mut scratch.way)?;
     if restore {
         self::restore(skb, scratch)?;
     }
-    send(skb, &scratch.packet, &way)
+    send(skb, &scratch.packet, &scratch.way)
 }
 
-/// Sends a packet on that was translated to `key`.
+/// Sends a packet on that was translated by the record.
 ///
 /// # Errors
 /// [`Stop::NotOurs`] when it goes the stack's way.
 #[inline(always)]
-pub(super) fn pass_translated(skb: Skb, hook: Hook, packet: &Packet, key: &FlowKey) -> Result<(), Stop> {
+pub(super) fn pass_translated(skb: Skb, hook: Hook, scratch: &mut Scratch) -> Result<(), Stop> {
     if LOCAL_REDIRECT.load() == 0 || !matches!(hook, Hook::FromPod) {
         return Err(Stop::NotOurs);
     }
-    let mut way = Way::default();
-    find(skb, packet, key, &mut way)?;
-    send(skb, packet, &way)
+    scratch.way.to = nat::translated(&scratch.packet.key, &scratch.record);
+    find(skb, &scratch.packet, &mut scratch.way)?;
+    send(skb, &scratch.packet, &scratch.way)
 }
 
 /// Whether the route of a packet translated by `record` ends at the interface of a pod of this node that may be handed it:
@@ -72,8 +71,9 @@ pub(super) fn send_routed(skb: Skb, ifindex: u32, route: &Route) -> Result<(), S
 }
 
 /// The way to a pod of this node.
-#[derive(Default)]
-struct Way {
+pub(crate) struct Way {
+    /// The packet as the pod gets it, but for a source that is restored.
+    to: FlowKey,
     /// The host's end of its interface.
     ifindex: u32,
     /// The frame is addressed to the node, which routes it. Else it is addressed to the pod: both are ports of a bridge.
@@ -83,14 +83,14 @@ struct Way {
 
 /// Looks for the pod that a packet with these addresses is for, and for the node's route to it.
 #[inline(never)]
-fn find(skb: Skb, packet: &Packet, key: &FlowKey, way: &mut Way) -> Result<(), Stop> {
+fn find(skb: Skb, packet: &Packet, way: &mut Way) -> Result<(), Stop> {
     let is_plain = matches!((packet.kind, packet.part), (Kind::Transport, Part::Whole));
-    let ifindex = interface_of(&key.dst);
+    let ifindex = interface_of(&way.to.dst);
     if !is_plain || packet.ttl <= 1 || ifindex == 0 || ifindex == skb.ifindex() || !may_pass_stack_by(skb, packet) {
         return Err(Stop::NotOurs);
     }
     way.ifindex = ifindex;
-    route::look_up(skb, key, route::length_on_link(skb, packet), &mut way.route).map_err(|_| Stop::NotOurs)?;
+    route::look_up(skb, &way.to, route::length_on_link(skb, packet), &mut way.route).map_err(|_| Stop::NotOurs)?;
     let (Some([pod, node]), Some(frame)) = (way.route.macs, skb.header::<Macs>(0)) else { return Err(Stop::NotOurs) };
     way.routed = frame.dst != pod;
     // On a bridge it may be for a third pod, which passes it on.
@@ -104,7 +104,7 @@ fn may_pass_stack_by(skb: Skb, packet: &Packet) -> bool {
     route::pod_behind(skb.ifindex(), packet.family).is_some_and(|pod| pod == packet.key.src) && !Maps.is_taking_over()
 }
 
-#[inline(always)]
+#[inline(never)]
 fn interface_of(addr: &Addr) -> u32 {
     Maps.identity(addr).filter(Identity::is_local).map_or(0, |pod| pod.ifindex)
 }
@@ -119,7 +119,7 @@ fn restore(skb: Skb, scratch: &mut Scratch) -> Result<(), Stop> {
 }
 
 /// As a router would send it, or as a bridge would.
-#[inline(always)]
+#[inline(never)]
 fn send(skb: Skb, packet: &Packet, way: &Way) -> Result<(), Stop> {
     if way.routed {
         rewrite::decrement_ttl(skb, packet)?;

@@ -15,3 +15,5 @@ mod route;
 mod skb;
 
 pub(crate) use skb::Skb;
+
+pub(crate) use local::Way;

@@ -134,7 +134,11 @@ fn pass(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<
             local::pass_as_is(skb, hook, matches!(followed, Followed::Leave), scratch)
         }
         Err(stop) => Err(stop),
-        Ok(()) => carry_out(skb, hook, link_layer, scratch),
+        // Beside each other, not below: their stacks are not in use at the same time.
+        Ok(()) => match carry_out(skb, hook, link_layer, scratch) {
+            Err(Stop::NotOurs) => local::pass_translated(skb, hook, scratch),
+            done => done,
+        },
     }
 }
 
@@ -182,10 +186,7 @@ fn carry_out(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Re
     rewrite::translate(skb, &scratch.packet, &scratch.record)?;
     match onward {
         Onward::Node => Ok(route::deliver_to_node(skb, link_layer)?),
-        Onward::Stack | Onward::Route => {
-            let to = translated(&scratch.packet.key, &scratch.record);
-            local::pass_translated(skb, hook, &scratch.packet, &to)
-        }
+        Onward::Stack | Onward::Route => Err(Stop::NotOurs),
     }
 }
 
