@@ -12,9 +12,9 @@ use crate::bench::load;
 const VERIFIED_INSTRUCTIONS: [(&str, u32); 15] = [
     ("connect4", 3_200),
     ("connect6", 11_000),
-    ("from_pod", 114_000),
-    ("from_tunnel", 93_000),
-    ("from_uplink", 94_000),
+    ("from_pod", 202_000),
+    ("from_tunnel", 103_000),
+    ("from_uplink", 111_000),
     ("getpeername4", 80),
     ("getpeername6", 90),
     ("recvmsg4", 80),
