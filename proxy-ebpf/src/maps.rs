@@ -15,6 +15,8 @@ use proxy_common::tables::{
     SetPolicy, SocketKey, SocketPeer, SourcePortKey, SourceRange,
 };
 
+use crate::tc::Way;
+
 // Without preallocation a hash costs memory for what it holds. An element that is removed under a reader stays readable,
 // but since Linux 6.1 (commit fba1a1c6c912) it may become another at once, as in a preallocated map: readers copy first.
 #[map]
@@ -116,6 +118,8 @@ pub(crate) struct Scratch {
     /// What the verdict is asked, and what it answers. Only [`crate::policy`] writes them.
     pub(crate) question: Question,
     pub(crate) ruling: Ruling,
+    /// Where it goes if it is handed to a pod of this node.
+    pub(crate) way: Way,
     /// Most bytes of IP that its way takes, where it has more.
     pub(crate) mtu: u16,
     /// Not 0 while held fragments are replayed.
@@ -170,6 +174,10 @@ pub(crate) static JUDGED_MARK: Global<u16> = Global::new(0);
 /// Not 0: what policies deny is answered, where the sender's own packet is still at hand.
 #[unsafe(no_mangle)]
 pub(crate) static POLICY_REJECT: Global<u8> = Global::new(0);
+
+/// Not 0: packets between pods of this node go past the node's stack.
+#[unsafe(no_mangle)]
+pub(crate) static LOCAL_REDIRECT: Global<u8> = Global::new(0);
 
 /// Counts a packet that is not passed on.
 #[inline(always)]

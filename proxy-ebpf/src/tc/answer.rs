@@ -10,7 +10,7 @@ use proxy_common::wire::{Bytes as _, Header, Icmp, Ipv4, Ipv6, Tcp};
 
 use super::abort::abort;
 use super::route::{deliver_to_node, redirect};
-use super::skb::Skb;
+use super::skb::{Macs, Skb};
 
 /// What to tell the sender: one word, as a function of a program takes five at the most.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,16 +91,6 @@ fn send_back(skb: Skb, packet: &Packet, hook: Hook, answer: Answer, link_layer: 
     redirect(skb.ifindex(), 0);
     Ok(())
 }
-
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Macs {
-    dst: [u8; 6],
-    src: [u8; 6],
-}
-
-// SAFETY: bytes only.
-unsafe impl Header for Macs {}
 
 /// RFC 9293, 3.10.7.1.
 #[inline(always)]

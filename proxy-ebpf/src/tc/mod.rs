@@ -6,6 +6,7 @@ mod event;
 mod fragment;
 mod guard;
 mod hooks;
+mod local;
 mod log;
 mod path;
 mod read;
@@ -14,3 +15,5 @@ mod route;
 mod skb;
 
 pub(crate) use skb::Skb;
+
+pub(crate) use local::Way;

@@ -12,7 +12,7 @@ use super::answer::{Answer, answer};
 use super::read::read;
 use super::route::{self, LOOPBACK, Route};
 use super::skb::Skb;
-use super::{event, fragment, guard, log, rewrite};
+use super::{event, fragment, guard, local, log, rewrite};
 use crate::clock;
 use crate::maps::{POLICY_REJECT, Scratch, count_drop, scratch};
 use crate::tables::Maps;
@@ -114,7 +114,8 @@ fn pass(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<
         fragment::meet(skb, hook, now, scratch)?;
     }
     scratch.ruling.flags = 0;
-    let (done, for_pod) = match nat::follow(&Maps, &scratch.packet, hook, now, &mut scratch.record)? {
+    let followed = nat::follow(&Maps, &scratch.packet, hook, now, &mut scratch.record)?;
+    let (done, for_pod) = match followed {
         Followed::Leave | Followed::Known => (Err(Stop::NotOurs), nat::ends_at_pod(&scratch.record)),
         Followed::Translate => (Ok(()), nat::ends_at_pod(&scratch.record)),
         Followed::Unknown => {
@@ -123,14 +124,24 @@ fn pass(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<
         }
     };
     let is_judged = matches!(hook, Hook::FromPod | Hook::FromUplink) && !matches!(done, Err(Stop::LeftToConntrack));
-    if is_judged && nat::judges(&Maps, hook) {
+    let judges = nat::judges(&Maps, hook);
+    if is_judged && judges {
         skb.set_judged(for_pod);
     }
     if !matches!(done, Err(Stop::Drop(_) | Stop::LeftToConntrack)) {
         event::verdict(skb, scratch);
     }
-    done?;
-    carry_out(skb, hook, link_layer, scratch)
+    match done {
+        Err(Stop::NotOurs) if for_pod || !judges => {
+            local::pass_as_is(skb, hook, matches!(followed, Followed::Leave), scratch)
+        }
+        Err(stop) => Err(stop),
+        // Beside each other, not below: their stacks are not in use at the same time.
+        Ok(()) => match carry_out(skb, hook, link_layer, scratch) {
+            Err(Stop::NotOurs) => local::pass_translated(skb, hook, scratch),
+            done => done,
+        },
+    }
 }
 
 /// How a translated packet goes on.
@@ -203,6 +214,9 @@ fn by_route(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Res
     rewrite::translate(skb, packet, record, ttl)?;
     if to_cut {
         return cut(skb, link_layer, !forwarded || record.src != packet.key.src);
+    }
+    if link_layer != 0 && local::is_behind(hook, &route, record) {
+        return local::send_routed(skb, route.ifindex, &route);
     }
     Ok(route::send(skb, link_layer, &route)?)
 }

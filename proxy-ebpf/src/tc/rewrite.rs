@@ -185,6 +185,20 @@ fn set_quoted(skb: Skb, family: Family, l3: u32, record: &FlowRecord, delta: Del
     }
 }
 
+/// One hop less to live. The caller has seen that it lives on.
+#[inline(always)]
+pub(crate) fn decrement_ttl(skb: Skb, packet: &Packet) -> Result<(), Reason> {
+    let (old, new) = (packet.ttl, packet.ttl.wrapping_sub(1));
+    match packet.family {
+        Family::V4 => {
+            let half = |ttl: u8| u16::from_ne_bytes([ttl, 0]);
+            add_l3(skb, packet.l3, Delta::NONE.half(half(old), half(new)))?;
+            skb.store(packet.l3 + Ipv4::TTL, &new)
+        }
+        Family::V6 => skb.store_unsummed(packet.l3 + Ipv6::HOP_LIMIT, &new),
+    }
+}
+
 #[inline(always)]
 fn add_l3(skb: Skb, l3: u32, delta: Delta) -> Result<(), Reason> {
     // SAFETY: the helper checks the packet's bounds.

@@ -38,11 +38,11 @@ const BPF_F_CURRENT_NETNS: u64 = u64::MAX;
 /// The interface by which a packet leaves, and how.
 #[derive(Default)]
 pub(crate) struct Route {
-    ifindex: u32,
+    pub(super) ifindex: u32,
     /// Most bytes of IP that the way takes, where the packet has more.
     pub(crate) mtu: u16,
     /// Destination and source at the link layer, if there is one and the neighbour is known.
-    macs: Option<[[u8; 6]; 2]>,
+    pub(super) macs: Option<[[u8; 6]; 2]>,
 }
 
 /// Asks the node's routes about a packet with these addresses and ports, `length` bytes of IP long (0: not checked),

@@ -2,7 +2,9 @@
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::{__sk_buff, BPF_F_RECOMPUTE_CSUM};
-use aya_ebpf::helpers::generated::{bpf_skb_change_head, bpf_skb_change_tail, bpf_skb_load_bytes, bpf_skb_store_bytes};
+use aya_ebpf::helpers::generated::{
+    bpf_skb_change_head, bpf_skb_change_tail, bpf_skb_change_type, bpf_skb_load_bytes, bpf_skb_store_bytes,
+};
 use aya_ebpf::programs::TcContext;
 use proxy_common::addr::Family;
 use proxy_common::drop::Reason;
@@ -17,6 +19,17 @@ const TRANSLATED: u32 = 0x51c3;
 pub(crate) const ETHERNET: u32 = 14;
 /// Offset of the `EtherType` in it.
 const ETHERTYPE: u32 = 12;
+
+/// Addresses of an Ethernet header.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Macs {
+    pub(super) dst: [u8; 6],
+    pub(super) src: [u8; 6],
+}
+
+// SAFETY: bytes only.
+unsafe impl Header for Macs {}
 
 /// A packet at a tc hook.
 #[derive(Clone, Copy)]
@@ -87,6 +100,22 @@ impl Skb {
     pub(crate) fn clear_mark(self) {
         // SAFETY: as above, and this member may be written.
         unsafe { (*self.0).tc_index = 0 };
+    }
+
+    /// Makes it one that came in for the host it is on, without what this node noted in it: as a packet is that crosses a
+    /// pod's interface.
+    #[inline(always)]
+    pub(crate) fn enter_pod(self) -> Result<(), Reason> {
+        const PACKET_HOST: u32 = 0;
+        self.clear_mark();
+        // SAFETY: as above, and this member may be written.
+        unsafe { (*self.0).mark = 0 };
+        // SAFETY: as above.
+        if unsafe { (*self.0).pkt_type } == PACKET_HOST {
+            return Ok(());
+        }
+        // SAFETY: the helper takes numbers only.
+        done(unsafe { bpf_skb_change_type(self.0, PACKET_HOST) })
     }
 
     #[inline(always)]

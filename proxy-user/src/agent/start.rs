@@ -10,7 +10,7 @@ use super::reload::Reload;
 use super::report::Report;
 use super::takeover::Takeover;
 use super::{Agent, OBJECT, Policies, Servers, Services, State, hold, sweep};
-use crate::config::{BpfLogLevel, Config, DataplaneMode, ObjectsFrom, PolicyDeny, SocketLb};
+use crate::config::{BpfLogLevel, Config, DataplaneMode, LocalRedirect, ObjectsFrom, PolicyDeny, SocketLb};
 use crate::dataplane::ebpf::read::Pinned;
 use crate::dataplane::ebpf::{self, Error, Globals, Level, Options, TcMode};
 use crate::dataplane::{Dataplane, Serves as _, iptables};
@@ -221,6 +221,7 @@ async fn open_programs(config: &Config) -> anyhow::Result<ebpf::Dataplane> {
             host_netns_cookie: node::netns_cookie().context("the network namespace's cookie")?,
             socket_lb_host_only: config.socket_lb == SocketLb::Host,
             policy_reject: config.policy_deny == PolicyDeny::Reject,
+            local_redirect: config.local_redirect == LocalRedirect::On,
         },
     };
     // Its own lock is what agents have in common that share no /run.

@@ -63,6 +63,8 @@ pub struct Config {
     pub policy_mode: PolicyMode,
     /// What becomes of a packet that policies deny.
     pub policy_deny: PolicyDeny,
+    /// Whether packets between pods of this node go past the node's stack.
+    pub local_redirect: LocalRedirect,
     /// Where health is served.
     pub healthz_bind_address: BindAddress,
     /// Where metrics are served.
@@ -158,6 +160,18 @@ pub enum PolicyDeny {
     Drop,
     /// Its sender is told.
     Reject,
+}
+
+/// Whether packets between pods of this node, and from outside to one, are handed to the pod's interface past the node's
+/// stack and past what else is at that interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LocalRedirect {
+    /// They go through it, as direct ones do.
+    #[default]
+    Off,
+    /// They go past it.
+    On,
 }
 
 /// How log lines look.

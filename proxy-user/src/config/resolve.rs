@@ -37,6 +37,7 @@ impl Settings {
             unknown_pods: self.unknown_pods.unwrap_or_default(),
             policy_mode: self.policy_mode.unwrap_or_default(),
             policy_deny: self.policy_deny.unwrap_or_default(),
+            local_redirect: self.local_redirect.unwrap_or_default(),
             healthz_bind_address: bind_address(
                 "healthzBindAddress",
                 "--healthz-bind-address",

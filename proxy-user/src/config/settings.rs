@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::{BpfLogLevel, Config, Ignored, LogFormat, Mode, ObjectsFrom, PolicyDeny, SocketLb, UnknownPods};
+use super::{
+    BpfLogLevel, Config, Ignored, LocalRedirect, LogFormat, Mode, ObjectsFrom, PolicyDeny, SocketLb, UnknownPods,
+};
 use crate::model::PolicyMode;
 
 /// One source of settings, the command line or a file: what it doesn't set is `None`.
@@ -81,6 +83,11 @@ pub struct Settings {
     #[arg(long, value_name = "HOW")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_deny: Option<PolicyDeny>,
+    /// Hand packets to a pod of this node past the node's stack, and so past its netfilter rules and queueing: not with
+    /// hostPorts, another policy engine or limits of bandwidth [default: off]
+    #[arg(long, value_name = "WHETHER")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_redirect: Option<LocalRedirect>,
     /// IP:port, or IP, of /healthz, /livez and /readyz; empty: off [default: 0.0.0.0:10256]
     #[arg(long, value_name = "ADDRESS")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,6 +155,7 @@ impl Settings {
             unknown_pods: self.unknown_pods.or(fallback.unknown_pods),
             policy_mode: self.policy_mode.or(fallback.policy_mode),
             policy_deny: self.policy_deny.or(fallback.policy_deny),
+            local_redirect: self.local_redirect.or(fallback.local_redirect),
             healthz_bind_address: self.healthz_bind_address.or(fallback.healthz_bind_address),
             metrics_bind_address: self.metrics_bind_address.or(fallback.metrics_bind_address),
             bind_address_hard_fail: self.bind_address_hard_fail.or(fallback.bind_address_hard_fail),
@@ -181,6 +189,7 @@ impl From<&Config> for Settings {
             unknown_pods: Some(config.unknown_pods),
             policy_mode: Some(config.policy_mode),
             policy_deny: Some(config.policy_deny),
+            local_redirect: Some(config.local_redirect),
             healthz_bind_address: Some(config.healthz_bind_address.to_string()),
             metrics_bind_address: Some(config.metrics_bind_address.to_string()),
             bind_address_hard_fail: Some(config.bind_address_hard_fail),

@@ -40,6 +40,7 @@ allowServiceExternalIPs: false
 unknownPods: allow
 policyMode: audit
 policyDeny: reject
+localRedirect: on
 healthzBindAddress: 10.0.0.1:1
 metricsBindAddress: ''
 bindAddressHardFail: true
@@ -68,6 +69,7 @@ fn every_key_of_a_file_is_in_force() {
         unknown_pods: UnknownPods::Allow,
         policy_mode: PolicyMode::Audit,
         policy_deny: PolicyDeny::Reject,
+        local_redirect: LocalRedirect::On,
         healthz_bind_address: BindAddress::At("10.0.0.1:1".parse().unwrap()),
         metrics_bind_address: BindAddress::Disabled,
         bind_address_hard_fail: true,
@@ -82,7 +84,8 @@ fn every_key_of_a_file_is_in_force() {
 fn every_flag_wins_over_the_file() {
     let line = "--node-name n2 --manifests /m2 --mode auto --bpffs /b2 --cgroup /sys --device eth2 --device eth3 --socket-lb off \
                 --nodeport-addresses primary --localhost-nodeports true --allow-service-external-ips true \
-                --unknown-pods hold --policy-mode enforce --policy-deny drop --healthz-bind-address 127.0.0.1 --metrics-bind-address [::1]:9 --bind-address-hard-fail false \
+                --unknown-pods hold --policy-mode enforce --policy-deny drop --local-redirect off \
+                --healthz-bind-address 127.0.0.1 --metrics-bind-address [::1]:9 --bind-address-hard-fail false \
                 --log-format text --bpf-log-level off";
     let from_flags = flags(&line.split_whitespace().collect::<Vec<_>>());
     let merged = from_flags.clone().or(file(EVERY_KEY).unwrap());

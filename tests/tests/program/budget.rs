@@ -11,9 +11,9 @@ use crate::bench::{load, verified};
 const VERIFIED_INSTRUCTIONS: [(&str, u32); 15] = [
     ("connect4", 3_200),
     ("connect6", 11_000),
-    ("from_pod", 114_000),
-    ("from_tunnel", 96_000),
-    ("from_uplink", 97_000),
+    ("from_pod", 202_000),
+    ("from_tunnel", 106_000),
+    ("from_uplink", 114_000),
     ("getpeername4", 80),
     ("getpeername6", 90),
     ("recvmsg4", 80),

@@ -9,6 +9,7 @@ mod bypass;
 mod event;
 mod fragment;
 mod icmp;
+mod local;
 mod model;
 mod netns;
 mod packet;

@@ -58,12 +58,20 @@ impl Drop for PodNetns {
     }
 }
 
+/// Index of an interface.
+pub(crate) fn index(name: &str) -> u32 {
+    field(name, "ifindex")
+}
+
 /// Index of an interface, and number of the network namespace that its other end is in.
 pub(crate) fn link(name: &str) -> (u32, u32) {
+    (index(name), field(name, "link_netnsid"))
+}
+
+fn field(name: &str, field: &str) -> u32 {
     let output = Command::new("ip").args(["-json", "link", "show", name]).output().unwrap();
     let links: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let number = |field: &str| u32::try_from(links[0][field].as_u64().unwrap()).unwrap();
-    (number("ifindex"), number("link_netnsid"))
+    u32::try_from(links[0][field].as_u64().unwrap()).unwrap()
 }
 
 fn ip(arguments: &str) {

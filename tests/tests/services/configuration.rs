@@ -1,7 +1,7 @@
 //! The configurations in which every story has to be true.
 
 use anyhow::{Context as _, Result};
-use lab::{Cluster, Lab, Serving};
+use lab::{AgentOptions, Cluster, Lab, Serving};
 
 use crate::checksums;
 
@@ -12,6 +12,8 @@ pub(crate) struct Configuration {
     pub(crate) offload: bool,
     /// MTU in bytes of the nodes' segment.
     pub(crate) segment_mtu: u32,
+    /// Packets are handed to pods past their node's stack.
+    pub(crate) local_redirect: bool,
 }
 
 impl Configuration {
@@ -38,7 +40,11 @@ impl Configuration {
             Lab::builder().attachment(self.serving.attachment).offload(self.offload).segment_mtu(self.segment_mtu);
         let lab = lab.build()?;
         lab.manifests().write("cluster.yaml", include_str!("cluster.yaml"))?;
-        let cluster = Cluster::start(lab, self.serving)?;
+        let mut options = AgentOptions::from(self.serving);
+        if self.local_redirect {
+            options.arguments.extend(["--local-redirect".into(), "on".into()]);
+        }
+        let cluster = Cluster::start(lab, options)?;
         story(&cluster)?;
         checksums::were_right(&cluster)
     }
@@ -46,7 +52,7 @@ impl Configuration {
 
 impl From<Serving> for Configuration {
     fn from(serving: Serving) -> Self {
-        Self { serving, offload: true, segment_mtu: 1500 }
+        Self { serving, offload: true, segment_mtu: 1500, local_redirect: false }
     }
 }
 

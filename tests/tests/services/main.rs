@@ -9,6 +9,7 @@ mod configuration;
 mod explain;
 mod fragments;
 mod icmp_errors;
+mod local_redirect;
 mod loopback;
 mod no_endpoints;
 mod node_port;

@@ -16,9 +16,9 @@ const TO_CLIENT: u32 = 1_400;
 const TO_ENDPOINT: u32 = 1_350;
 
 /// Bytes of a transfer in each direction.
-const BULK: usize = 300_000;
+pub(crate) const BULK: usize = 300_000;
 /// Bytes of a datagram that every link takes but the last: an IPv4 header of 20, a UDP header of 8, and one too many.
-const TOO_LONG: usize = TO_ENDPOINT as usize - 20 - 8 + 1;
+pub(crate) const TOO_LONG: usize = TO_ENDPOINT as usize - 20 - 8 + 1;
 
 #[test]
 fn transfers_in_both_directions_pass_narrow_links() -> Result<()> {
@@ -109,7 +109,7 @@ fn narrow_the_way_to_the_client(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn narrow_the_endpoint(cluster: &Cluster) -> Result<()> {
+pub(crate) fn narrow_the_endpoint(cluster: &Cluster) -> Result<()> {
     let (node, pod) = (cluster.lab().node("node2")?, cluster.pod("web-2")?);
     node.set_mtu(&pod.host_device(), TO_ENDPOINT)?;
     Ok(pod.set_mtu("eth0", TO_ENDPOINT)?)

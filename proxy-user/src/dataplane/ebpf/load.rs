@@ -20,6 +20,8 @@ pub struct Globals {
     pub socket_lb_host_only: bool,
     /// What policies deny is answered, instead of dropped in silence.
     pub policy_reject: bool,
+    /// Packets between pods of this node go past the node's stack.
+    pub local_redirect: bool,
 }
 
 /// Loads the object: maps that are pinned, whose layout was checked, are used again, the others made and pinned.
@@ -32,6 +34,7 @@ pub(super) fn load(
 ) -> Result<Ebpf, Error> {
     let host_only = u8::from(globals.socket_lb_host_only);
     let policy_reject = u8::from(globals.policy_reject);
+    let local_redirect = u8::from(globals.local_redirect);
     let log_level = log_level.map_or(0, |level| level as u8);
     let judged_mark = judged_mark();
     let mut loader = EbpfLoader::new();
@@ -39,6 +42,7 @@ pub(super) fn load(
         .override_global("HOST_NETNS_COOKIE", &globals.host_netns_cookie, true)
         .override_global("SOCKET_LB_HOST_ONLY", &host_only, true)
         .override_global("POLICY_REJECT", &policy_reject, true)
+        .override_global("LOCAL_REDIRECT", &local_redirect, true)
         .override_global("JUDGED_MARK", &judged_mark, true)
         // Only there if a program logs.
         .override_global(aya_log::LEVEL, &log_level, false);

@@ -85,17 +85,22 @@ neigh add fd00:10:244:1::20 lladdr 02:00:00:00:02:20 dev pod0
 impl Bench {
     /// Moves this thread to a network namespace of its own, which ends with it.
     pub(crate) fn new() -> Self {
-        Self::with(open(JUDGED_MARK, 0))
+        Self::with(open(JUDGED_MARK, 0, 0))
     }
 
     /// A node whose programs take every packet for one that was judged for a pod of it.
     pub(crate) fn where_all_is_judged() -> Self {
-        Self::with(open(0, 0))
+        Self::with(open(0, 0, 0))
     }
 
     /// A node whose programs answer what policies deny.
     pub(crate) fn rejecting() -> Self {
-        Self::with(open(JUDGED_MARK, 1))
+        Self::with(open(JUDGED_MARK, 1, 0))
+    }
+
+    /// A node whose programs hand packets to its pods past its stack.
+    pub(crate) fn redirecting() -> Self {
+        Self::with(open(JUDGED_MARK, 0, 1))
     }
 
     fn with(ebpf: Ebpf) -> Self {
@@ -307,11 +312,12 @@ impl Bench {
 const JUDGED_MARK: u16 = 0x1d02;
 
 /// The object with its maps, as an agent opens it that isn't asked for the programs' own log.
-fn open(judged_mark: u16, policy_reject: u8) -> Ebpf {
+fn open(judged_mark: u16, policy_reject: u8, local_redirect: u8) -> Ebpf {
     EbpfLoader::new()
         .override_global("AYA_LOG_LEVEL", &0_u8, true)
         .override_global("JUDGED_MARK", &judged_mark, true)
         .override_global("POLICY_REJECT", &policy_reject, true)
+        .override_global("LOCAL_REDIRECT", &local_redirect, true)
         .load(&object())
         .unwrap()
 }
@@ -329,9 +335,9 @@ pub(crate) fn verified(ebpf: &Ebpf) -> BTreeMap<String, u32> {
     ebpf.programs().map(|(name, program)| (name.to_owned(), instructions(program))).collect()
 }
 
-/// Loads every program into the kernel.
+/// Loads every program into the kernel, with all that can be switched on.
 pub(crate) fn load() -> Ebpf {
-    let mut ebpf = open(JUDGED_MARK, 0);
+    let mut ebpf = open(JUDGED_MARK, 0, 1);
     for (name, program) in ebpf.programs_mut() {
         match program {
             Program::SchedClassifier(program) => program.load(),
