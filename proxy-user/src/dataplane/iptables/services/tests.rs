@@ -36,7 +36,7 @@ fn rules(port: &ServicePort, table: Table) -> BTreeSet<String> {
     let port = Port::read(plan.image(), id, &frontends.of(id)).unwrap();
     let wanted = port_rules(&port, &node).changes(&Present::default());
     let lines = wanted.lines(table).filter(|line| line.starts_with('-'));
-    lines.map(|line| plain(line)).collect()
+    lines.map(plain).collect()
 }
 
 fn plain(line: &str) -> String {
