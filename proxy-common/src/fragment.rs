@@ -96,6 +96,7 @@ mod tests {
             kind: if matches!(part, Part::First) { Kind::Transport } else { Kind::Fragment },
             tcp_flags: 0,
             ttl: 64,
+            checksum: 0,
             l3: 14,
             l4: 34,
             inner_l4: 0,

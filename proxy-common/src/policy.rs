@@ -61,6 +61,23 @@ pub struct Ruling {
     pub ingress: Rule,
 }
 
+impl Ruling {
+    /// Nothing is said yet, but that it is said in a generation.
+    #[inline(always)]
+    fn begun(generation: u32) -> Self {
+        let zero = zero();
+        let none = Rule { policy: zero, index: zero };
+        Self { generation, flags: zero, egress: none, ingress: none }
+    }
+}
+
+/// A zero that the compiler doesn't know for one: what it takes for a fill with zeroes becomes a loop over bytes in the
+/// kernel programs.
+#[inline(always)]
+fn zero() -> u32 {
+    core::hint::black_box(0)
+}
+
 /// Bits of [`Ruling::flags`].
 pub mod ruling_flags {
     /// An end is policed: what passes is to be remembered, so that its replies pass too.
@@ -90,7 +107,7 @@ pub fn judge(tables: &impl PolicyTables, question: &Question, ruling: &mut Rulin
     while attempt < ATTEMPTS {
         attempt += 1;
         let generation = tables.generation();
-        *ruling = Ruling { generation, ..Ruling::default() };
+        *ruling = Ruling::begun(generation);
         let verdict = judge_in(tables, question, ruling);
         // Entries hold two generations: what was read was this one's as long as no other has begun.
         if tables.generation() == generation {
@@ -102,7 +119,7 @@ pub fn judge(tables: &impl PolicyTables, question: &Question, ruling: &mut Rulin
 
 #[inline(never)]
 fn judge_in(tables: &impl PolicyTables, question: &Question, ruling: &mut Ruling) -> Result<(), Reason> {
-    let (mut source, mut destination) = (End::default(), End::default());
+    let (mut source, mut destination) = (End::unknown(), End::unknown());
     end(tables, &question.src, ruling.generation, &mut source)?;
     let by_node = || question.from_node != 0 && tables.is_node(&question.src);
     if let Err(held) = end(tables, &question.dst, ruling.generation, &mut destination)
@@ -144,11 +161,18 @@ fn judge_in(tables: &impl PolicyTables, question: &Question, ruling: &mut Ruling
 }
 
 /// What is known of one end.
-#[derive(Default)]
 struct End {
     known: bool,
     local: bool,
     policing: Policing,
+}
+
+impl End {
+    #[inline(always)]
+    fn unknown() -> Self {
+        let zero = zero();
+        Self { known: false, local: false, policing: Policing { class: zero, ingress: zero, egress: zero } }
+    }
 }
 
 // These are functions of their own so that the stack of one is free again for the next.

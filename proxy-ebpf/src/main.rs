@@ -12,6 +12,7 @@ mod sock;
 mod sweep;
 mod tables;
 mod tc;
+mod zero;
 
 // The kernel lends helpers that are its own only to programs under its licence.
 #[unsafe(link_section = "license")]

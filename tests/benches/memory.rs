@@ -3,15 +3,14 @@
 //! An API server of the lab has Services with their slices, and Pods as real ones are in what the agent doesn't need; one
 //! agent follows it, and its memory is read when all is in the kernel, and again after a new list of everything.
 
-use std::fs;
 use std::net::Ipv4Addr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Parser;
 use lab::api_server::{Api as _, GoneAs, Settings};
-use lab::{Agent, AgentOptions, ApiServer, Lab};
+use lab::{Agent, AgentOptions, ApiServer, Lab, Usage};
 use serde_json::{Value, json};
 
 /// What an agent holds of a cluster.
@@ -134,13 +133,8 @@ fn relists(lab: &Lab) -> Result<u64> {
 }
 
 fn print(agent: &Agent, when: &str) -> Result<()> {
-    let text = fs::read_to_string(format!("/proc/{}/status", agent.pid()))?;
-    let kibibytes = |name: &str| -> Result<u64> {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        let number = line.and_then(|line| line.split_whitespace().next()).with_context(|| format!("no {name}"))?;
-        Ok(number.parse()?)
-    };
-    println!("{when}: {} MiB resident, {} MiB at most so far", kibibytes("VmRSS")? >> 10, kibibytes("VmHWM")? >> 10);
+    let Usage { resident_bytes, peak_bytes, .. } = Usage::of(agent.pid())?;
+    println!("{when}: {} MiB resident, {} MiB at most so far", resident_bytes >> 20, peak_bytes >> 20);
     Ok(())
 }
 

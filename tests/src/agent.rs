@@ -150,6 +150,11 @@ impl Agent {
         self.process.wait_until(patient(READY_LIMIT), |_| node.inside(|| is_well("/readyz")).unwrap_or(false))
     }
 
+    /// An error with the end of its log if it has ended.
+    pub fn ensure_running(&mut self) -> Result<()> {
+        self.process.ensure_running()
+    }
+
     /// Whether `/readyz` answers 200 now.
     pub fn is_ready(&self) -> Result<bool> {
         self.node.inside(|| is_well("/readyz"))

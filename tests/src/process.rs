@@ -63,9 +63,7 @@ impl Process {
 
     /// Sends a signal; an error when it has ended already, for its number may be another program's by now.
     pub fn signal(&mut self, signal: Signal) -> Result<()> {
-        if let Some(status) = self.ended()? {
-            return Err(self.not_ready(format!("it ended with {status}")));
-        }
+        self.ensure_running()?;
         kill_process(Pid::from_child(&self.child), signal).doing(|| format!("signal {}", self.what))
     }
 
@@ -85,15 +83,21 @@ impl Process {
     pub fn wait_until(&mut self, limit: Duration, mut ready: impl FnMut(&Self) -> bool) -> Result<()> {
         let deadline = Instant::now() + limit;
         while !ready(self) {
-            if let Some(status) = self.ended()? {
-                return Err(self.not_ready(format!("it ended with {status}")));
-            }
+            self.ensure_running()?;
             if Instant::now() >= deadline {
                 return Err(self.not_ready(format!("{limit:?} have passed")));
             }
             sleep(POLL);
         }
         Ok(())
+    }
+
+    /// An error with the end of its output if it has ended.
+    pub fn ensure_running(&mut self) -> Result<()> {
+        match self.ended()? {
+            Some(status) => Err(self.not_ready(format!("it ended with {status}"))),
+            None => Ok(()),
+        }
     }
 
     /// Its standard input; closing it tells the lab's traffic programs to end.

@@ -1,15 +1,13 @@
 //! A flood of half-open connections, against tables of the size they are built with: it costs nobody a connection.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use etherparse::PacketBuilder;
+use anyhow::{Context as _, Result, ensure};
+use lab::losses::half_open;
 use lab::traffic::{Ask, Ping, Serve};
-use lab::{Cluster, Family, Host, Lab, Node, SocketLb};
+use lab::{Cluster, Family, Lab, Node, SocketLb};
 use proxy_common::tables::FLOWS_NEW;
 use serde_json::{Value, json};
-use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections that stand before the flood and exchange messages throughout.
 const STANDING: u32 = 50;
@@ -17,8 +15,6 @@ const STANDING: u32 = 50;
 const FLOOD: u32 = 250_000;
 /// The same when there is time.
 const MILLION: u32 = 1_000_000;
-/// Forged clients are in 100.64.0.0/10.
-const FORGED: Ipv4Addr = Ipv4Addr::new(100, 64, 0, 0);
 
 /// With one backend they take every source port before they fill the table.
 #[test]
@@ -52,14 +48,12 @@ fn flood(backends: &[&str], count: u32) -> Result<()> {
     let (client, router, node) = (cluster.lab().client(), cluster.lab().wire(), cluster.lab().node("node1")?);
     let echo = |name: &&str| cluster.pod(name)?.serve(&Serve { echo: vec![7_000], ..Serve::default() });
     let _servers = backends.iter().map(echo).collect::<lab::Result<Vec<_>>>()?;
-    // What is answered to forged clients ends here, without a report.
-    router.run(&["ip", "route", "add", "blackhole", &format!("{FORGED}/10")])?;
 
     let web = cluster.node_port("node1", "web", Family::V4)?;
     let standing = client.ping(&Ping::new((web.ip(), 30_007).into()).connections(STANDING))?;
     let newcomers =
         client.http_load(&Ask::new(web).every(Duration::from_millis(20)).timeout(Duration::from_secs(10)))?;
-    send_half_open(router, web, count)?;
+    half_open(router, web, count)?;
     let newcomers = newcomers.stop()?;
     let standing = standing.stop()?;
 
@@ -73,28 +67,6 @@ fn flood(backends: &[&str], count: u32) -> Result<()> {
     ensure!(failed.len() * 100 <= newcomers.len(), "{} of {}: {failed:?}", failed.len(), newcomers.len());
     ensure!(half_open > u64::from(FLOWS_NEW.max_entries) * 9 / 10, "only {half_open} in {}", FLOWS_NEW.name);
     Ok(())
-}
-
-/// Sends the first segment of so many connections, under addresses that nobody has.
-fn send_half_open(from: &Host, to: SocketAddr, count: u32) -> Result<()> {
-    let SocketAddr::V4(to) = to else { bail!("{to} is no IPv4 address") };
-    from.inside(|| {
-        // The kernel takes the IP header as it is written here.
-        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)))?;
-        let mut packet = Vec::new();
-        for number in 0..count {
-            packet.clear();
-            half_open(number, to).write(&mut packet, &[])?;
-            socket.send_to(&packet, &SocketAddr::V4(to).into()).with_context(|| format!("packet {number}"))?;
-        }
-        Ok(())
-    })?
-}
-
-fn half_open(number: u32, to: SocketAddrV4) -> etherparse::PacketBuilderStep<etherparse::TcpHeader> {
-    let source = Ipv4Addr::from_bits(FORGED.to_bits() | number);
-    let port = 1_024 + (number % 60_000) as u16;
-    PacketBuilder::ipv4(source.octets(), to.ip().octets(), 64).tcp(port, to.port(), number, 64_000).syn()
 }
 
 /// How many entries a table of a node has.

@@ -1,6 +1,7 @@
 //! `cargo xtask`: set-up, build, demonstration and tests of Sluice. A laptop and a build server run the same verbs.
 
 mod arch;
+mod bench;
 mod build;
 mod demo;
 mod ebpf;
@@ -31,6 +32,8 @@ use clap::Parser;
 enum Verb {
     /// Find or install the toolchain of the kernel programs and the tools of the other verbs
     Setup,
+    /// Measure every mode beside direct traffic: latency, throughput, programming, policies, losses
+    Bench(bench::Bench),
     /// Build the kernel programs and the agent
     Build(build::Build),
     /// Show Services at work on two nodes and a client
@@ -66,6 +69,7 @@ enum Verb {
 fn main() -> ExitCode {
     let done = match Verb::parse() {
         Verb::Setup => setup::run(),
+        Verb::Bench(bench) => bench.run(),
         Verb::Build(build) => build.run(),
         Verb::Demo(args) => demo::run(args),
         Verb::Flood => long::run("flood"),

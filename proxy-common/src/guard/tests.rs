@@ -59,6 +59,7 @@ fn packet(src: &str, dst: &str, ports: (u16, u16)) -> Packet {
         kind: Kind::Transport,
         tcp_flags: 0,
         ttl: 64,
+        checksum: 0,
         l3: 14,
         l4: 34,
         inner_l4: 0,

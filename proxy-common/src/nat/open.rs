@@ -26,9 +26,10 @@ pub fn open<T: ServiceTables + FlowTables + PolicyTables>(
     now: u32,
     record: &mut FlowRecord,
 ) -> Result<(), Stop> {
-    match open_through_service(tables, routes, packet, hook, now, record) {
+    let is_served = client(hook).is_some();
+    match if is_served { open_through_service(tables, routes, packet, hook, now, record) } else { Err(Stop::NotOurs) } {
         Ok(()) => Ok(claim(tables, routes, &packet.key, hook, record)?),
-        Err(Stop::NotOurs) => Err(open_as_is(tables, routes, packet, hook, now, record)),
+        Err(Stop::NotOurs) if judges(tables, hook) => Err(open_as_is(tables, routes, packet, hook, now, record)),
         stopped => stopped,
     }
 }
@@ -45,7 +46,7 @@ fn open_as_is<T: ServiceTables + FlowTables + PolicyTables>(
     record: &mut FlowRecord,
 ) -> Stop {
     // What comes in waits for its first where it leaves to the pod, and is judged there.
-    if !judges(tables, hook) || (matches!(hook, Hook::FromUplink) && is_nameless(packet)) {
+    if matches!(hook, Hook::FromUplink) && is_nameless(packet) {
         return Stop::NotOurs;
     }
     let Err(denied) = admit(tables, packet, hook, now, record) else { return Stop::NotOurs };

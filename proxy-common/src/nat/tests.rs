@@ -37,6 +37,7 @@ fn packet(number: u8, src: (&str, u16), dst: (&str, u16), tcp_flags: u8) -> Pack
         kind: Kind::Transport,
         tcp_flags,
         ttl: 64,
+        checksum: 0,
         l3: 14,
         l4: 34,
         inner_l4: 0,

@@ -19,6 +19,7 @@ pub struct Network {
     pub(super) dst: Addr,
     pub(super) protocol: u8,
     pub(super) ttl: u8,
+    pub(super) checksum: u16,
     /// Length with options or extension headers.
     pub(super) length: u32,
     /// Bytes from the header's start to the packet's end by its own account; 0 where that is more than the field can say,
@@ -82,6 +83,7 @@ fn ipv4<'a>(bytes: &(impl Bytes + ?Sized), l3: u32, to: &'a mut MaybeUninit<Netw
         dst: Addr::from_v4_word(header.dst),
         protocol: header.protocol,
         ttl: header.ttl,
+        checksum: header.checksum,
         length: header.length(),
         total: u32::from(u16::from_be(header.total_length)),
         part: part(header.fragment_offset(), header.more_fragments()),
@@ -105,6 +107,7 @@ fn ipv6<'a>(bytes: &(impl Bytes + ?Sized), l3: u32, to: &'a mut MaybeUninit<Netw
         dst,
         protocol: header.next_header,
         ttl: header.hop_limit,
+        checksum: 0,
         length: Ipv6::LEN,
         total: if payload == 0 { 0 } else { Ipv6::LEN + payload },
         part: Part::Whole,

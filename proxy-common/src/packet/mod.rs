@@ -41,6 +41,8 @@ pub struct Packet {
     pub tcp_flags: u8,
     /// Time to live or hop limit.
     pub ttl: u8,
+    /// Checksum of an IPv4 header, as it lies in the packet; 0 in IPv6.
+    pub checksum: u16,
     /// Offset of the IP header.
     pub l3: u32,
     /// Offset of the header after IP's.
@@ -204,6 +206,7 @@ fn other(network: &Network, l3: u32) -> Packet {
         kind: Kind::Other,
         tcp_flags: 0,
         ttl: network.ttl,
+        checksum: network.checksum,
         l3,
         l4: l3 + network.length,
         inner_l4: 0,

@@ -2,6 +2,7 @@
 
 use aya_ebpf::programs::TcContext;
 use aya_log_ebpf::debug;
+use aya_log_ebpf::macro_support::{Level, level_enabled};
 use proxy_common::addr::Addr;
 use proxy_common::drop::Stop;
 use proxy_common::packet::Packet;
@@ -10,8 +11,15 @@ use super::skb::Skb;
 
 /// Logs a packet and what became of it: 0 when it was sent on, -1 when it was left to the next, -2 when it is a fragment
 /// that waits, -3 when it was left to conntrack, else the number of the reason why it was dropped.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn outcome(skb: Skb, packet: &Packet, done: Result<(), Stop>) {
+    if level_enabled(Level::Debug) {
+        write(skb, packet, done);
+    }
+}
+
+#[inline(never)]
+fn write(skb: Skb, packet: &Packet, done: Result<(), Stop>) {
     let key = &packet.key;
     let number = match done {
         Ok(()) => 0,

@@ -5,8 +5,8 @@ use proxy_common::drop::{Reason, Stop};
 use proxy_common::flow::is_reply;
 use proxy_common::nat::{self, Followed, Hook, translated};
 use proxy_common::packet::{Kind, Packet, Part};
-use proxy_common::policy::{PolicyTables as _, Ruling, ruling_flags};
-use proxy_common::tables::{FlowKey, FlowRecord, flow_flags};
+use proxy_common::policy::{PolicyTables as _, ruling_flags};
+use proxy_common::tables::{FlowRecord, flow_flags};
 
 use super::answer::{Answer, answer};
 use super::read::read;
@@ -16,6 +16,7 @@ use super::{event, fragment, guard, log, rewrite};
 use crate::clock;
 use crate::maps::{POLICY_REJECT, Scratch, count_drop, scratch};
 use crate::tables::Maps;
+use crate::zero::clear;
 
 /// Not ours, or done with: the next program on the hook, then the kernel's own stack.
 const NEXT: i32 = TC_ACT_UNSPEC;
@@ -62,7 +63,8 @@ fn decide(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Resul
         link_layer != 0 && (skb.is_for_many_hosts() || (matches!(hook, Hook::FromUplink) && skb.is_for_another_host()));
     let only_judged = for_others && matches!(hook, Hook::FromPod | Hook::ToPod) && nat::judges(&Maps, hook);
     // Until the packet is read, that is of another.
-    scratch.packet.key = FlowKey::default();
+    // SAFETY: this CPU's, and made of integers in whole words.
+    unsafe { clear(&raw mut scratch.packet.key) };
     guard::admit_frame(skb, hook)?;
     let unread =
         if for_others && !only_judged { Err(Stop::NotOurs) } else { read(skb, link_layer, &mut scratch.packet) };
@@ -111,7 +113,7 @@ fn pass(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Result<
     if !matches!(scratch.packet.part, Part::Whole) {
         fragment::meet(skb, hook, now, scratch)?;
     }
-    scratch.ruling = Ruling::default();
+    scratch.ruling.flags = 0;
     let (done, for_pod) = match nat::follow(&Maps, &scratch.packet, hook, now, &mut scratch.record)? {
         Followed::Leave | Followed::Known => (Err(Stop::NotOurs), nat::ends_at_pod(&scratch.record)),
         Followed::Translate => (Ok(()), nat::ends_at_pod(&scratch.record)),
@@ -172,7 +174,7 @@ fn carry_out(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Re
     if matches!(onward, Onward::Route) {
         return by_route(skb, hook, link_layer, scratch);
     }
-    rewrite::translate(skb, &scratch.packet, &scratch.record)?;
+    rewrite::translate(skb, &scratch.packet, &scratch.record, scratch.packet.ttl)?;
     match onward {
         Onward::Node => Ok(route::deliver_to_node(skb, link_layer)?),
         Onward::Stack | Onward::Route => Err(Stop::NotOurs),
@@ -196,12 +198,11 @@ fn by_route(skb: Skb, hook: Hook, link_layer: u32, scratch: &mut Scratch) -> Res
     if !to_cut {
         found?;
     }
-    rewrite::translate(skb, packet, record)?;
+    // What is to be cut has its hop counted by the node's stack.
+    let ttl = if forwarded && !to_cut { packet.ttl.wrapping_sub(1) } else { packet.ttl };
+    rewrite::translate(skb, packet, record, ttl)?;
     if to_cut {
         return cut(skb, link_layer, !forwarded || record.src != packet.key.src);
-    }
-    if forwarded {
-        rewrite::decrement_ttl(skb, packet)?;
     }
     Ok(route::send(skb, link_layer, &route)?)
 }

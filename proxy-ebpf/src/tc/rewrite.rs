@@ -12,30 +12,30 @@ use proxy_common::wire::{Bytes as _, Icmp, Ipv4, Ipv6, Ports, Sctp, Tcp, Udp};
 
 use super::skb::{Skb, done};
 
-/// Translates a packet by the record of its flow.
+/// Translates a packet by the record of its flow, and gives it a time to live.
 #[inline(always)]
-pub(crate) fn translate(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reason> {
+pub(crate) fn translate(skb: Skb, packet: &Packet, record: &FlowRecord, ttl: u8) -> Result<(), Reason> {
     // Beside the others, not below them: their stack and its own are not in use at the same time.
     if matches!(packet.kind, Kind::Transport) && packet.key.protocol == u32::from(protocol::SCTP) {
-        sctp(skb, packet, record)
+        sctp(skb, packet, record, ttl)
     } else {
-        summed(skb, packet, record)
+        summed(skb, packet, record, ttl)
     }
 }
 
 /// What has an Internet checksum, or none.
 #[inline(never)]
-fn summed(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reason> {
+fn summed(skb: Skb, packet: &Packet, record: &FlowRecord, ttl: u8) -> Result<(), Reason> {
     match packet.kind {
-        Kind::Transport => transport(skb, packet, record),
-        Kind::IcmpError => icmp_error(skb, packet, record),
+        Kind::Transport => transport(skb, packet, record, ttl),
+        Kind::IcmpError => icmp_error(skb, packet, record, ttl),
         // The transport's checksum is in the first fragment, and its change made there; what is of no flow has no record.
-        Kind::Fragment | Kind::Other => addresses(skb, packet, record),
+        Kind::Fragment | Kind::Other => addresses(skb, packet, record, ttl),
     }
 }
 
 #[inline(always)]
-fn transport(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reason> {
+fn transport(skb: Skb, packet: &Packet, record: &FlowRecord, ttl: u8) -> Result<(), Reason> {
     let key = &packet.key;
     let old = Ports { src: key.src_port.wire(), dst: key.dst_port.wire() };
     let new = Ports { src: record.src_port.wire(), dst: record.dst_port.wire() };
@@ -51,12 +51,12 @@ fn transport(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reaso
         add_l4(skb, at, Delta::NONE.half(old.src, new.src).half(old.dst, new.dst), flags)?;
         skb.store(packet.l4, &new)?;
     }
-    set_addresses(skb, packet.family, packet.l3, &record.src, &record.dst, delta)
+    set_header(skb, packet, record, ttl, delta)
 }
 
 /// SCTP's checksum doesn't cover addresses. A first fragment doesn't tell how long the packet is that it does cover.
 #[inline(never)]
-fn sctp(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reason> {
+fn sctp(skb: Skb, packet: &Packet, record: &FlowRecord, ttl: u8) -> Result<(), Reason> {
     let key = &packet.key;
     let old = Ports { src: key.src_port.wire(), dst: key.dst_port.wire() };
     let new = Ports { src: record.src_port.wire(), dst: record.dst_port.wire() };
@@ -70,7 +70,7 @@ fn sctp(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reason> {
         skb.store_unsummed(packet.l4, &new)?;
         skb.store_unsummed(packet.l4 + Sctp::CHECKSUM, &checksum)?;
     }
-    addresses(skb, packet, record)
+    addresses(skb, packet, record, ttl)
 }
 
 // Functions that the verifier looks at by themselves, for any arguments, and once: what they compute takes thousands of
@@ -90,23 +90,23 @@ pub(crate) extern "C" fn crc32c_product(a: u32, b: u32) -> u32 {
 
 /// Addresses alone, where no checksum behind the IP header makes up for them.
 #[inline(always)]
-fn addresses(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reason> {
-    let (key, family, l3) = (&packet.key, packet.family, packet.l3);
+fn addresses(skb: Skb, packet: &Packet, record: &FlowRecord, ttl: u8) -> Result<(), Reason> {
+    let (key, family) = (&packet.key, packet.family);
     match family {
         Family::V4 => {
             let delta = change(family, change(family, Delta::NONE, &key.src, &record.src), &key.dst, &record.dst);
-            set_addresses(skb, family, l3, &record.src, &record.dst, delta)
+            set_header(skb, packet, record, ttl, delta)
         }
         Family::V6 => {
-            skb.store_unsummed(l3 + Ipv6::SRC, &record.src)?;
-            skb.store_unsummed(l3 + Ipv6::DST, &record.dst)
+            skb.store_unsummed(packet.l3 + Ipv6::SRC, &[record.src, record.dst])?;
+            set_hop_limit(skb, packet, ttl)
         }
     }
 }
 
 /// An error quotes a packet of the opposite direction: its source is the error's destination.
 #[inline(always)]
-fn icmp_error(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reason> {
+fn icmp_error(skb: Skb, packet: &Packet, record: &FlowRecord, ttl: u8) -> Result<(), Reason> {
     let (key, family) = (&packet.key, packet.family);
     // Whoever reports, to the near end it is the far end, as with the kernel's own NAT: another node that reports about a
     // packet of its own pod would else get the report with its own address as source, and drop it.
@@ -122,8 +122,8 @@ fn icmp_error(skb: Skb, packet: &Packet, record: &FlowRecord) -> Result<(), Reas
         add_l4(skb, at, inner, 0)?;
     }
     skb.store(packet.inner_l4, &Ports { src: record.dst_port.wire(), dst: record.src_port.wire() })?;
-    set_addresses(skb, family, packet.l4 + Icmp::LEN, &record.dst, &record.src, inner)?;
-    set_addresses(skb, family, packet.l3, &record.src, &record.dst, outer)
+    set_quoted(skb, family, packet.l4 + Icmp::LEN, record, inner)?;
+    set_header(skb, packet, record, ttl, outer)
 }
 
 /// What turning one address into another does to a sum.
@@ -135,32 +135,53 @@ fn change(family: Family, delta: Delta, old: &Addr, new: &Addr) -> Delta {
     }
 }
 
-/// Puts addresses into the IP header at `l3`; `delta` is what that changes.
+/// An IPv4 header from the time to live on.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct FromTtl {
+    ttl_protocol: u16,
+    checksum: u16,
+    src: u32,
+    dst: u32,
+}
+
+/// Puts addresses and a time to live into the packet's own IP header; `delta` is what the addresses change. Each call of a
+/// helper costs about as much as a look-up in a table, so an IPv4 header's checksum is made here, and written with them.
 #[inline(always)]
-fn set_addresses(skb: Skb, family: Family, l3: u32, src: &Addr, dst: &Addr, delta: Delta) -> Result<(), Reason> {
+fn set_header(skb: Skb, packet: &Packet, record: &FlowRecord, ttl: u8, delta: Delta) -> Result<(), Reason> {
+    let (src, dst) = (&record.src, &record.dst);
+    match packet.family {
+        Family::V4 => {
+            // In IPv4 it is the header's own.
+            let protocol = packet.fragment_protocol as u8;
+            let [old, new] = [packet.ttl, ttl].map(|ttl| u16::from_ne_bytes([ttl, protocol]));
+            let checksum = delta.half(old, new).apply(packet.checksum);
+            let (src, dst) = (src.v4_word(), dst.v4_word());
+            skb.store(packet.l3 + Ipv4::TTL, &FromTtl { ttl_protocol: new, checksum, src, dst })
+        }
+        Family::V6 => {
+            skb.store(packet.l3 + Ipv6::SRC, &[*src, *dst])?;
+            set_hop_limit(skb, packet, ttl)
+        }
+    }
+}
+
+/// No checksum in the packet covers it.
+#[inline(always)]
+fn set_hop_limit(skb: Skb, packet: &Packet, ttl: u8) -> Result<(), Reason> {
+    if ttl == packet.ttl { Ok(()) } else { skb.store_unsummed(packet.l3 + Ipv6::HOP_LIMIT, &ttl) }
+}
+
+/// Puts addresses into the IP header at `l3` that an ICMP error quotes; `delta` is what that changes.
+#[inline(always)]
+fn set_quoted(skb: Skb, family: Family, l3: u32, record: &FlowRecord, delta: Delta) -> Result<(), Reason> {
+    let (src, dst) = (&record.dst, &record.src);
     match family {
         Family::V4 => {
             add_l3(skb, l3, delta)?;
             skb.store(l3 + Ipv4::SRC, &[src.v4_word(), dst.v4_word()])
         }
-        Family::V6 => {
-            skb.store(l3 + Ipv6::SRC, src)?;
-            skb.store(l3 + Ipv6::DST, dst)
-        }
-    }
-}
-
-/// One hop less to live. The caller has seen that it lives on.
-#[inline(always)]
-pub(crate) fn decrement_ttl(skb: Skb, packet: &Packet) -> Result<(), Reason> {
-    let (old, new) = (packet.ttl, packet.ttl.wrapping_sub(1));
-    match packet.family {
-        Family::V4 => {
-            let half = |ttl: u8| u16::from_ne_bytes([ttl, 0]);
-            add_l3(skb, packet.l3, Delta::NONE.half(half(old), half(new)))?;
-            skb.store(packet.l3 + Ipv4::TTL, &new)
-        }
-        Family::V6 => skb.store_unsummed(packet.l3 + Ipv6::HOP_LIMIT, &new),
+        Family::V6 => skb.store(l3 + Ipv6::SRC, &[*src, *dst]),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Where packets go: the node's routes and interfaces.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::bindings::{
     __sk_buff, bpf_fib_lookup as FibLookup, bpf_sock_tuple as SockTuple,
     bpf_sock_tuple__bindgen_ty_1__bindgen_ty_1 as SockTupleV4,
@@ -17,6 +19,7 @@ use proxy_common::wire::{Bytes as _, Ipv4, Tcp};
 
 use super::skb::Skb;
 use crate::maps::DEVICES;
+use crate::zero::clear;
 
 /// The loopback interface has this index in every network namespace.
 pub(crate) const LOOPBACK: u32 = 1;
@@ -49,8 +52,12 @@ pub(crate) struct Route {
 /// [`Reason::TooBig`] when it is larger than [`Route::mtu`], [`Reason::NoRoute`].
 #[inline(never)]
 pub(crate) fn look_up(skb: Skb, key: &FlowKey, length: u32, route: &mut Route) -> Result<(), Reason> {
-    // SAFETY: integers only: all zero is a value.
-    let mut fib: FibLookup = unsafe { core::mem::zeroed() };
+    let mut fib = MaybeUninit::<FibLookup>::uninit();
+    // SAFETY: writable, and integers only, in whole words: all zero is a value.
+    let fib = unsafe {
+        clear(fib.as_mut_ptr());
+        fib.assume_init_mut()
+    };
     fib.l4_protocol = key.protocol as u8;
     fib.sport = key.src_port.wire();
     fib.dport = key.dst_port.wire();
@@ -71,7 +78,7 @@ pub(crate) fn look_up(skb: Skb, key: &FlowKey, length: u32, route: &mut Route) -
         }
     }
     // SAFETY: `fib` is writable for its size.
-    let code = unsafe { bpf_fib_lookup(skb.0.cast(), &raw mut fib, FIB_LOOKUP_SIZE, 0) };
+    let code = unsafe { bpf_fib_lookup(skb.0.cast(), fib, FIB_LOOKUP_SIZE, 0) };
     route.ifindex = fib.ifindex;
     route.macs = (code == BPF_FIB_LKUP_RET_SUCCESS && !has_no_mac(fib.ifindex)).then_some([fib.dmac, fib.smac]);
     match code {
@@ -236,7 +243,7 @@ const OPEN: u32 = 1;
 #[inline(never)]
 fn look_up_socket(skb: *mut __sk_buff, packet: &FlowKey, netns: u64) -> u32 {
     // Only what the kernel reads is written: zeroes first would be a call too deep.
-    let mut tuple = core::mem::MaybeUninit::<SockTuple>::uninit();
+    let mut tuple = MaybeUninit::<SockTuple>::uninit();
     let tuple = tuple.as_mut_ptr();
     // SAFETY: `tuple` is writable, and integers need no value to be written over.
     let size = unsafe {

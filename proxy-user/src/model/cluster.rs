@@ -257,7 +257,7 @@ impl Cluster {
     }
 
     fn put_slice(&mut self, slice: EndpointSlice) -> BTreeSet<ServiceRef> {
-        let object = Object::EndpointSlice(slice.clone()).object_ref();
+        let object = slice.object_ref();
         let old = self.take_slice(&object);
         let unchanged = old.as_ref().is_some_and(|old| old.group == slice.group && old.service == slice.service);
         let services = [old.and_then(|old| old.service), slice.service.clone()];

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use proxy_common::addr::Family;
 
 use super::topology::{Here, Hint, Hints};
-use super::{Protocol, ServiceRef};
+use super::{Kind, ObjectRef, Protocol, ServiceRef};
 
 /// An endpoint of a Service port.
 #[expect(clippy::struct_excessive_bools, reason = "the conditions of an EndpointSlice's endpoint, under their names")]
@@ -90,6 +90,11 @@ pub struct EndpointSlice {
 }
 
 impl EndpointSlice {
+    /// Which object this is.
+    pub(super) fn object_ref(&self) -> ObjectRef {
+        ObjectRef { kind: Kind::EndpointSlice, namespace: self.namespace.clone(), name: self.name.clone() }
+    }
+
     /// Whether any of its endpoints is meant for a zone.
     pub(super) fn has_zone_hints(&self) -> bool {
         let mut hints = self.group.endpoints.iter().filter_map(|it| it.hints.as_deref());

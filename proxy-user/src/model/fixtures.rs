@@ -53,7 +53,7 @@ pub(crate) fn pod(name: &str, app: &str, ips: &[&str]) -> Pod {
     Pod {
         namespace: "default".into(),
         name: name.into(),
-        labels: labels(&[("app", app)]),
+        labels: labels(&[("app", app)]).into(),
         node_name: Some(HERE.into()),
         ips: ips.iter().map(|text| ip(text)).collect(),
         ports: vec![ContainerPort { name: "http".into(), protocol: Protocol::Tcp, port: 8080 }],

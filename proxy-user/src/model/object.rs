@@ -118,7 +118,7 @@ impl Object {
             Self::Pod(it) => (Kind::Pod, it.namespace.as_str(), &it.name),
             Self::Service(it) => (Kind::Service, it.id.namespace.as_str(), &it.id.name),
             Self::Endpoints(it) => (Kind::Endpoints, it.service.namespace.as_str(), &it.service.name),
-            Self::EndpointSlice(it) => (Kind::EndpointSlice, it.namespace.as_str(), &it.name),
+            Self::EndpointSlice(it) => return it.object_ref(),
             Self::NetworkPolicy(it) => (Kind::NetworkPolicy, it.namespace.as_str(), &it.name),
         };
         ObjectRef { kind, namespace: namespace.to_owned(), name: name.clone() }

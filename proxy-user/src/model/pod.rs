@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::{Protocol, TargetPort};
 
@@ -27,8 +28,8 @@ pub struct Pod {
     pub namespace: String,
     /// Name.
     pub name: String,
-    /// Labels.
-    pub labels: BTreeMap<String, String>,
+    /// Labels, which the Pods of one controller have in common.
+    pub labels: Arc<BTreeMap<String, String>>,
     /// `spec.nodeName`, once it is scheduled.
     pub node_name: Option<String>,
     /// Addresses, one of a family at most; none before it has its network.

@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn pods_are_found_by_all_labels_of_a_selector_as_they_are_now() {
-        let labelled = |name, pairs: &[(&str, &str)]| Pod { labels: labels(pairs), ..pod(name, "", &[]) };
+        let labelled = |name, pairs: &[(&str, &str)]| Pod { labels: labels(pairs).into(), ..pod(name, "", &[]) };
         let mut pods = Pods::default();
         pods.insert(labelled("b", &[("app", "web"), ("tier", "front")]));
         pods.insert(labelled("a", &[("app", "web"), ("tier", "back")]));

@@ -58,7 +58,7 @@ mod tests {
             let selector = labels(&[("app", app.as_str()), ("part-of", "shop")]);
             selectors.add(&Service { selector, ..service(&app, &[]) });
         }
-        let pod = Pod { labels: labels(&[("app", "s7"), ("part-of", "shop")]), ..pod("s7", "s7", &[]) };
+        let pod = Pod { labels: labels(&[("app", "s7"), ("part-of", "shop")]).into(), ..pod("s7", "s7", &[]) };
         let candidates: Vec<_> = selectors.candidates(&pod).map(|it| it.name.clone()).collect();
         assert!(candidates.contains(&"s7".to_owned()) && candidates.len() <= 2, "{candidates:?}");
         for number in 0..100 {

@@ -1,6 +1,6 @@
 //! One Service port in the tables.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use proxy_common::addr::{Addr, Port};
 use proxy_common::tables::{EndpointSet, Member, MemberKey, Service, ServiceKey, SourceRange, member_flags};
@@ -11,13 +11,12 @@ use super::limits::Growth;
 use super::slots::Slots;
 use super::{Desired, Image, SourcePrefix, Write};
 
-/// What the tables hold of one Service port.
+/// What the tables hold of one Service port, but for its endpoints, which the image has.
 #[derive(Debug)]
 pub(super) struct PlannedPort {
     /// Its number.
     pub(super) id: u32,
     frontends: BTreeSet<ServiceKey>,
-    members: HashMap<(Addr, Port), Member>,
     cluster: Slots,
     local: Slots,
     affinity: Affinity,
@@ -32,8 +31,6 @@ impl PlannedPort {
 
     /// What `image` holds of the number `id`, `frontends` among it.
     pub(super) fn adopt(image: &Image, id: u32, frontends: BTreeSet<ServiceKey>) -> Self {
-        let first = MemberKey::new(id, Addr::UNSPECIFIED, Port::new(0));
-        let members = image.members.range(first..).take_while(|(key, _)| key.service == id);
         let first_range = SourcePrefix { range: SourceRange { service: id, ..SourceRange::default() }, bits: 0 };
         let source_ranges = image.source_ranges.range(first_range..).take_while(|it| it.range.service == id);
         let services = frontends.iter().filter_map(|key| image.services.get(key));
@@ -42,7 +39,6 @@ impl PlannedPort {
             affinity: Affinity::adopt(services),
             source_ranges: source_ranges.copied().collect(),
             frontends,
-            members: members.map(|(key, member)| ((key.addr, key.port), *member)).collect(),
             cluster: Slots::adopt(image, id, EndpointSet::Cluster),
             local: Slots::adopt(image, id, EndpointSet::Local),
         }
@@ -59,10 +55,16 @@ impl PlannedPort {
         Growth {
             services: desired.frontends.keys().filter(|key| !image.services.contains_key(key)).count(),
             backends: slots(&self.cluster, &desired.cluster) + slots(&self.local, &desired.local),
-            members: desired.members.keys().filter(|member| !self.members.contains_key(member)).count(),
+            members: desired.members.len() - self.members(image).filter(|(key, _)| desired.has_member(key)).count(),
             names: 0,
             source_ranges: prefixes(self.id, desired).filter(|prefix| !self.source_ranges.contains(prefix)).count(),
         }
+    }
+
+    fn members<'a>(&self, image: &'a Image) -> impl Iterator<Item = (&'a MemberKey, &'a Member)> + use<'a> {
+        let service = self.id;
+        let first = MemberKey::new(service, Addr::UNSPECIFIED, Port::new(0));
+        image.members.range(first..).take_while(move |(key, _)| key.service == service)
     }
 
     /// First half of making the tables hold `desired`: members, slots and source ranges, then the frontends with their
@@ -73,7 +75,7 @@ impl PlannedPort {
             flags: wanted.flags | held.flags & (member_flags::CLUSTER | member_flags::LOCAL),
         });
         for (slots, wanted) in [(&mut self.cluster, &desired.cluster), (&mut self.local, &desired.local)] {
-            for (key, backend) in slots.place(wanted) {
+            for (key, backend) in slots.place(journal.image(), wanted) {
                 journal.push(Write::PutBackend(key, backend));
             }
         }
@@ -107,12 +109,12 @@ impl PlannedPort {
                 journal.push(Write::DeleteService(key));
             }
         }
-        let slots = self.cluster.truncate(desired.cluster.len()).into_iter();
+        let slots = self.cluster.truncate(desired.cluster.len());
         for key in slots.chain(self.local.truncate(desired.local.len())) {
             journal.push(Write::DeleteBackend(key));
         }
         self.put_members(desired, journal, |_, wanted| wanted);
-        self.retain_members(&desired.members, journal);
+        self.retain_members(desired, journal);
         let wanted: BTreeSet<_> = prefixes(self.id, desired).collect();
         for prefix in self.source_ranges.extract_if(.., |prefix| !wanted.contains(prefix)) {
             journal.push(Write::DeleteSourceRange(prefix));
@@ -126,27 +128,30 @@ impl PlannedPort {
     }
 
     /// Writes each wanted member as `flags` makes it of the one held and the one wanted.
-    fn put_members(&mut self, desired: &Desired, journal: &mut Journal, flags: impl Fn(Member, Member) -> Member) {
+    fn put_members(&self, desired: &Desired, journal: &mut Journal, flags: impl Fn(Member, Member) -> Member) {
+        let held: Vec<(MemberKey, Member)> = self.members(journal.image()).map(|(key, held)| (*key, *held)).collect();
+        // Both are in the order of their keys.
+        let mut held = held.into_iter().peekable();
         for ((addr, port), wanted) in &desired.members {
-            let held = self.members.get(&(*addr, *port)).copied();
+            let key = MemberKey::new(self.id, *addr, *port);
+            while held.next_if(|(held, _)| *held < key).is_some() {}
+            let held = held.next_if(|(held, _)| *held == key).map(|(_, member)| member);
             let member = flags(held.unwrap_or_default(), *wanted);
             if held != Some(member) {
-                self.members.insert((*addr, *port), member);
-                journal.push(Write::PutMember(MemberKey::new(self.id, *addr, *port), member));
+                journal.push(Write::PutMember(key, member));
             }
         }
     }
 
-    fn retain_members(&mut self, wanted: &BTreeMap<(Addr, Port), Member>, journal: &mut Journal) {
+    fn retain_members(&self, desired: &Desired, journal: &mut Journal) {
+        let held = || self.members(journal.image()).map(|(key, _)| *key);
         // Every wanted one is a member by now, so equal numbers mean that none leaves.
-        if self.members.len() == wanted.len() {
+        if held().count() == desired.members.len() {
             return;
         }
-        let leaving = self.members.extract_if(|member, _| !wanted.contains_key(member));
-        let mut leaving: Vec<_> = leaving.map(|(member, _)| member).collect();
-        leaving.sort_unstable();
-        for (addr, port) in leaving {
-            journal.push(Write::DeleteMember(MemberKey::new(self.id, addr, port)));
+        let leaving: Vec<_> = held().filter(|key| !desired.has_member(key)).collect();
+        for key in leaving {
+            journal.push(Write::DeleteMember(key));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnetwork::IpNetwork;
 use proxy_common::addr::{Addr, Port};
-use proxy_common::tables::{Backend, Member, ServiceKey, backend_flags, member_flags, service_flags};
+use proxy_common::tables::{Backend, Member, MemberKey, ServiceKey, backend_flags, member_flags, service_flags};
 
 use crate::model::{Endpoint, Frontend, FrontendKind, Reason, ServicePort, TrafficPolicy};
 
@@ -36,6 +36,11 @@ impl Desired {
             affinity_timeout: 0,
             source_ranges: BTreeSet::new(),
         }
+    }
+
+    /// Whether an endpoint is among its members.
+    pub(super) fn has_member(&self, key: &MemberKey) -> bool {
+        self.members.contains_key(&(key.addr, key.port))
     }
 }
 

@@ -1,40 +1,29 @@
 //! The endpoints of one set, each in its slot.
 
-use std::collections::HashMap;
-
 use proxy_common::addr::{Addr, Port};
 use proxy_common::tables::{Backend, BackendKey, EndpointSet};
 
 use super::Image;
 
-/// What one set of a Service port holds: slots without a gap, edited in place.
-#[derive(Debug)]
+/// How many slots one set of a Service port holds, without a gap; they are edited in place. What is in them, the image has.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Slots {
     service: u32,
     set: EndpointSet,
-    backends: Vec<Backend>,
-    /// Endpoint -> its slot, the first where it stands in two.
-    slot_of: HashMap<(Addr, Port), usize>,
+    count: usize,
 }
 
 impl Slots {
     /// What `image` holds of `set`: the slots from 0 up to the first gap.
     pub(super) fn adopt(image: &Image, service: u32, set: EndpointSet) -> Self {
-        let mut it = Self { service, set, backends: Vec::new(), slot_of: HashMap::new() };
-        let held = image.backends.range(it.key(0)..=it.key(u32::MAX as usize));
-        for (slot, (key, backend)) in held.enumerate() {
-            if key.slot as usize != slot {
-                break;
-            }
-            it.backends.push(*backend);
-            it.slot_of.entry(identity(backend)).or_insert(slot);
-        }
-        it
+        let it = Self { service, set, count: usize::MAX };
+        let count = it.held(image).zip(0..).take_while(|((key, _), slot)| key.slot == *slot).count();
+        Self { count, ..it }
     }
 
     /// Slots held.
-    pub(super) fn len(&self) -> usize {
-        self.backends.len()
+    pub(super) const fn len(&self) -> usize {
+        self.count
     }
 
     /// Key of `slot`.
@@ -42,19 +31,24 @@ impl Slots {
         BackendKey::new(self.service, self.set, slot as u32)
     }
 
+    fn held<'a>(&self, image: &'a Image) -> impl Iterator<Item = (&'a BackendKey, &'a Backend)> {
+        image.backends.range(self.key(0)..=self.key(u32::MAX as usize)).take(self.count)
+    }
+
     /// Puts `wanted` in the first slots: those that are there already stay where they are, the others take the places
     /// of those that go, then new slots; where the set shrinks, endpoints of the last slots move down. Returns the slots
     /// to write, in an order in which the old count may be read until the last of them.
-    pub(super) fn place(&mut self, wanted: &[Backend]) -> Vec<(BackendKey, Backend)> {
+    pub(super) fn place(&mut self, image: &Image, wanted: &[Backend]) -> Vec<(BackendKey, Backend)> {
+        let held: Vec<Backend> = self.held(image).map(|(_, backend)| *backend).collect();
+        let slot_of = SlotOf::new(&held);
         let mut taken = vec![false; wanted.len()];
         let mut writes = Vec::new();
         let mut homeless = Vec::new();
         for backend in wanted {
-            match self.slot_of.get(&identity(backend)) {
-                Some(&slot) if slot < wanted.len() => {
+            match slot_of.get(backend) {
+                Some(slot) if slot < wanted.len() => {
                     taken[slot] = true;
-                    if self.backends[slot] != *backend {
-                        self.backends[slot] = *backend;
+                    if held[slot] != *backend {
                         writes.push((self.key(slot), *backend));
                     }
                 }
@@ -62,42 +56,36 @@ impl Slots {
             }
         }
         let free = taken.iter().enumerate().filter(|(_, taken)| !**taken).map(|(slot, _)| slot);
-        for (slot, backend) in free.zip(homeless) {
-            self.write(slot, backend);
-            writes.push((self.key(slot), backend));
-        }
+        writes.extend(free.zip(homeless).map(|(slot, backend)| (self.key(slot), backend)));
+        self.count = self.count.max(wanted.len());
         writes
     }
 
     /// Forgets the slots from `count` on; returns their keys, last first.
-    pub(super) fn truncate(&mut self, count: usize) -> Vec<BackendKey> {
-        let mut keys = Vec::new();
-        while self.backends.len() > count
-            && let Some(backend) = self.backends.pop()
-        {
-            self.forget(self.backends.len(), &backend);
-            keys.push(self.key(self.backends.len()));
-        }
-        keys
-    }
-
-    fn write(&mut self, slot: usize, backend: Backend) {
-        if let Some(old) = self.backends.get(slot).copied() {
-            self.forget(slot, &old);
-            self.backends[slot] = backend;
-        } else {
-            self.backends.push(backend);
-        }
-        self.slot_of.insert(identity(&backend), slot);
-    }
-
-    fn forget(&mut self, slot: usize, backend: &Backend) {
-        if self.slot_of.get(&identity(backend)) == Some(&slot) {
-            self.slot_of.remove(&identity(backend));
-        }
+    pub(super) fn truncate(&mut self, count: usize) -> impl Iterator<Item = BackendKey> + use<> {
+        let slots = *self;
+        self.count = self.count.min(count);
+        (self.count..slots.count).rev().map(move |slot| slots.key(slot))
     }
 }
 
-fn identity(backend: &Backend) -> (Addr, Port) {
+/// Endpoint -> its slot, the first where it stands in two.
+struct SlotOf(Vec<((Addr, Port), usize)>);
+
+impl SlotOf {
+    fn new(backends: &[Backend]) -> Self {
+        let mut slots: Vec<_> = backends.iter().enumerate().map(|(slot, backend)| (identity(backend), slot)).collect();
+        slots.sort_unstable();
+        slots.dedup_by_key(|(identity, _)| *identity);
+        Self(slots)
+    }
+
+    fn get(&self, backend: &Backend) -> Option<usize> {
+        let at = self.0.binary_search_by_key(&identity(backend), |(identity, _)| *identity).ok()?;
+        Some(self.0[at].1)
+    }
+}
+
+const fn identity(backend: &Backend) -> (Addr, Port) {
     (backend.addr, backend.port)
 }

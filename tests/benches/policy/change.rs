@@ -1,16 +1,16 @@
 //! One label's change, in clusters of many rules and peers.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use lab::manifests::build::pod;
+use lab::manifests::rules::policy;
 use proxy_user::model::{Change, Object, Pod, Policies, PolicyMode};
 use proxy_user::objects::manifest;
 use proxy_user::plan::{PolicyImage, PolicyPlan};
 use serde_json::Value;
-
-use crate::cluster::policy;
 
 /// Changes of which each figure is the middle.
 const CHANGES: usize = 101;
@@ -92,7 +92,7 @@ fn elsewhere(template: &Pod, number: u32, app: &str) -> Pod {
     let mut pod = template.clone();
     pod.name = format!("peer-{number}");
     pod.node_name = Some("node2".into());
-    pod.labels.insert("app".into(), app.into());
+    Arc::make_mut(&mut pod.labels).insert("app".into(), app.into());
     let [_, high, middle, low] = number.to_be_bytes();
     pod.ips = vec![[100, 64 + high, middle, low].into()];
     pod

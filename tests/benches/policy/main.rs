@@ -5,7 +5,6 @@
 //! and more rules and peers: what counts is the writes, which are exact.
 
 mod change;
-mod cluster;
 mod packet;
 
 use std::io::Write as _;

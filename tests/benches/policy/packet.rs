@@ -6,11 +6,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use lab::manifests::build::{self, pod};
+use lab::manifests::build;
+use lab::manifests::rules::{CLIENT, policy, without_servers};
 use lab::traffic::Serve;
 use lab::{Cluster, Family, Lab, SocketLb, eventually};
-
-use crate::cluster::{CLIENT, policy};
 
 /// Port of the echo servers.
 const ECHO: u16 = build::HTTP;
@@ -49,12 +48,6 @@ pub(crate) fn measure(rules: &[u32], rounds: u32) -> Result<Vec<Row>> {
     let at = |name: &String| Ok(SocketAddr::new(cluster.pod(name)?.addresses().of(Family::V4), ECHO));
     let to: Vec<SocketAddr> = names.iter().map(at).collect::<Result<_>>()?;
     cluster.pod(CLIENT)?.inside(|| ask_in_turns(&to, rounds))?
-}
-
-fn without_servers(name: &str, index: u8) -> serde_json::Value {
-    let mut object = pod(name, name, 1, index);
-    object["spec"]["containers"][0]["ports"] = serde_json::json!([]);
-    object
 }
 
 fn ask_in_turns(to: &[SocketAddr], rounds: u32) -> Result<Vec<Row>> {

@@ -37,7 +37,7 @@ use tokio_rustls::TlsAcceptor;
 pub use api::Api;
 pub use fault::{Fault, Verb};
 pub use kind::{KINDS, Kind};
-pub use real::RealApiServer;
+pub use real::{RealApiServer, asset};
 pub use request::Request;
 pub use shared::{GoneAs, Settings};
 pub use writer::Writer;

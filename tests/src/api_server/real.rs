@@ -121,8 +121,8 @@ fn arguments(access: &Access, certificates: &Certificates, address: SocketAddr) 
     Ok(named.map(|(name, value)| format!("--{name}={value}")).into())
 }
 
-/// A program of the directory.
-pub(super) fn asset(name: &'static str) -> Result<PathBuf> {
+/// A program of the directory that `KUBEBUILDER_ASSETS` names.
+pub fn asset(name: &'static str) -> Result<PathBuf> {
     let dir = env::var_os(ASSETS).map(PathBuf::from).unwrap_or_default();
     let path = dir.join(name);
     if path.is_file() {

@@ -2,6 +2,7 @@
 
 pub mod build;
 mod objects;
+pub mod rules;
 mod slices;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::http::{Page, get};
 use super::job::{Ask, Job, Ping, Probe, Serve};
+use super::meter::{Meter, Metered};
 use super::outcome::{Answer, Failure, PingReport, Reached};
 use super::{ping, serve};
 use crate::error::{Doing, Error, Result};
@@ -61,6 +62,20 @@ impl Host {
     pub fn probe(&self, job: &Probe) -> Result<Vec<Reached>> {
         let output = self.output(&Job::Probe(job.clone()))?;
         serde_json::from_str(&output).map_err(io::Error::from).doing(|| format!("read what the probe on {self} saw"))
+    }
+
+    /// Starts a server for [`Host::meter`] on a TCP and a UDP port, and returns when it listens. It goes with the handle.
+    pub fn serve_measured(&self, port: u16) -> Result<Process> {
+        self.start("serve-measured", &Job::Measured(port), serve::LISTENING)
+    }
+
+    /// Takes the time of traffic from this host.
+    pub fn meter(&self, meter: &Meter) -> Result<Metered> {
+        let output = self.output(&Job::Meter(*meter))?;
+        let read = serde_json::from_str(&output).map_err(io::Error::from);
+        read.doing(|| {
+            format!("read what {:?} from {self} to {} took (it says above why it failed)", meter.load, meter.to)
+        })
     }
 
     /// What a server answers for a path; none where nobody listens, and from a port that closes meanwhile: that resets what

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::meter::Meter;
+
 /// The work of one traffic program.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Job {
@@ -18,6 +20,10 @@ pub enum Job {
     Ping(Ping),
     /// Who is reached, one try each.
     Probe(Probe),
+    /// Serve what is measured on a port, until killed.
+    Measured(u16),
+    /// Traffic whose time is taken.
+    Meter(Meter),
 }
 
 /// Servers on every address of a host, IPv4 and IPv6.

@@ -6,6 +6,7 @@
 mod ask;
 mod http;
 mod job;
+mod meter;
 mod outcome;
 mod ping;
 mod probe;
@@ -19,6 +20,7 @@ pub(crate) use ask::page;
 pub use ask::{Background, BackgroundPing};
 pub use http::Page;
 pub use job::{Ask, Ending, Job, Ping, Probe, Serve, Target};
+pub use meter::{Load, Meter, Metered};
 pub use outcome::{Answer, Failure, PingReport, Reached, Response};
 pub use run::run;
 

@@ -8,6 +8,7 @@ use std::thread;
 
 use super::http::Connection;
 use super::job::{Ask, Job};
+use super::meter;
 use super::outcome::{Answer, Failure};
 use super::ping::ping;
 use super::probe::probe;
@@ -28,6 +29,11 @@ pub fn run(job: &Job) -> io::Result<ExitCode> {
         }
         Job::Probe(job) => {
             println!("{}", serde_json::to_string(&probe(job))?);
+            true
+        }
+        Job::Measured(port) => meter::serve(*port).map(|()| true)?,
+        Job::Meter(job) => {
+            println!("{}", serde_json::to_string(&meter::measure(job)?)?);
             true
         }
     };

@@ -53,7 +53,7 @@ fn running_connection_obeys_a_changed_policy_and_resumes_when_it_is_taken_back()
 
 /// TCP segments that nginx-2 ever got.
 fn received(cluster: &Cluster) -> Result<u64> {
-    crate::first_packet::counter(cluster.pod("nginx-2")?, "Tcp", "InSegs")
+    Ok(cluster.pod("nginx-2")?.counter("Tcp", "InSegs")?)
 }
 
 fn received_or_zero(cluster: &Cluster) -> u64 {

@@ -10,7 +10,6 @@ use etherparse::PacketBuilder;
 use lab::{Cluster, Family, Host};
 use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, Type};
 
-use crate::first_packet::counter;
 use crate::scene::{everywhere, tcp};
 
 /// `IPPROTO_RAW`: what is sent begins with its IP header.
@@ -27,14 +26,14 @@ fn pod_can_use_neither_another_pods_address_nor_its_nodes() -> Result<()> {
         ];
         let node = cluster.lab().node("node1")?.addresses().of(Family::V4);
         let to = SocketAddr::new(address(cluster, "nginx-2", Family::V4)?, 80);
-        let before = counter(cluster.pod("nginx-2")?, "Tcp", "InSegs")?;
+        let before = cluster.pod("nginx-2")?.counter("Tcp", "InSegs")?;
         for (pod, source) in by.into_iter().chain([("nginx-1", node)]) {
             for port in 0..FORGED {
                 send(cluster.pod(pod)?, &syn(source, 30_000 + u16::try_from(port)?, to)?, to)?;
             }
         }
         sleep(Duration::from_millis(200));
-        let after = counter(cluster.pod("nginx-2")?, "Tcp", "InSegs")?;
+        let after = cluster.pod("nginx-2")?.counter("Tcp", "InSegs")?;
         ensure!(after == before, "{} forged segments arrived", after - before);
         Ok(())
     })
@@ -49,12 +48,12 @@ fn a_priority_tag_hides_no_source() -> Result<()> {
         let source = address(cluster, "nginx-1", Family::V4)?;
         // So that the liar knows its next hop.
         tcp(liar, to)?;
-        let before = counter(server, "Tcp", "InSegs")?;
+        let before = server.counter("Tcp", "InSegs")?;
         for port in 0..FORGED {
             send_tagged(liar, &syn(source, 30_000 + u16::try_from(port)?, to)?)?;
         }
         sleep(Duration::from_millis(200));
-        let after = counter(server, "Tcp", "InSegs")?;
+        let after = server.counter("Tcp", "InSegs")?;
         ensure!(after == before, "{} forged segments arrived", after - before);
         Ok(())
     })

@@ -183,6 +183,7 @@ impl Question {
             kind: Kind::Transport,
             tcp_flags,
             ttl: 64,
+            checksum: 0,
             l3: 0,
             l4: 0,
             inner_l4: 0,

@@ -1,31 +1,33 @@
-//! Walks through a hash, many entries a system call.
+//! Walks through a hash or a trie, many entries a system call.
 //!
-//! Unlike a walk from key to key it doesn't begin anew when an entry is deleted under it.
+//! Unlike a walk from key to key, one through a hash doesn't begin anew when an entry is deleted under it.
 
 use std::io;
 use std::mem::zeroed;
 use std::os::fd::BorrowedFd;
 
 use aya::Pod;
+use aya::maps::lpm_trie::Key;
 
 use super::sys::lookup_batch;
 
 /// Entries asked for at first; more when a bucket holds more.
 const ENTRIES: usize = 4096;
 
-/// A walk through a hash of `K` and `V`, whose sizes the caller has checked.
-pub(super) struct Batches<'map, K, V> {
+/// A walk through a hash of `K` and `V`, whose sizes the caller has checked; through a trie, where a position in it (`P`) is
+/// one of its keys.
+pub(super) struct Batches<'map, K, V, P = u32> {
     map: BorrowedFd<'map>,
     keys: Vec<K>,
     values: Vec<V>,
     /// Values of a key: one, or one of each CPU.
     of_key: usize,
     /// Where to go on; `None` at the beginning.
-    position: Option<u32>,
+    position: Option<P>,
     finished: bool,
 }
 
-impl<'map, K: Pod, V: Pod> Batches<'map, K, V> {
+impl<'map, K: Pod, V: Pod, P: Pod> Batches<'map, K, V, P> {
     pub(super) fn new(map: BorrowedFd<'map>) -> Self {
         Self::with_values(map, 1)
     }
@@ -68,7 +70,7 @@ pub(super) fn entries<K: Pod, V: Pod>(map: BorrowedFd<'_>) -> io::Result<Vec<(K,
 
 /// The same, so many entries at most.
 pub(super) fn some<K: Pod, V: Pod>(map: BorrowedFd<'_>, limit: usize) -> io::Result<Vec<(K, V)>> {
-    let mut batches = Batches::new(map);
+    let mut batches = Batches::<K, V>::new(map);
     let mut entries = Vec::new();
     while entries.len() < limit
         && let Some((keys, values)) = batches.next()?
@@ -76,6 +78,16 @@ pub(super) fn some<K: Pod, V: Pod>(map: BorrowedFd<'_>, limit: usize) -> io::Res
         entries.extend(keys.iter().copied().zip(values.iter().copied()));
     }
     entries.truncate(limit);
+    Ok(entries)
+}
+
+/// Every prefix of a trie of `K` and `V`, whose sizes the caller has checked.
+pub(super) fn prefixes<K: Pod, V: Pod>(map: BorrowedFd<'_>) -> io::Result<Vec<(Key<K>, V)>> {
+    let mut batches = Batches::<Key<K>, V, Key<K>>::new(map);
+    let mut entries = Vec::new();
+    while let Some((keys, values)) = batches.next()? {
+        entries.extend(keys.iter().copied().zip(values.iter().copied()));
+    }
     Ok(entries)
 }
 
@@ -94,7 +106,8 @@ mod tests {
     use std::collections::BTreeMap;
     use std::os::fd::AsFd as _;
 
-    use aya::maps::{HashMap, MapData};
+    use aya::maps::{HashMap, LpmTrie, MapData};
+    use aya_obj::generated::BPF_F_NO_PREALLOC;
 
     use super::*;
     use crate::dataplane::ebpf::sys::{object_get, update_batch};
@@ -129,6 +142,31 @@ mod tests {
         assert_eq!((done, error.raw_os_error()), (3, Some(libc::E2BIG)));
         let held: BTreeMap<u32, u64> = entries(map.as_fd()).unwrap().into_iter().collect();
         assert_eq!(held, BTreeMap::from([(1, 11), (2, 21), (3, 30), (4, 40)]));
+    }
+
+    #[test]
+    fn every_prefix_is_seen_once() {
+        let bpffs = Bpffs::new();
+        let path = bpffs.path().join("MAP");
+        let mut map = LpmTrie::<MapData, u32, u64>::create(10_000, BPF_F_NO_PREALLOC).unwrap();
+        let keys = (0..9_000_u32).map(|key| (24 + key % 9, (key << 8).to_be()));
+        let expected: BTreeMap<(u32, u32), u64> = keys.zip(0..).collect();
+        for ((bits, key), value) in &expected {
+            map.insert(&Key::new(*bits, *key), value, 0).unwrap();
+        }
+        map.pin(&path).unwrap();
+        let seen = prefixes::<u32, u64>(object_get(&path).unwrap().as_fd()).unwrap();
+        assert_eq!(seen.len(), expected.len());
+        let seen = seen.into_iter().map(|(key, value)| ((key.prefix_len(), key.data()), value));
+        assert_eq!(seen.collect::<BTreeMap<_, _>>(), expected);
+    }
+
+    #[test]
+    fn a_trie_without_prefixes_has_none() {
+        let bpffs = Bpffs::new();
+        let path = bpffs.path().join("MAP");
+        LpmTrie::<MapData, u32, u64>::create(16, BPF_F_NO_PREALLOC).unwrap().pin(&path).unwrap();
+        assert!(prefixes::<u32, u64>(object_get(&path).unwrap().as_fd()).unwrap().is_empty());
     }
 
     #[test]

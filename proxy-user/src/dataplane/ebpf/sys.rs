@@ -87,24 +87,26 @@ pub(super) fn link_target(link: BorrowedFd<'_>) -> io::Result<LinkTarget> {
     })
 }
 
-/// Some entries of a hash, and where the rest begins.
-pub(super) struct Batch {
+/// Some entries of a map, and where the rest begins.
+pub(super) struct Batch<P> {
     /// Entries read.
     pub(super) count: usize,
     /// Where to go on; `None` after the last.
-    pub(super) next: Option<u32>,
+    pub(super) next: Option<P>,
 }
 
-/// Reads entries of a hash from `position` (`None`: the beginning) on, whole buckets of it, as many as `keys` and
-/// `values` take. `ENOSPC` when a bucket is larger than that (Linux 5.6, commit 057996380a42).
-pub(super) fn lookup_batch<K: Pod, V: Pod>(
+/// Reads entries of a map from `position` (`None`: the beginning) on, as many as `keys` and `values` take. A position is a
+/// number in a hash, of which whole buckets are read, `ENOSPC` when one is larger than that (Linux 5.6, commit
+/// 057996380a42), and a key in a trie (Linux 5.13, commit f56387c534cd).
+pub(super) fn lookup_batch<P: Pod, K: Pod, V: Pod>(
     map: BorrowedFd<'_>,
-    position: Option<u32>,
+    position: Option<P>,
     keys: &mut [K],
     values: &mut [V],
-) -> io::Result<Batch> {
-    let start = position.unwrap_or_default();
-    let mut next = 0u32;
+) -> io::Result<Batch<P>> {
+    // SAFETY: a Pod holds integers only, for which zero is a value.
+    let mut next: P = unsafe { zeroed() };
+    let start = position.unwrap_or(next);
     let mut attr = attr();
     attr.batch.map_fd = number(map);
     attr.batch.in_batch = if position.is_some() { (&raw const start) as u64 } else { 0 };

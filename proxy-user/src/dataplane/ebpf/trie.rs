@@ -1,4 +1,4 @@
-//! One trie by longest prefix of the dataplane, typed. aya walks it entry by entry.
+//! One trie by longest prefix of the dataplane, typed.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 
@@ -7,6 +7,7 @@ use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Map, MapData, MapError};
 use proxy_common::tables;
 
+use super::batch::prefixes;
 use super::error::Error;
 use super::found::FoundMaps;
 use super::sys::update_batch;
@@ -69,7 +70,8 @@ impl<K: Pod, V: Pod> Trie<K, V> {
 
     /// Every prefix, made into something by its length, itself and its value.
     pub(super) fn entries<T, C: FromIterator<T>>(&self, make: impl Fn(u32, K, V) -> T) -> Result<C, Error> {
-        let entries = self.map.iter().map(|entry| entry.map(|(key, value)| make(key.prefix_len(), key.data(), value)));
-        entries.collect::<Result<_, _>>().map_err(|source| Error::Map { name: self.definition.name, source })
+        let entries = prefixes(self.fd.as_fd());
+        let entries = entries.map_err(|source| Error::Read { table: self.definition.name, source })?.into_iter();
+        Ok(entries.map(|(key, value)| make(key.prefix_len(), key.data(), value)).collect())
     }
 }

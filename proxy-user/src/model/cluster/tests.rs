@@ -212,8 +212,8 @@ fn only_pods_that_are_selected_have_an_address_and_run_are_endpoints() {
     let selected = pod("a", "web", &["10.0.0.1"]);
     for (story, pod, expected) in [
         ("selected", selected.clone(), 1),
-        ("other labels", Pod { labels: labels(&[("app", "other")]), ..selected.clone() }, 0),
-        ("more labels", Pod { labels: labels(&[("app", "web"), ("x", "y")]), ..selected.clone() }, 1),
+        ("other labels", Pod { labels: labels(&[("app", "other")]).into(), ..selected.clone() }, 0),
+        ("more labels", Pod { labels: labels(&[("app", "web"), ("x", "y")]).into(), ..selected.clone() }, 1),
         ("another namespace", Pod { namespace: "other".into(), ..selected.clone() }, 0),
         ("no address yet", Pod { ips: vec![], ..selected.clone() }, 0),
         ("another family", Pod { ips: vec![ip("fd00::1")], ..selected.clone() }, 0),
@@ -255,7 +255,7 @@ fn a_change_names_the_services_it_affects_and_no_others() {
     let a = pod("a", "web", &["10.0.0.1"]);
     assert_eq!(apply(&mut cluster, Object::Pod(a.clone())), ["web"], "a pod that is selected");
     assert_eq!(apply(&mut cluster, Object::Pod(a.clone())), [""; 0], "the same again");
-    let relabelled = Pod { labels: labels(&[("app", "other")]), ..a.clone() };
+    let relabelled = Pod { labels: labels(&[("app", "other")]).into(), ..a.clone() };
     assert_eq!(apply(&mut cluster, Object::Pod(relabelled.clone())), ["other", "web"], "from one to the other");
     assert_eq!(delete(&mut cluster, &Object::Pod(relabelled)), ["other"]);
     assert_eq!(apply(&mut cluster, Object::Pod(pod("b", "nobody", &["10.0.0.2"]))), [""; 0]);

@@ -1,6 +1,6 @@
 //! Which Pod has an address, where several say so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
@@ -11,41 +11,39 @@ use crate::model::Pod;
 /// How well a Pod's claim to its address is founded: one that isn't on its way out has it, then the one that came last.
 type Claim = (bool, PodId);
 
+const FIRST: Claim = (false, PodId::MIN);
+const LAST: Claim = (true, PodId::MAX);
+
 /// The addresses of all Pods.
 #[derive(Default, Debug)]
 pub(super) struct PodAddresses {
-    claims: BTreeMap<IpAddr, BTreeSet<Claim>>,
+    claims: BTreeSet<(IpAddr, Claim)>,
 }
 
 impl PodAddresses {
     pub(super) fn insert(&mut self, id: PodId, pod: &Pod) {
-        for ip in ips(pod) {
-            self.claims.entry(ip).or_default().insert(claim(id, pod));
-        }
+        self.claims.extend(ips(pod).map(|ip| (ip, claim(id, pod))));
     }
 
     pub(super) fn remove(&mut self, id: PodId, pod: &Pod) {
         for ip in ips(pod) {
-            let Some(claims) = self.claims.get_mut(&ip) else { continue };
-            claims.remove(&claim(id, pod));
-            if claims.is_empty() {
-                self.claims.remove(&ip);
-            }
+            self.claims.remove(&(ip, claim(id, pod)));
         }
     }
 
     /// The Pod that has it.
     pub(super) fn holder(&self, ip: IpAddr) -> Option<PodId> {
-        self.claims.get(&ip)?.last().map(|(_, id)| *id)
+        self.claims.range((ip, FIRST)..=(ip, LAST)).next_back().map(|(_, (_, id))| *id)
     }
 
+    /// Each as often as it is claimed.
     pub(super) fn iter(&self) -> impl Iterator<Item = IpAddr> {
-        self.claims.keys().copied()
+        self.claims.iter().map(|(ip, _)| *ip)
     }
 
-    /// Those within a network.
+    /// Those within a network, each as often as it is claimed.
     pub(super) fn within(&self, network: IpNetwork) -> impl Iterator<Item = IpAddr> {
-        self.claims.range(network.network()..=network.broadcast()).map(|(ip, _)| *ip)
+        self.claims.range((network.network(), FIRST)..=(network.broadcast(), LAST)).map(|(ip, _)| *ip)
     }
 }
 

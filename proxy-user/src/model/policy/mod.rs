@@ -17,6 +17,7 @@ mod policies;
 mod prefix;
 mod rules;
 mod selector;
+mod shared;
 mod standing;
 mod uses;
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::PolicyRef;
 use super::namespaces::NamespaceTable;
 use super::peers::PeerId;
+use super::shared::Shared;
 use super::{Namespaces, Selector};
 use crate::model::Pod;
 
@@ -26,8 +27,10 @@ pub(super) struct PodEntry {
 /// Every Pod, and which of them have a label.
 #[derive(Default, Debug)]
 pub(super) struct PodTable {
-    entries: BTreeMap<PodId, PodEntry>,
-    ids: HashMap<(String, String), PodId>,
+    entries: BTreeMap<PodId, Box<PodEntry>>,
+    labels: Shared<BTreeMap<String, String>>,
+    /// By namespace and name.
+    ids: HashMap<String, HashMap<String, PodId>>,
     by_label: HashMap<(String, String), BTreeMap<String, BTreeSet<PodId>>>,
     by_namespace: BTreeMap<String, BTreeSet<PodId>>,
     local: BTreeSet<PodId>,
@@ -36,19 +39,19 @@ pub(super) struct PodTable {
 
 impl PodTable {
     pub(super) fn id(&self, namespace: &str, name: &str) -> Option<PodId> {
-        self.ids.get(&(namespace.to_owned(), name.to_owned())).copied()
+        self.ids.get(namespace)?.get(name).copied()
     }
 
     pub(super) fn get(&self, id: PodId) -> Option<&PodEntry> {
-        self.entries.get(&id)
+        self.entries.get(&id).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, id: PodId) -> Option<&mut PodEntry> {
-        self.entries.get_mut(&id)
+        self.entries.get_mut(&id).map(Box::as_mut)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (PodId, &PodEntry)> {
-        self.entries.iter().map(|(id, entry)| (*id, entry))
+        self.entries.iter().map(|(id, entry)| (*id, &**entry))
     }
 
     /// Those of this node.
@@ -61,20 +64,22 @@ impl PodTable {
     }
 
     /// Puts a Pod in the place of the one of its name, whose number and selectors it keeps until they are looked at anew.
-    pub(super) fn set(&mut self, pod: Pod, local: bool) -> PodId {
-        let name = (pod.namespace.clone(), pod.name.clone());
+    pub(super) fn set(&mut self, mut pod: Pod, local: bool) -> PodId {
         let next = self.next;
-        let id = *self.ids.entry(name).or_insert(next);
+        let of_namespace = self.ids.entry(pod.namespace.clone()).or_default();
+        let id = *of_namespace.entry(pod.name.clone()).or_insert(next);
         if id == next {
             self.next += 1;
             self.by_namespace.entry(pod.namespace.clone()).or_default().insert(id);
         }
         let old = self.entries.remove(&id);
         let (peers, policies) = old.map_or_else(Default::default, |old| {
-            self.forget_labels(id, &old.pod);
-            (old.peers, old.policies)
+            let PodEntry { pod, peers, policies, .. } = *old;
+            self.forget_labels(id, pod);
+            (peers, policies)
         });
-        for (key, value) in &pod.labels {
+        pod.labels = self.labels.share(&pod.labels);
+        for (key, value) in &*pod.labels {
             let of_label = self.by_label.entry((key.clone(), value.clone())).or_default();
             of_label.entry(pod.namespace.clone()).or_default().insert(id);
         }
@@ -83,20 +88,25 @@ impl PodTable {
         } else {
             self.local.remove(&id);
         }
-        self.entries.insert(id, PodEntry { pod, local, peers, policies });
+        self.entries.insert(id, Box::new(PodEntry { pod, local, peers, policies }));
         id
     }
 
     pub(super) fn remove(&mut self, id: PodId) {
         let Some(entry) = self.entries.remove(&id) else { return };
-        self.forget_labels(id, &entry.pod);
         self.local.remove(&id);
         remove_from(&mut self.by_namespace, &entry.pod.namespace, id);
-        self.ids.remove(&(entry.pod.namespace, entry.pod.name));
+        if let Some(of_namespace) = self.ids.get_mut(&entry.pod.namespace) {
+            of_namespace.remove(&entry.pod.name);
+            if of_namespace.is_empty() {
+                self.ids.remove(&entry.pod.namespace);
+            }
+        }
+        self.forget_labels(id, entry.pod);
     }
 
-    fn forget_labels(&mut self, id: PodId, pod: &Pod) {
-        for (key, value) in &pod.labels {
+    fn forget_labels(&mut self, id: PodId, pod: Pod) {
+        for (key, value) in &*pod.labels {
             let label = (key.clone(), value.clone());
             let Some(of_label) = self.by_label.get_mut(&label) else { continue };
             remove_from(of_label, &pod.namespace, id);
@@ -104,6 +114,7 @@ impl PodTable {
                 self.by_label.remove(&label);
             }
         }
+        self.labels.release(pod.labels);
     }
 
     /// The Pods that a selector selects, looked for among those with a label it requires.

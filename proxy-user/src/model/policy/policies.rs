@@ -194,11 +194,13 @@ impl Policies {
             self.changes.addresses.extend(ips(&old.pod));
         }
         let local = pod.node_name.as_ref() == Some(&self.node_name);
-        let id = self.pods.set(pod.clone(), local);
-        self.addresses.insert(id, &pod);
-        self.changes.addresses.extend(ips(&pod));
-        self.find_peers(id);
         let policies = if local { self.selecting(&pod) } else { BTreeSet::new() };
+        let id = self.pods.set(pod, local);
+        if let Some(entry) = self.pods.get(id) {
+            self.addresses.insert(id, &entry.pod);
+        }
+        self.look_at(id);
+        self.find_peers(id);
         self.select(id, &policies);
     }
 

@@ -24,10 +24,13 @@ pub(in crate::objects) fn object(kind: Kind, value: Value) -> Result<Object, Fie
     })
 }
 
-/// A value of the API's type `T`.
+/// A value of the API's type `T`. To keep track of where in it one is costs as much as to read it, so that is done only for
+/// the one that can't be read.
 pub(in crate::objects) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, FieldError> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let field = error.path().to_string();
-        FieldProblem::Type(error.into_inner()).at(field)
+    T::deserialize(&value).or_else(|_| {
+        serde_path_to_error::deserialize(value).map_err(|error| {
+            let field = error.path().to_string();
+            FieldProblem::Type(error.into_inner()).at(field)
+        })
     })
 }

@@ -23,7 +23,7 @@ impl TryFrom<ApiPod> for Pod {
             terminating: object.metadata.deletion_timestamp.is_some(),
             finished: matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")),
             host_network: spec.host_network == Some(true),
-            labels: object.metadata.labels.unwrap_or_default(),
+            labels: object.metadata.labels.unwrap_or_default().into(),
             node_name: spec.node_name.filter(|name| !name.is_empty()),
         })
     }

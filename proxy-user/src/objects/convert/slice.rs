@@ -70,24 +70,25 @@ fn ports(ports: &[EndpointPort]) -> Result<Vec<GroupPort>, FieldError> {
 /// Only the first address of an endpoint counts.
 fn endpoints(endpoints: &[Endpoint], family: &str) -> Result<Vec<GroupEndpoint>, FieldError> {
     let addressed = endpoints.iter().enumerate().filter_map(|(i, it)| Some((i, it, it.addresses.first()?)));
-    addressed
-        .map(|(i, it, text)| {
-            let path = || format!("endpoints[{i}].addresses[0]");
-            let ip = field::address(text, path)?;
-            if ip.is_ipv4() != (family == "IPv4") {
-                return Err(FieldProblem::WrongFamily { addr: ip, expected: family.to_owned() }.at(path()));
-            }
-            let conditions = it.conditions.as_ref();
-            Ok(GroupEndpoint {
-                ip,
-                node_name: it.node_name.as_deref().filter(|name| !name.is_empty()).map(Arc::from),
-                ready: conditions.and_then(|it| it.ready).unwrap_or(true),
-                serving: conditions.and_then(|it| it.serving).unwrap_or(true),
-                terminating: conditions.and_then(|it| it.terminating).unwrap_or(false),
-                hints: it.hints.as_ref().and_then(hints),
-            })
-        })
-        .collect()
+    // Room for all at once: they are kept.
+    let mut converted = Vec::with_capacity(endpoints.len());
+    for (i, it, text) in addressed {
+        let path = || format!("endpoints[{i}].addresses[0]");
+        let ip = field::address(text, path)?;
+        if ip.is_ipv4() != (family == "IPv4") {
+            return Err(FieldProblem::WrongFamily { addr: ip, expected: family.to_owned() }.at(path()));
+        }
+        let conditions = it.conditions.as_ref();
+        converted.push(GroupEndpoint {
+            ip,
+            node_name: it.node_name.as_deref().filter(|name| !name.is_empty()).map(Arc::from),
+            ready: conditions.and_then(|it| it.ready).unwrap_or(true),
+            serving: conditions.and_then(|it| it.serving).unwrap_or(true),
+            terminating: conditions.and_then(|it| it.terminating).unwrap_or(false),
+            hints: it.hints.as_ref().and_then(hints),
+        });
+    }
+    Ok(converted)
 }
 
 fn hints(hints: &EndpointHints) -> Option<Arc<Hints>> {

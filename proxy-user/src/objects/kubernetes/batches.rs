@@ -11,6 +11,9 @@ use crate::objects::{Batch, ObjectEvent};
 /// So long must nothing come before a batch is passed on: what belongs together, such as a Service and its slices, comes by
 /// several watches.
 const QUIET: Duration = Duration::from_millis(20);
+/// The same of what follows upon nothing for so long as [`QUIET`]: mostly one endpoint's change, which nothing follows, and
+/// which is not to wait longer than it takes to carry it out.
+const QUIET_AFTER_QUIET: Duration = Duration::from_millis(1);
 /// It is passed on after so long even if more keeps coming.
 const AT_MOST: Duration = Duration::from_millis(80);
 
@@ -28,16 +31,24 @@ pub(super) struct Told {
 /// the listener are gone. While the listener is busy, further changes come together in one batch.
 pub(super) async fn gather(mut told: Receiver<Told>, batches: Sender<Batch>, kinds: usize) {
     let mut waiting = kinds;
+    let mut last = None;
     while let Some(first) = told.recv().await {
+        let quiet = quiet_after(last.as_ref().map(Deadline::elapsed));
         let mut batch = Batch { seen: first.seen, events: Vec::new() };
         add(&mut batch, first, &mut waiting);
         let at_most = Deadline::now() + AT_MOST;
-        while let Ok(Some(more)) = timeout_at(at_most.min(Deadline::now() + QUIET), told.recv()).await {
+        while let Ok(Some(more)) = timeout_at(at_most.min(Deadline::now() + quiet), told.recv()).await {
             add(&mut batch, more, &mut waiting);
         }
         let Ok(permit) = room(&batches, &mut told, &mut batch, &mut waiting).await else { return };
         permit.send(batch);
+        last = Some(Deadline::now());
     }
+}
+
+/// So long must nothing come, so long after the last batch.
+fn quiet_after(silence: Option<Duration>) -> Duration {
+    if silence.is_none_or(|silence| silence >= QUIET) { QUIET_AFTER_QUIET } else { QUIET }
 }
 
 /// Waits until the listener takes another batch; what comes meanwhile goes into this one.
@@ -132,6 +143,12 @@ mod tests {
         let expected: Vec<String> = (0..100).map(|i| i.to_string()).collect();
         assert_eq!(receive(&mut batches, 100).await, expected);
         assert!(batches.is_empty());
+    }
+
+    #[test]
+    fn a_change_after_silence_hardly_waits_and_those_that_follow_it_come_together() {
+        assert_eq!([None, Some(QUIET)].map(quiet_after), [QUIET_AFTER_QUIET; 2]);
+        assert_eq!(quiet_after(Some(QUIET_AFTER_QUIET)), QUIET);
     }
 
     #[tokio::test]

@@ -99,15 +99,5 @@ pub(crate) fn pinned_maps(directory: &Path) -> Result<BTreeSet<u32>> {
 
 /// Name of each host -> TCP segments it has sent again, which is what becomes of a packet lost.
 pub(crate) fn retransmitted(hosts: &[&Host]) -> Result<BTreeMap<String, u64>> {
-    hosts.iter().map(|host| Ok((host.name().to_owned(), snmp(host, "Tcp:", "RetransSegs")?))).collect()
-}
-
-/// A counter of `/proc/net/snmp`: a line of names, then one of values.
-fn snmp(host: &Host, protocol: &str, name: &str) -> Result<u64> {
-    let text = host.run(&["cat", "/proc/net/snmp"])?;
-    let mut lines = text.lines().filter(|line| line.starts_with(protocol)).map(|line| line.split(' '));
-    let (names, values) = (lines.next(), lines.next());
-    let mut pairs = names.into_iter().flatten().zip(values.into_iter().flatten());
-    let (_, value) = pairs.find(|(found, _)| *found == name).with_context(|| text.clone())?;
-    Ok(value.parse()?)
+    hosts.iter().map(|host| Ok((host.name().to_owned(), host.counter("Tcp", "RetransSegs")?))).collect()
 }

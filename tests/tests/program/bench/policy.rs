@@ -81,13 +81,20 @@ impl Bench {
 
     /// Runs a frame that came in by some interface through a program: no program of the node sent it.
     pub(crate) fn run_forwarded(&mut self, program: &str, frame: &[u8]) -> (Verdict, Vec<u8>) {
-        const INGRESS_IFINDEX: usize = 36;
-        let mut context = [0; INGRESS_IFINDEX + 4];
-        context[INGRESS_IFINDEX..].copy_from_slice(&2_u32.to_ne_bytes());
-        let (code, bytes) = self.run_with(program, frame, Some(&context));
+        let (code, bytes) = self.run_with(program, frame, Some(&forwarded()));
         (Verdict::of(program, code), bytes)
     }
 }
+
+/// The start of the `__sk_buff` of a packet that came in by some interface.
+pub(crate) fn forwarded() -> [u8; INGRESS_IFINDEX + 4] {
+    let mut context = [0; INGRESS_IFINDEX + 4];
+    context[INGRESS_IFINDEX..].copy_from_slice(&2_u32.to_ne_bytes());
+    context
+}
+
+/// Offset in a `__sk_buff`.
+const INGRESS_IFINDEX: usize = 36;
 
 /// What each rule of the bench is a rule of.
 pub(crate) const RULE: Rule = Rule { policy: 1, index: 0 };

@@ -124,6 +124,7 @@ fn parsed(packet: Packet) -> packet::Packet {
             (Protocol::Udp | Protocol::Echo, _) => 0,
         },
         ttl: 64,
+        checksum: 0,
         l3: 14,
         l4: if src.family() == Family::V4 { 34 } else { 54 },
         inner_l4: 0,

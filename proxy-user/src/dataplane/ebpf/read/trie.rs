@@ -1,5 +1,6 @@
 //! One pinned trie by longest prefix, opened and checked.
 
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
 use aya::Pod;
@@ -10,18 +11,22 @@ use proxy_common::tables::Table;
 use super::ReadError;
 use super::table::checked;
 use crate::dataplane::Fill;
+use crate::dataplane::ebpf::batch::prefixes;
 
 /// A pinned trie.
 pub struct TrieTable<K, V> {
     table: Table,
     map: LpmTrie<MapData, K, V>,
+    /// For walks, which aya makes entry by entry.
+    fd: OwnedFd,
 }
 
 impl<K: Pod, V: Pod> TrieTable<K, V> {
     pub(super) fn open(maps: &Path, table: Table) -> Result<Self, ReadError> {
+        let failed = |source| ReadError::read(table, source);
         let data = checked::<Key<K>, V>(maps, table, MapType::LpmTrie)?;
-        let map = LpmTrie::try_from(Map::LpmTrie(data)).map_err(|source| ReadError::read(table, source))?;
-        Ok(Self { table, map })
+        let fd = data.fd().as_fd().try_clone_to_owned().map_err(|source| failed(source.into()))?;
+        Ok(Self { table, map: LpmTrie::try_from(Map::LpmTrie(data)).map_err(failed)?, fd })
     }
 
     /// The entry with the longest prefix that all bits of `key` begin with.
@@ -34,17 +39,18 @@ impl<K: Pod, V: Pod> TrieTable<K, V> {
         }
     }
 
-    /// Every entry: prefix, how many bits of it count, and value. A system call for each.
+    /// Every entry: prefix, how many bits of it count, and value.
     pub fn entries(&self) -> Result<Vec<(K, u32, V)>, ReadError> {
-        let entry =
-            |entry: Result<(Key<K>, V), MapError>| entry.map(|(key, value)| (key.data(), key.prefix_len(), value));
-        self.map.iter().map(entry).collect::<Result<_, _>>().map_err(|source| ReadError::read(self.table, source))
+        let entries = self.prefixes()?.into_iter();
+        Ok(entries.map(|(key, value)| (key.data(), key.prefix_len(), value)).collect())
     }
 
     /// How full the table is.
     pub fn fill(&self) -> Result<Fill, ReadError> {
-        let keys = self.map.keys().try_fold(0, |count, key| key.map(|_| count + 1));
-        let entries = keys.map_err(|source| ReadError::read(self.table, source))?;
-        Ok(Fill { table: self.table, entries, evicts: false })
+        Ok(Fill { table: self.table, entries: self.prefixes()?.len() as u64, evicts: false })
+    }
+
+    fn prefixes(&self) -> Result<Vec<(Key<K>, V)>, ReadError> {
+        prefixes(self.fd.as_fd()).map_err(|source| ReadError::read(self.table, source.into()))
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proxy_common::addr::{Addr, Family};
+use proxy_common::tables::Identity;
 
 use super::chains::{Chains, Source, render};
 use super::peers::{Edits, Peers};
@@ -47,7 +48,7 @@ impl PolicyRules {
             }
         }
         for addr in &touched {
-            if image.identities.get(addr).is_some_and(|identity| identity.is_local()) {
+            if image.identities.get(addr).is_some_and(Identity::is_local) {
                 self.local.insert(*addr);
             } else {
                 self.local.remove(addr);

@@ -28,7 +28,7 @@ impl Set {
     }
 }
 
-/// Its name: 31 characters at most (`IPSET_MAXNAMELEN` of linux/netfilter/ipset/ip_set.h).
+/// Its name: 31 characters at most (`IPSET_MAXNAMELEN` of `linux/netfilter/ipset/ip_set.h`).
 impl fmt::Display for Set {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let version = version(self.family());

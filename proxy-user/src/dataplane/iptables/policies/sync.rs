@@ -96,7 +96,9 @@ impl Step {
         }
         let is_asked: BTreeSet<_> = rules.sets().map(|(set, _)| set).collect();
         let doomed: BTreeSet<String> = asked.difference(&is_asked).map(ToString::to_string).collect();
-        doomed.iter().for_each(|set| sets.empty(set));
+        for set in &doomed {
+            sets.empty(set);
+        }
         let mut chains = BTreeMap::new();
         for (family, old) in old {
             let mut restore = Restore::default();
@@ -120,7 +122,9 @@ impl Step {
             }
             doomed.remove(&name);
         }
-        doomed.iter().for_each(|set| sets.empty(set));
+        for set in &doomed {
+            sets.empty(set);
+        }
         let mut chains = BTreeMap::new();
         for family in families {
             let Saved { chains: mut old, jumps, .. } = Saved::read(*family, Table::Filter)?;

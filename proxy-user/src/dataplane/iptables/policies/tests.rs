@@ -26,7 +26,9 @@ fn addr(text: &str) -> Addr {
 }
 
 fn apply(image: &mut PolicyImage, writes: &[PolicyWrite]) {
-    writes.iter().for_each(|write| image.apply(write));
+    for write in writes {
+        image.apply(write);
+    }
 }
 
 fn identity(pod: &str, flags: u32, ifindex: u32, next: Policing) -> PolicyWrite {

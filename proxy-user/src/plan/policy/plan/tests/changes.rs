@@ -102,7 +102,7 @@ fn some_pod() -> impl Strategy<Value = Pod> {
     (names(Kind::Pod, 6), labels(), of_node, ips, select(&[80, 8080][..]), flags).prop_map(
         |(id, labels, here, ips, port, (terminating, finished, host_network))| Pod {
             namespace: id.namespace,
-            labels,
+            labels: labels.into(),
             node_name: Some(if here.is_some() { HERE } else { "node2" }.into()),
             ports: vec![ContainerPort { name: "http".into(), protocol: Protocol::Tcp, port }],
             terminating: terminating.is_some(),

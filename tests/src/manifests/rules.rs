@@ -1,13 +1,15 @@
-//! The objects.
+//! Policies of many rules, as benchmarks ask through them.
 
-use lab::manifests::build;
 use serde_json::{Value, json};
 
-/// Label of who is let in, by the last rule.
-pub(crate) const CLIENT: &str = "asking-pod";
+use super::build::{self, pod};
+
+/// Name and label of the pod that the last rule of each policy lets in.
+pub const CLIENT: &str = "asking-pod";
 
 /// A policy of so many rules for the pods with `app: <app>`, of which only the last lets the client in.
-pub(crate) fn policy(app: &str, rules: u32) -> Value {
+#[must_use]
+pub fn policy(app: &str, rules: u32) -> Value {
     let rule = |number: u32| {
         let peer = if number + 1 == rules { CLIENT.to_owned() } else { format!("peer-{number}") };
         let port = if number + 1 == rules { build::HTTP.into() } else { 1_000 + number % 50_000 };
@@ -26,4 +28,12 @@ pub(crate) fn policy(app: &str, rules: u32) -> Value {
             "ingress": (0..rules).map(rule).collect::<Vec<_>>(),
         },
     })
+}
+
+/// A Pod of `node1` for which the lab starts no servers, with its name as its label `app`.
+#[must_use]
+pub fn without_servers(name: &str, index: u8) -> Value {
+    let mut object = pod(name, name, 1, index);
+    object["spec"]["containers"][0]["ports"] = json!([]);
+    object
 }

@@ -1,14 +1,15 @@
 //! A node in a network namespace of its own, with the programs loaded and none attached.
 
-mod policy;
+pub(crate) mod policy;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 
 use aya::maps::{Array, HashMap, LpmTrie, MapData, PerCpuArray, RingBuf, lpm_trie};
 use aya::programs::tc::qdisc_add_clsact;
-use aya::programs::{SchedClassifier, TcAttachType, TestRun as _, TestRunOptions};
+use aya::programs::{Program, SchedClassifier, TcAttachType, TestRun as _, TestRunOptions};
 use aya::{Ebpf, EbpfLoader, Pod};
 use proxy_common::addr::{Addr, Family, Port, protocol};
 use proxy_common::drop::Reason;
@@ -19,7 +20,7 @@ use proxy_common::tables::{
 };
 
 pub(crate) use self::policy::HERE;
-use crate::packet::{Seen, see};
+use super::packet::{Seen, see};
 
 /// The node's addresses.
 pub(crate) const NODE: [&str; 2] = ["192.0.2.11", "2001:db8:1::11"];
@@ -36,7 +37,7 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    fn of(program: &str, code: u32) -> Self {
+    pub(crate) fn of(program: &str, code: u32) -> Self {
         match code.cast_signed() {
             -1 => Self::Next,
             2 => Self::Drop,
@@ -232,20 +233,20 @@ impl Bench {
     /// The same with the start of a `__sk_buff`.
     fn run_with(&mut self, program: &str, frame: &[u8], ctx_in: Option<&[u8]>) -> (u32, Vec<u8>) {
         let mut out = vec![0; frame.len() + 256];
+        let options =
+            TestRunOptions { data_in: Some(frame), data_out: Some(&mut out), ctx_in, ..TestRunOptions::default() };
+        let result = self.loaded(program).test_run(options).unwrap();
+        out.truncate(result.data_size_out as usize);
+        (result.return_value, out)
+    }
+
+    /// A program that is in the kernel.
+    pub(crate) fn loaded(&mut self, program: &str) -> &mut SchedClassifier {
         let program: &mut SchedClassifier = self.ebpf.program_mut(program).unwrap().try_into().unwrap();
         if program.fd().is_err() {
             program.load().unwrap();
         }
-        let result = program
-            .test_run(TestRunOptions {
-                data_in: Some(frame),
-                data_out: Some(&mut out),
-                ctx_in,
-                ..TestRunOptions::default()
-            })
-            .unwrap();
-        out.truncate(result.data_size_out as usize);
-        (result.return_value, out)
+        program
     }
 
     /// Has a program run on what comes in by an interface.
@@ -315,13 +316,26 @@ fn open(judged_mark: u16, policy_reject: u8) -> Ebpf {
         .unwrap()
 }
 
+/// Name of each program -> instructions that the verifier processed for it.
+pub(crate) fn verified(ebpf: &Ebpf) -> BTreeMap<String, u32> {
+    let instructions = |program: &Program| {
+        let info = match program {
+            Program::SchedClassifier(program) => program.info(),
+            Program::CgroupSockAddr(program) => program.info(),
+            other => panic!("a program of type {:?}", other.prog_type()),
+        };
+        info.unwrap().verified_instruction_count().expect("counted since Linux 5.16")
+    };
+    ebpf.programs().map(|(name, program)| (name.to_owned(), instructions(program))).collect()
+}
+
 /// Loads every program into the kernel.
 pub(crate) fn load() -> Ebpf {
     let mut ebpf = open(JUDGED_MARK, 0);
     for (name, program) in ebpf.programs_mut() {
         match program {
-            aya::programs::Program::SchedClassifier(program) => program.load(),
-            aya::programs::Program::CgroupSockAddr(program) => program.load(),
+            Program::SchedClassifier(program) => program.load(),
+            Program::CgroupSockAddr(program) => program.load(),
             other => panic!("{name}: a program of type {:?}", other.prog_type()),
         }
         .unwrap_or_else(|error| panic!("{name}: {error}"));
