@@ -18,7 +18,20 @@ pub(crate) const SILENCE: Duration = Duration::from_millis(700);
 /// Tells a story in every configuration, in a lab with these files of the example; the client outside knows the way to
 /// the pods.
 pub(crate) fn everywhere(files: &[&str], story: impl Fn(&mut Cluster) -> Result<()>) -> Result<()> {
-    for serving in Serving::all() {
+    tell(Serving::all(), files, story)
+}
+
+/// The same where programs serve: for what rules don't do, each time with the reason.
+pub(crate) fn by_programs(files: &[&str], story: impl Fn(&mut Cluster) -> Result<()>) -> Result<()> {
+    tell(Serving::by_programs(), files, story)
+}
+
+fn tell(
+    servings: impl Iterator<Item = Serving>,
+    files: &[&str],
+    story: impl Fn(&mut Cluster) -> Result<()>,
+) -> Result<()> {
+    for serving in servings {
         let tell = || {
             let lab = Lab::builder().attachment(serving.attachment).build()?;
             for file in files {

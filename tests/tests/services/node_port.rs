@@ -9,7 +9,7 @@ use lab::Family;
 use lab::traffic::Ask;
 
 use crate::client;
-use crate::configuration::everywhere;
+use crate::configuration::{by_programs, everywhere};
 use crate::protocol::{Protocol, pods};
 
 /// As for ClusterIP.
@@ -17,9 +17,10 @@ const MANY: u32 = 32;
 /// How long a client waits for an answer that must not come.
 const SILENCE: Duration = Duration::from_millis(300);
 
+/// Rules don't: with the policy Cluster they masquerade whoever comes from outside.
 #[test]
 fn client_outside_is_kept_where_the_endpoint_is_local_and_masqueraded_where_it_is_not() -> Result<()> {
-    everywhere(|cluster| {
+    by_programs(|cluster| {
         let client = client::outside(cluster);
         for (protocol, family) in Protocol::with_families() {
             for node in cluster.lab().nodes() {

@@ -10,15 +10,16 @@ use lab::traffic::Ask;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::client;
-use crate::configuration::everywhere;
+use crate::configuration::by_programs;
 use crate::protocol::Protocol as Transport;
 
 /// As for Services without endpoints.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
+/// Rules don't: they match ports that a Service has.
 #[test]
 fn a_port_that_the_service_does_not_have_is_refused_at_once() -> Result<()> {
-    everywhere(|cluster| {
+    by_programs(|cluster| {
         for (protocol, family) in Transport::with_families() {
             for client in client::inside(cluster)? {
                 let mut to = cluster.cluster_ip("web", family)?;
@@ -31,9 +32,10 @@ fn a_port_that_the_service_does_not_have_is_refused_at_once() -> Result<()> {
     })
 }
 
+/// Rules don't: they match ports that a Service has.
 #[test]
 fn an_echo_request_is_refused_at_once() -> Result<()> {
-    everywhere(|cluster| {
+    by_programs(|cluster| {
         for family in Family::BOTH {
             let to = SocketAddr::new(cluster.cluster_ip("web", family)?.ip(), 0);
             for client in client::inside(cluster)? {
