@@ -75,7 +75,7 @@ impl PodTable {
         let old = self.entries.remove(&id);
         let (peers, policies) = old.map_or_else(Default::default, |old| {
             let PodEntry { pod, peers, policies, .. } = *old;
-            self.forget_labels(id, pod);
+            self.forget_labels(id, &pod);
             (peers, policies)
         });
         pod.labels = self.labels.share(&pod.labels);
@@ -102,10 +102,10 @@ impl PodTable {
                 self.ids.remove(&entry.pod.namespace);
             }
         }
-        self.forget_labels(id, entry.pod);
+        self.forget_labels(id, &entry.pod);
     }
 
-    fn forget_labels(&mut self, id: PodId, pod: Pod) {
+    fn forget_labels(&mut self, id: PodId, pod: &Pod) {
         for (key, value) in &*pod.labels {
             let label = (key.clone(), value.clone());
             let Some(of_label) = self.by_label.get_mut(&label) else { continue };
@@ -114,7 +114,7 @@ impl PodTable {
                 self.by_label.remove(&label);
             }
         }
-        self.labels.release(pod.labels);
+        self.labels.release(&pod.labels);
     }
 
     /// The Pods that a selector selects, looked for among those with a label it requires.

@@ -29,11 +29,11 @@ impl<T: Clone + Eq + Hash> Shared<T> {
         held
     }
 
-    /// An owner has it no more. It is forgotten with its last owner.
-    pub(super) fn release(&mut self, value: Arc<T>) {
+    /// To be said by an owner who is about to drop it. It is forgotten with its last owner.
+    pub(super) fn release(&mut self, value: &Arc<T>) {
         const OURS_AND_THE_LAST_OWNERS: usize = 2;
-        if Arc::strong_count(&value) == OURS_AND_THE_LAST_OWNERS {
-            self.values.remove(&value);
+        if Arc::strong_count(value) == OURS_AND_THE_LAST_OWNERS {
+            self.values.remove(value);
         }
     }
 }
@@ -48,9 +48,10 @@ mod tests {
         let (given, other) = ("web".to_owned(), shared.share(&"db".to_owned()));
         let (first, second) = (shared.share(&given), shared.share(&given));
         assert!(Arc::ptr_eq(&first, &second) && !Arc::ptr_eq(&first, &other));
-        shared.release(first);
+        shared.release(&first);
+        drop(first);
         assert_eq!(shared.values.len(), 2);
-        shared.release(second);
+        shared.release(&second);
         assert_eq!(shared.values, HashSet::from([other]));
     }
 }
