@@ -135,7 +135,7 @@ fn what_the_stack_has_to_see_goes_its_way() {
             too_large,
             udp_ttl(names.local, names.pod, b"x", 1),
             echo(names.local, names.pod),
-            icmp_error(names.local, names.pod, error.0, error.1, 0, &about),
+            icmp_error(&addr(names.local), &addr(names.pod), error.0, error.1, 0, &about),
             // Of nobody's that is known, and of one behind an interface without a neighbour.
             tcp(names.local, names.remote, "S"),
         ];

@@ -2,12 +2,11 @@
 
 use anyhow::{Context as _, Result};
 use lab::traffic::Ask;
-use lab::{Attachment, Cluster, Family, Host};
+use lab::{Attachment, Family, Host};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::client;
 use crate::configuration::Configuration;
 use crate::path_mtu::{BULK, TOO_LONG, narrow_the_endpoint};
 use crate::protocol::Protocol;
