@@ -31,7 +31,7 @@ fn switched_on() -> impl Iterator<Item = Configuration> {
 }
 
 #[test]
-fn a_pod_is_reached_from_its_node_and_from_outside_past_the_hosts_end_of_its_interface() -> Result<()> {
+fn a_pod_is_reached_from_its_node_and_from_outside_and_routed_past_the_hosts_end_of_its_interface() -> Result<()> {
     switched_on().try_for_each(|configuration| {
         configuration.tell(|cluster| {
             let node = cluster.lab().node("node1")?;
@@ -60,7 +60,9 @@ fn a_pod_is_reached_from_its_node_and_from_outside_past_the_hosts_end_of_its_int
                         assert_eq!(answer.peername, to, "{asked}");
                     }
                     let after = sent(node, &server.host_device())? + sent(node, &client.host_device())?;
-                    assert!(after - before < FEW, "{} packets by the stack: {asked}", after - before);
+                    // A bridge's node doesn't know the addresses of the pods' neighbours unless it talks to them itself.
+                    let past_stack = configuration.attachment == Attachment::Routed;
+                    assert!(!past_stack || after - before < FEW, "{} packets by the stack: {asked}", after - before);
                 }
             }
             Ok(())
