@@ -58,7 +58,7 @@ impl Serving {
         Self::all().filter(|serving| serving.mode == Mode::Ebpf)
     }
 
-    fn works(&self) -> bool {
+    fn works(self) -> bool {
         self.mode == Mode::Ebpf || self.attachment != Attachment::Bridge || Path::new(BRIDGED_PACKETS).exists()
     }
 }

@@ -14,10 +14,12 @@ pub(crate) fn modes(plan: &Plan) -> Vec<Mode> {
 pub(crate) fn options(mode: Mode) -> Option<AgentOptions> {
     match mode {
         Mode::Socket => Some(SocketLb::On.into()),
-        Mode::Tc => Some(SocketLb::Off.into()),
-        Mode::Iptables => {
-            Some(AgentOptions { arguments: vec!["--mode".into(), "iptables".into()], ..SocketLb::Off.into() })
+        Mode::Redirect => {
+            let arguments = vec!["--local-redirect".into(), "on".into()];
+            Some(AgentOptions { arguments, ..SocketLb::On.into() })
         }
+        Mode::Tc => Some(SocketLb::Off.into()),
+        Mode::Iptables => Some(lab::Mode::Iptables.into()),
         Mode::Direct | Mode::KubeProxyIptables | Mode::KubeProxyNftables => None,
     }
 }

@@ -13,6 +13,8 @@ pub enum Mode {
     Direct,
     /// Sluice with socket translation.
     Socket,
+    /// The same, with packets between pods of a node past its stack (`--local-redirect on`).
+    Redirect,
     /// Sluice without: packet by packet.
     Tc,
     /// Sluice's iptables mode.
@@ -25,8 +27,15 @@ pub enum Mode {
 
 impl Mode {
     /// Each of them, in the order of tables.
-    pub const ALL: [Self; 6] =
-        [Self::Direct, Self::Socket, Self::Tc, Self::Iptables, Self::KubeProxyIptables, Self::KubeProxyNftables];
+    pub const ALL: [Self; 7] = [
+        Self::Direct,
+        Self::Socket,
+        Self::Redirect,
+        Self::Tc,
+        Self::Iptables,
+        Self::KubeProxyIptables,
+        Self::KubeProxyNftables,
+    ];
 
     /// Its name in arguments, tables and JSON.
     #[must_use]
@@ -34,6 +43,7 @@ impl Mode {
         match self {
             Self::Direct => "direct",
             Self::Socket => "socket",
+            Self::Redirect => "redirect",
             Self::Tc => "tc",
             Self::Iptables => "iptables",
             Self::KubeProxyIptables => "kube-proxy-iptables",
@@ -77,6 +87,6 @@ mod tests {
             assert_eq!(mode.name().parse::<Mode>().unwrap(), mode);
         }
         let error = "ipvs".parse::<Mode>().unwrap_err().to_string();
-        assert!(error.contains("\"ipvs\"") && error.contains("direct, socket, tc, iptables"), "{error}");
+        assert!(error.contains("\"ipvs\"") && error.contains("direct, socket, redirect, tc, iptables"), "{error}");
     }
 }

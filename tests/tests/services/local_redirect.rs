@@ -46,7 +46,7 @@ fn a_pod_is_reached_from_its_node_and_from_outside_and_routed_past_the_hosts_end
                     (client, client.addresses(), node_port),
                 ];
                 // On a bridge the route from outside ends at the bridge.
-                if configuration.attachment == Attachment::Routed {
+                if configuration.serving.attachment == Attachment::Routed {
                     ways.push((cluster.lab().client(), cluster.lab().client_addresses(), node_port));
                 }
                 for (from, addresses, to) in ways {
@@ -61,7 +61,7 @@ fn a_pod_is_reached_from_its_node_and_from_outside_and_routed_past_the_hosts_end
                     }
                     let after = sent(node, &server.host_device())? + sent(node, &client.host_device())?;
                     // A bridge's node doesn't know the addresses of the pods' neighbours unless it talks to them itself.
-                    let past_stack = configuration.attachment == Attachment::Routed;
+                    let past_stack = configuration.serving.attachment == Attachment::Routed;
                     assert!(!past_stack || after - before < FEW, "{} packets by the stack: {asked}", after - before);
                 }
             }
@@ -72,7 +72,7 @@ fn a_pod_is_reached_from_its_node_and_from_outside_and_routed_past_the_hosts_end
 
 #[test]
 fn what_a_pods_interface_does_not_take_is_told_of_by_the_stack() -> Result<()> {
-    let routed = |configuration: &Configuration| configuration.attachment == Attachment::Routed;
+    let routed = |configuration: &Configuration| configuration.serving.attachment == Attachment::Routed;
     switched_on().filter(routed).try_for_each(|configuration| {
         configuration.tell(|cluster| {
             narrow_the_endpoint(cluster)?;

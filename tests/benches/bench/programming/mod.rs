@@ -56,9 +56,9 @@ const fn starts(plan: &Plan) -> u32 {
     if plan.quick { 1 } else { STARTS }
 }
 
-/// Socket translation reads the same tables as programs at interfaces do: one of these stands for both.
+/// Socket translation reads the same tables as programs at interfaces do: one of these stands for all.
 fn measured(plan: &Plan) -> Vec<Mode> {
-    modes(plan).into_iter().filter(|mode| *mode != Mode::Socket).collect()
+    modes(plan).into_iter().filter(|mode| !matches!(mode, Mode::Socket | Mode::Redirect)).collect()
 }
 
 /// Starts agents at every size, and changes endpoints.

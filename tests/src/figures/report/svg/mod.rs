@@ -52,6 +52,7 @@ const fn color(mode: Mode) -> RGBColor {
     match mode {
         Mode::Direct => RGBColor(90, 90, 90),
         Mode::Socket => RGBColor(0, 114, 178),
+        Mode::Redirect => RGBColor(0, 158, 115),
         Mode::Tc => RGBColor(86, 180, 233),
         Mode::Iptables => RGBColor(230, 159, 0),
         Mode::KubeProxyIptables => RGBColor(213, 94, 0),

@@ -28,7 +28,7 @@ impl Cluster {
         let mut it = Self { policies, plan: PolicyPlan::with_limits(PolicyImage::default(), true, limits) };
         it.apply(Object::Node(Node {
             name: HERE.into(),
-            labels: labels(&[]).into(),
+            labels: labels(&[]),
             internal_ips: Vec::new(),
             pod_cidrs: vec!["10.244.1.0/24".parse().unwrap()],
             terminating: false,
