@@ -28,6 +28,11 @@ pub(super) fn pass_as_is(skb: Skb, hook: Hook, restore: bool, scratch: &mut Scra
     if LOCAL_REDIRECT.load() == 0 || !matches!(hook, Hook::FromPod) {
         return Err(Stop::NotOurs);
     }
+    hand_over_as_is(skb, restore, scratch)
+}
+
+#[inline(never)]
+fn hand_over_as_is(skb: Skb, restore: bool, scratch: &mut Scratch) -> Result<(), Stop> {
     scratch.way.to = scratch.packet.key;
     find(skb, &scratch.packet, &mut scratch.way)?;
     if restore {
@@ -45,6 +50,11 @@ pub(super) fn pass_translated(skb: Skb, hook: Hook, scratch: &mut Scratch) -> Re
     if LOCAL_REDIRECT.load() == 0 || !matches!(hook, Hook::FromPod) {
         return Err(Stop::NotOurs);
     }
+    hand_over_translated(skb, scratch)
+}
+
+#[inline(never)]
+fn hand_over_translated(skb: Skb, scratch: &mut Scratch) -> Result<(), Stop> {
     scratch.way.to = nat::translated(&scratch.packet.key, &scratch.record);
     find(skb, &scratch.packet, &mut scratch.way)?;
     send(skb, &scratch.packet, &scratch.way)

@@ -335,9 +335,17 @@ pub(crate) fn verified(ebpf: &Ebpf) -> BTreeMap<String, u32> {
     ebpf.programs().map(|(name, program)| (name.to_owned(), instructions(program))).collect()
 }
 
-/// Loads every program into the kernel, with all that can be switched on.
+/// Loads every program into the kernel, as an agent does whose operator switched nothing on.
 pub(crate) fn load() -> Ebpf {
-    let mut ebpf = open(JUDGED_MARK, 0, 1);
+    load_all(open(JUDGED_MARK, 0, 0))
+}
+
+/// The same where packets are handed to pods past the node's stack.
+pub(crate) fn load_redirecting() -> Ebpf {
+    load_all(open(JUDGED_MARK, 0, 1))
+}
+
+fn load_all(mut ebpf: Ebpf) -> Ebpf {
     for (name, program) in ebpf.programs_mut() {
         match program {
             Program::SchedClassifier(program) => program.load(),
