@@ -37,16 +37,15 @@ impl Agent {
         let node = node::watch(config.devices.clone()).await?;
         health.waiting_for("the dataplane");
         let mut dataplane = open(&config).await?;
-        let pinned = Pinned::open(&config.bpffs)?;
         // It is the last that is written of the first full state of Services. Of another version's tables some may be missing.
-        let is_fresh = pinned.epoch()? == 0 || dataplane.maps().is_upgrading();
+        let is_fresh = dataplane.maps().epoch()? == 0 || dataplane.maps().is_upgrading();
         let state = if is_fresh { State::Fresh } else { State::Adopted };
         let mut policies = Policies::new(&config);
         policies.adopt(&dataplane.maps().devices()?);
         let monitor = match &mut dataplane {
             Dataplane::Ebpf(programs) => {
                 start_program_log(programs)?;
-                sweep::start(programs.sweeper()?, pinned, metrics.clone());
+                sweep::start(programs.sweeper()?, Pinned::open(&config.bpffs)?, metrics.clone());
                 Monitor::start(&config.bpffs, programs)
             }
             Dataplane::Iptables(_) => Monitor::without_programs(),

@@ -78,6 +78,11 @@ impl Maps {
         self.upgrade.is_some()
     }
 
+    /// How often an endpoint left a Service; 0 until the first full state of Services is written.
+    pub fn epoch(&self) -> Result<u32, Error> {
+        self.tables.epoch()
+    }
+
     /// What the tables of Services hold.
     pub fn read_image(&self) -> Result<Image, Error> {
         self.tables.image()
