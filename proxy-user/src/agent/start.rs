@@ -1,6 +1,6 @@
 //! From nothing, or from what an earlier agent left, to serving.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
@@ -20,6 +20,10 @@ use crate::objects::kubernetes::{KubernetesSource, Recorder};
 use crate::objects::manifest::ManifestSource;
 use crate::objects::{Batch, Source};
 use crate::serve::HealthCheckServers;
+
+/// Between the last connection that programs begin and their end: what began is to be made by then, and a short request
+/// answered.
+const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
 impl Agent {
     /// Opens the dataplane and begins to follow objects. What an earlier agent left works on, and gets the node's interfaces
@@ -122,6 +126,9 @@ impl Agent {
         let Self { dataplane, services, policies, node_tables, takeover, .. } = self;
         let takeover = match dataplane {
             Dataplane::Iptables(rules) => {
+                if rules.maps().leave_all_to_rules()? {
+                    std::thread::sleep(LAST_REQUESTS);
+                }
                 for removed in rules.maps_mut().remove_programs()? {
                     tracing::info!(removed, "rules serve in its place");
                 }
