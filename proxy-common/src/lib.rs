@@ -29,4 +29,5 @@ pub mod service;
 pub mod socket;
 pub mod sweep;
 pub mod tables;
+pub mod takeover;
 pub mod wire;

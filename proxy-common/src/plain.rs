@@ -73,6 +73,8 @@ pub struct PlainTables {
     pub seed: Cell<u32>,
     /// Connections of another proxy are alive.
     pub is_taking_over: bool,
+    /// So are flows that begin.
+    pub leaves_new_flows: bool,
 }
 
 /// A flow record that its table and its readers share.
@@ -152,6 +154,9 @@ impl ServiceTables for PlainTables {
     }
     fn is_taking_over(&self) -> bool {
         self.is_taking_over
+    }
+    fn leaves_new_flows(&self) -> bool {
+        self.leaves_new_flows
     }
 }
 

@@ -32,6 +32,8 @@ pub trait ServiceTables {
     fn random(&self) -> u32;
     /// Whether connections to Services are alive that another proxy began and the kernel's conntrack translates.
     fn is_taking_over(&self) -> bool;
+    /// Whether the flows that begin are the other proxy's, too: its rules are in force, and ours aren't everywhere.
+    fn leaves_new_flows(&self) -> bool;
 }
 
 /// Where a client is, seen from this node.

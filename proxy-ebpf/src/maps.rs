@@ -107,7 +107,7 @@ pub(crate) static LISTENING: Array<Listening> = Array::with_max_entries(1, 0);
 #[map]
 pub(crate) static TOLD: PerCpuArray<Told> = PerCpuArray::with_max_entries(1, 0);
 
-/// Not 0: connections to Services are alive that another proxy began. Each agent looks for itself: it isn't pinned.
+/// What of Services is another proxy's ([`proxy_common::takeover`]). Each agent looks for itself: it isn't pinned.
 #[map]
 pub(crate) static TAKEOVER: Array<u32> = Array::with_max_entries(1, 0);
 

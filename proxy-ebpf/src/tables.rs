@@ -15,6 +15,7 @@ use proxy_common::tables::{
     Address, Affinity, AffinityKey, Backend, BackendKey, FlowKey, FlowRecord, Fragment, FragmentKey, Member, MemberKey,
     Service, ServiceKey, SourcePortKey, SourceRange,
 };
+use proxy_common::takeover;
 
 use crate::maps::{
     ADDRESSES, AFFINITY, BACKENDS, EPOCH, FLOWS, FLOWS_NEW, FRAGMENTS, MEMBERS, SERVICES, SOURCE_PORTS, SOURCE_RANGES,
@@ -87,7 +88,12 @@ impl ServiceTables for Maps {
 
     #[inline(always)]
     fn is_taking_over(&self) -> bool {
-        TAKEOVER.get(0).is_some_and(|connections| *connections != 0)
+        TAKEOVER.get(0).is_some_and(|takeover| *takeover != takeover::OVER)
+    }
+
+    #[inline(always)]
+    fn leaves_new_flows(&self) -> bool {
+        TAKEOVER.get(0).is_some_and(|takeover| *takeover == takeover::ALL)
     }
 }
 

@@ -195,6 +195,10 @@ fn select<T: ServiceTables>(
     if !packet.opens() {
         return Err(unknown_connection(tables, client));
     }
+    // The other proxy translates what the node itself sends before it gets here.
+    if !matches!(client, Client::Node) && tables.leaves_new_flows() {
+        return Err(Stop::LeftToConntrack);
+    }
     let request = Request { client, source: key.src, now };
     let (service, backend) = choose_for(tables, &frontend, service, &request)?;
     *record = new_record(key, &service, &backend, client, now);

@@ -1,6 +1,6 @@
 //! From nothing, or from what an earlier agent left, to serving.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
@@ -21,6 +21,10 @@ use crate::objects::manifest::ManifestSource;
 use crate::objects::{Batch, Source};
 use crate::serve::HealthCheckServers;
 
+/// Between the last connection that programs begin and their end: what began is to be made by then, and a short request
+/// answered.
+const LAST_REQUESTS: Duration = Duration::from_secs(1);
+
 impl Agent {
     /// Opens the dataplane and begins to follow objects. What an earlier agent left works on, and gets the node's interfaces
     /// as they are now; where nobody left anything, no program runs before all objects are known.
@@ -37,16 +41,15 @@ impl Agent {
         let node = node::watch(config.devices.clone()).await?;
         health.waiting_for("the dataplane");
         let mut dataplane = open(&config).await?;
-        let pinned = Pinned::open(&config.bpffs)?;
         // It is the last that is written of the first full state of Services. Of another version's tables some may be missing.
-        let is_fresh = pinned.epoch()? == 0 || dataplane.maps().is_upgrading();
+        let is_fresh = dataplane.maps().epoch()? == 0 || dataplane.maps().is_upgrading();
         let state = if is_fresh { State::Fresh } else { State::Adopted };
         let mut policies = Policies::new(&config);
         policies.adopt(&dataplane.maps().devices()?);
         let monitor = match &mut dataplane {
             Dataplane::Ebpf(programs) => {
                 start_program_log(programs)?;
-                sweep::start(programs.sweeper()?, pinned, metrics.clone());
+                sweep::start(programs.sweeper()?, Pinned::open(&config.bpffs)?, metrics.clone());
                 Monitor::start(&config.bpffs, programs)
             }
             Dataplane::Iptables(_) => Monitor::without_programs(),
@@ -123,6 +126,9 @@ impl Agent {
         let Self { dataplane, services, policies, node_tables, takeover, .. } = self;
         let takeover = match dataplane {
             Dataplane::Iptables(rules) => {
+                if rules.maps().leave_all_to_rules()? {
+                    std::thread::sleep(LAST_REQUESTS);
+                }
                 for removed in rules.maps_mut().remove_programs()? {
                     tracing::info!(removed, "rules serve in its place");
                 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use proxy_common::addr::{Addr, Port, protocol};
 use proxy_common::tables::ServiceKey;
 
-use crate::dataplane::ebpf::{Dataplane, Error, TakeoverSwitch};
+use crate::dataplane::ebpf::{Dataplane, Error, Left, TakeoverSwitch};
 use crate::explain::explain;
 use crate::netfilter::conntrack;
 
@@ -26,13 +26,14 @@ pub(super) struct Takeover {
 
 impl Takeover {
     /// Has the programs leave segments of unknown connections to conntrack, whether there are any or not: before the programs
-    /// get their hooks, for they would end them.
+    /// get their hooks, for they would end them. Where there are rules of an agent, what begins is theirs too, until the
+    /// programs have all their hooks: no flow is met by the one at one hook and by the other at the next.
     ///
     /// # Errors
     /// The programs can't be told.
     pub(super) fn begin(dataplane: &mut Dataplane) -> Result<Self, Error> {
         let mut switch = dataplane.takeover()?;
-        switch.set(true)?;
+        switch.set(if dataplane.has_rules() { Left::All } else { Left::Connections })?;
         Ok(Self { alive: Arc::default(), unsettled: Some(switch) })
     }
 
@@ -45,9 +46,8 @@ impl Takeover {
         &mut self,
         frontends: impl FnOnce() -> Result<BTreeSet<ServiceKey>, Error>,
     ) -> Result<(), Error> {
-        if self.unsettled.is_none() {
-            return Ok(());
-        }
+        let Some(switch) = &mut self.unsettled else { return Ok(()) };
+        switch.set(Left::Connections)?;
         let frontends = frontends()?;
         let alive = match count(&frontends) {
             Ok(alive) => alive,
@@ -59,7 +59,7 @@ impl Takeover {
         let Some(mut switch) = self.unsettled.take() else { return Ok(()) };
         self.alive.store(alive, Ordering::Relaxed);
         if alive == 0 {
-            return switch.set(false);
+            return switch.set(Left::Nothing);
         }
         tracing::info!(connections = alive, "taking over from another proxy: conntrack goes on to translate these");
         watch(self.alive.clone(), switch, frontends);
@@ -83,7 +83,7 @@ fn watch(known: Arc<AtomicU64>, mut switch: TakeoverSwitch, frontends: BTreeSet<
             }
         }
         known.store(0, Ordering::Relaxed);
-        match switch.set(false) {
+        match switch.set(Left::Nothing) {
             Ok(()) => tracing::info!("the last connection of another proxy has ended"),
             Err(error) => tracing::error!("the programs are not told: {}", explain(&error)),
         }

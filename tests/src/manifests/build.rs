@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::plumb::pod_cidrs;
 use crate::topology;
 
 /// Port of the pods' web servers.
@@ -62,6 +63,18 @@ pub fn service(name: &str, number: u8, ports: &Value) -> Value {
 #[must_use]
 pub fn http() -> Value {
     json!([{"name": "http", "port": 80, "targetPort": HTTP}])
+}
+
+/// The Node `node<number>` as the lab has it: the ranges of its pods, and its own addresses.
+#[must_use]
+pub fn node(number: u8) -> Value {
+    let ranges: Vec<_> = pod_cidrs(number).collect();
+    let addresses: Vec<_> =
+        topology::node(number).iter().map(|ip| json!({"type": "InternalIP", "address": ip})).collect();
+    json!({
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": format!("node{number}")},
+        "spec": {"podCIDR": ranges[0], "podCIDRs": ranges}, "status": {"addresses": addresses},
+    })
 }
 
 /// Opens a Service's ports on the nodes.

@@ -1,7 +1,8 @@
 //! The configurations in which every story has to be true.
 
 use anyhow::{Context as _, Result};
-use lab::{AgentOptions, Cluster, Lab, Serving};
+use lab::manifests::build;
+use lab::{AgentOptions, Cluster, Lab, Mode, Serving};
 
 use crate::checksums;
 
@@ -40,6 +41,9 @@ impl Configuration {
             Lab::builder().attachment(self.serving.attachment).offload(self.offload).segment_mtu(self.segment_mtu);
         let lab = lab.build()?;
         lab.manifests().write("cluster.yaml", include_str!("cluster.yaml"))?;
+        if self.serving.mode == Mode::Iptables {
+            prepare_rules(&lab)?;
+        }
         let mut options = AgentOptions::from(self.serving);
         if self.local_redirect {
             options.arguments.extend(["--local-redirect".into(), "on".into()]);
@@ -48,6 +52,16 @@ impl Configuration {
         story(&cluster)?;
         checksums::were_right(&cluster)
     }
+}
+
+/// What rules take of a node, and programs don't: they know its pods by the ranges of its Node, and who is refused is told by
+/// the kernel, which otherwise tells a host only now and then.
+fn prepare_rules(lab: &Lab) -> Result<()> {
+    lab.manifests().write("nodes.yaml", &build::file(&[1, 2].map(build::node)))?;
+    for node in lab.nodes() {
+        node.run(&["sysctl", "-q", "-w", "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0"])?;
+    }
+    Ok(())
 }
 
 impl From<Serving> for Configuration {

@@ -14,6 +14,9 @@ const PROTOCOL: i32 = 132;
 const ENDPOINT_PORT: u16 = 9_899;
 const CLIENT_PORT: u16 = 40_132;
 
+/// Verification tag of both ends.
+const TAG: [u8; 4] = [INIT; 4];
+
 const DATA: u8 = 0;
 const INIT: u8 = 1;
 const INIT_ACK: u8 = 2;
@@ -70,7 +73,9 @@ fn ends(packet: &[u8]) -> (u16, u16) {
 
 fn packet(src: u16, dst: u16, chunk: u8, payload: &[u8]) -> Vec<u8> {
     let mut packet = [src.to_be_bytes(), dst.to_be_bytes()].concat();
-    packet.extend([0; 8]);
+    // Both ends choose the first bytes of their payload as their tag (RFC 9260, 3.3.2); INIT is sent before it is known.
+    packet.extend(if chunk == INIT { [0; 4] } else { TAG });
+    packet.extend([0; 4]);
     packet.extend([chunk, 0]);
     packet.extend((4 + payload.len() as u16).to_be_bytes());
     packet.extend(payload);

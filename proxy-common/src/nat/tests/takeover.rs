@@ -40,6 +40,26 @@ fn new_connections_and_datagrams_are_served_meanwhile_and_their_segments_too() {
 }
 
 #[test]
+fn while_the_other_proxy_has_what_begins_only_flows_that_run_are_served() {
+    let mut tables = tables("10.244.2.10", false, 0);
+    let begin = |tables: &PlainTables, number, from| {
+        let flags = if number == TCP { Tcp::SYN } else { 0 };
+        run(tables, &packet(number, ("10.244.1.10", from), CLUSTER_IP, flags), Hook::FromPod, NOW)
+    };
+    begin(&tables, TCP, 40_000).unwrap();
+    tables.is_taking_over = true;
+    tables.leaves_new_flows = true;
+    let records = tables.flows_new.borrow().len();
+    for number in [TCP, UDP] {
+        assert_eq!(begin(&tables, number, 50_000), LEFT);
+    }
+    assert_eq!(run(&tables, &packet(TCP, CLIENT, NODE_PORT, Tcp::SYN), Hook::FromUplink, NOW), LEFT);
+    assert_eq!(tables.flows_new.borrow().len(), records);
+    let runs = packet(TCP, ("10.244.1.10", 40_000), CLUSTER_IP, Tcp::ACK);
+    assert_eq!(run(&tables, &runs, Hook::FromPod, NOW).unwrap().dst, addr("10.244.2.10"));
+}
+
+#[test]
 fn what_the_node_sends_was_translated_before_so_it_is_refused_still() {
     let tables = taking_over(tables("10.244.2.10", false, 0));
     assert_eq!(run(&tables, &packet(TCP, ("192.0.2.11", 40_000), CLUSTER_IP, Tcp::ACK), Hook::FromNode, NOW), REFUSED);

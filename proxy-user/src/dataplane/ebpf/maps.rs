@@ -10,12 +10,12 @@ use proxy_common::tables::{self, Device, Table};
 
 use super::error::Error;
 use super::found::{FoundMaps, OF_PROGRAMS};
-use super::pins::{self, Pins, pin_error};
+use super::pins::{self, Pins, entries, pin_error};
 use super::policy::PolicyTables;
 use super::read::{DropCount, drop_counts};
 use super::upgrade::Upgrade;
 use super::write::{Tables, Unfinished, WriteError};
-use super::{history, layout, sysctl, unhook};
+use super::{history, layout, sysctl, takeover, unhook};
 use crate::plan::{Image, PolicyImage, PolicyWrite, Write};
 
 /// The tables of one node: one agent's, until this is dropped. Dropping leaves them in place.
@@ -76,6 +76,11 @@ impl Maps {
     #[must_use]
     pub const fn is_upgrading(&self) -> bool {
         self.upgrade.is_some()
+    }
+
+    /// How often an endpoint left a Service; 0 until the first full state of Services is written.
+    pub fn epoch(&self) -> Result<u32, Error> {
+        self.tables.epoch()
     }
 
     /// What the tables of Services hold.
@@ -142,6 +147,16 @@ impl Maps {
             tracing::info!(path = %version.display(), pins = removed.len(), "removed the pins of another version");
         }
         Ok(())
+    }
+
+    /// Has every program that a link of an agent attaches, of whatever version, leave what begins to rules, and go on with
+    /// what runs. Whether there are any.
+    pub fn leave_all_to_rules(&self) -> Result<bool, Error> {
+        let mut links = entries(&self.pins.links())?;
+        for other in self.pins.other_links()? {
+            links.extend(entries(&other)?);
+        }
+        takeover::leave_all(&links)
     }
 
     /// Detaches every program that an agent attached, of whatever version, undoes the kernel settings that were changed for

@@ -58,7 +58,7 @@ pub use load::Globals;
 pub use log::ProgramLog;
 pub use maps::Maps;
 pub use sweep::{Sweeper, Swept};
-pub use takeover::TakeoverSwitch;
+pub use takeover::{Left, TakeoverSwitch};
 pub use write::{Unfinished, WriteError};
 
 use self::found::FoundMaps;

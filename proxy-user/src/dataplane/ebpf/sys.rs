@@ -63,8 +63,12 @@ pub(super) enum LinkTarget {
     Other,
 }
 
-/// Where a link is attached now.
-pub(super) fn link_target(link: BorrowedFd<'_>) -> io::Result<LinkTarget> {
+/// Number of the program that a link attaches.
+pub(super) fn link_program(link: BorrowedFd<'_>) -> io::Result<u32> {
+    Ok(link_info(link)?.prog_id)
+}
+
+fn link_info(link: BorrowedFd<'_>) -> io::Result<bpf_link_info> {
     // SAFETY: integers, for which zero is a value.
     let mut info: bpf_link_info = unsafe { zeroed() };
     let mut attr = attr();
@@ -72,6 +76,12 @@ pub(super) fn link_target(link: BorrowedFd<'_>) -> io::Result<LinkTarget> {
     attr.info.info_len = size_of::<bpf_link_info>() as u32;
     attr.info.info = (&raw mut info) as u64;
     bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
+    Ok(info)
+}
+
+/// Where a link is attached now.
+pub(super) fn link_target(link: BorrowedFd<'_>) -> io::Result<LinkTarget> {
+    let info = link_info(link)?;
     Ok(match info.type_ {
         t if t == bpf_link_type::BPF_LINK_TYPE_TCX as u32 => {
             // SAFETY: the type says which member the kernel filled in.

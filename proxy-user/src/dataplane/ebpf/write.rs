@@ -113,6 +113,10 @@ impl Tables {
         })
     }
 
+    pub(super) fn epoch(&self) -> Result<u32, Error> {
+        self.epoch.get()
+    }
+
     pub(super) fn image(&self) -> Result<Image, Error> {
         Ok(Image {
             services: self.services.entries()?,

@@ -104,6 +104,9 @@ impl ServiceTables for Overlay<'_> {
         // What is asked about is a connection that begins.
         false
     }
+    fn leaves_new_flows(&self) -> bool {
+        false
+    }
 }
 
 impl FlowTables for Overlay<'_> {
