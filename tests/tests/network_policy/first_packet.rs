@@ -6,11 +6,17 @@ use anyhow::{Context as _, Result, ensure};
 use lab::losses::{Starts, starting, starts};
 use lab::manifests::build;
 use lab::traffic::Reached;
-use lab::{Attachment, Cluster, Host, Lab, SocketLb, eventually};
+use lab::{Attachment, Cluster, Host, Lab, Serving, SocketLb, eventually};
 
 use crate::scene::{put, tcp};
 
-/// Starts of pods, over both ways of attaching them.
+/// Programs with pods attached in either way, and rules.
+const SERVINGS: [Serving; 3] = [
+    Serving::ebpf(Attachment::Routed, SocketLb::On),
+    Serving::ebpf(Attachment::Bridge, SocketLb::On),
+    Serving::iptables(Attachment::Routed),
+];
+/// Starts of pods, over all of them.
 const STARTS: u16 = 100;
 /// The same in a run of their own.
 const MANY_STARTS: u16 = 1_000;
@@ -31,32 +37,32 @@ fn no_packet_reaches_any_of_a_thousand_pods_before_its_policy() -> Result<()> {
 }
 
 fn start_under_fire(pods: u16) -> Result<()> {
-    for attachment in Attachment::BOTH {
-        let lab = Lab::builder().attachment(attachment).build()?;
+    for serving in SERVINGS {
+        let lab = Lab::builder().attachment(serving.attachment).build()?;
         put(&lab, "cluster.yaml")?;
         put(&lab, "default-deny.yaml")?;
-        let cluster = Cluster::start(lab, SocketLb::On)?;
+        let cluster = Cluster::start(lab, serving)?;
         // From pods of the node, through their own interfaces, and from one of another, through the uplink.
         let clients: [&Host; 3] = [cluster.pod("nginx-1")?, cluster.pod("monitor")?, cluster.pod("coredns")?];
         let Starts { sent, leaks, .. } =
-            starts(cluster.lab(), "web", &clients, pods / 2).with_context(|| format!("{attachment:?}"))?;
-        ensure!(leaks.is_empty(), "{attachment:?}: packets reached pods: {leaks:?}");
-        ensure!(sent > u64::from(pods) * 3, "{attachment:?}: only {sent} packets were sent");
+            starts(cluster.lab(), "web", &clients, pods / 2).with_context(|| serving.to_string())?;
+        ensure!(leaks.is_empty(), "{serving}: packets reached pods: {leaks:?}");
+        ensure!(sent > u64::from(pods) * 3, "{serving}: only {sent} packets were sent");
     }
     Ok(())
 }
 
 #[test]
 fn pod_is_served_as_soon_as_its_object_is_known() -> Result<()> {
-    for attachment in Attachment::BOTH {
-        let lab = Lab::builder().attachment(attachment).build()?;
+    for serving in SERVINGS {
+        let lab = Lab::builder().attachment(serving.attachment).build()?;
         put(&lab, "cluster.yaml")?;
         put(&lab, "only-nginx-1.yaml")?;
-        let cluster = Cluster::start(lab, SocketLb::On)?;
+        let cluster = Cluster::start(lab, serving)?;
         let pod = cluster.lab().node("node1")?.add_pod("starting", FIRST)?;
         for address in pod.addresses().iter() {
             let reached = tcp(cluster.pod("nginx-1")?, SocketAddr::new(address, PORT))?;
-            assert_eq!(reached, Reached::Silence, "{attachment:?}: nobody is known to have {address}");
+            assert_eq!(reached, Reached::Silence, "{serving}: nobody is known to have {address}");
         }
         cluster.lab().manifests().write("starting.yaml", &build::file(&[starting("starting", "web", FIRST)]))?;
         let addresses: Vec<IpAddr> = pod.addresses().iter().collect();

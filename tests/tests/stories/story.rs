@@ -18,13 +18,14 @@ pub(crate) fn from_example(example: &str) -> impl Fn(&Lab) -> Result<()> {
     move |lab| Ok(lab.manifests().copy_from(&directory)?)
 }
 
-/// Tells a story in a lab of so many nodes, whose first manifests `prepare` writes.
+/// Tells a story in a lab of so many nodes, whose first manifests `prepare` writes. By programs: rules know a node's pods by
+/// the podCIDRs of its Node, which most examples don't have; the suites of Services and policies try them.
 pub(crate) fn on_nodes(
     nodes: u8,
     prepare: impl Fn(&Lab) -> Result<()>,
     story: impl Fn(&mut Cluster) -> Result<()>,
 ) -> Result<()> {
-    for serving in Serving::all() {
+    for serving in Serving::by_programs() {
         let tell = || {
             let lab = Lab::builder().attachment(serving.attachment).nodes(nodes).build()?;
             prepare(&lab)?;

@@ -28,9 +28,9 @@ const MANY: usize = 256;
 /// What is to change in sets, in two parts.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Changes {
-    /// Before the rules: what makes sets, and lets more in.
+    /// Before the rules: what makes sets, lets more in, and what is known no more.
     widen: String,
-    /// After the rules: what lets less in, and empties what nobody asks any more.
+    /// After the rules: what lets less in, what is known from now on, and empties what nobody asks any more.
     narrow: String,
 }
 
@@ -67,6 +67,17 @@ impl Changes {
                 Some(true) => line(&mut self.widen, format_args!("add {name} {network}")),
                 Some(false) => line(&mut self.narrow, format_args!("add {name} {network} nomatch")),
                 None => line(&mut self.narrow, format_args!("del {name} {network}")),
+            }
+        }
+    }
+
+    /// Leads the set of addresses that pods are known to have by `edits`. An address comes in when its pod's rules are there,
+    /// and leaves before they go: else whoever has it is reached in between, whatever its policies say.
+    pub(super) fn edit_known(&mut self, name: impl Display, edits: &BTreeMap<IpNetwork, Option<bool>>) {
+        for (network, change) in edits {
+            match change {
+                Some(_) => line(&mut self.narrow, format_args!("add {name} {network}")),
+                None => line(&mut self.widen, format_args!("del {name} {network}")),
             }
         }
     }
@@ -217,6 +228,14 @@ mod tests {
         changes.edit("S", Family::V4, &edits.into(), &Members::new());
         assert_eq!(changes.widen, "add S 10.0.0.1/32\n");
         assert_eq!(changes.narrow, "del S 10.0.0.2/32\nadd S 10.0.0.3/32 nomatch\n");
+    }
+
+    #[test]
+    fn an_address_is_known_only_while_its_rules_are_there() {
+        let mut changes = Changes::default();
+        changes.edit_known("S", &[(network("10.0.0.1"), Some(true)), (network("10.0.0.2"), None)].into());
+        assert_eq!(changes.widen, "del S 10.0.0.2/32\n");
+        assert_eq!(changes.narrow, "add S 10.0.0.1/32\n");
     }
 
     #[test]

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ipnetwork::IpNetwork;
 use proxy_common::addr::Family;
 
 use super::bridge;
 use super::chains::Chains;
 use super::peers::edits;
 use super::rules::PolicyRules;
+use super::set::{Members, Set};
 use super::{FORWARD, INPUT, NAMES};
 use crate::dataplane::iptables::error::Error;
 use crate::dataplane::iptables::ipset;
@@ -91,7 +93,7 @@ impl Step {
             if !asked.contains(&set) {
                 sets.make(set, set.family(), members);
             } else if let Some(edits) = edits.get(&set) {
-                sets.edit(set, set.family(), edits, members);
+                edit(&mut sets, set, edits, members);
             }
         }
         let is_asked: BTreeSet<_> = rules.sets().map(|(set, _)| set).collect();
@@ -117,7 +119,7 @@ impl Step {
         for (set, members) in rules.sets() {
             let name = set.to_string();
             match saved.get(&name) {
-                Some(saved) => sets.edit(set, set.family(), &edits(saved, members), members),
+                Some(saved) => edit(&mut sets, set, &edits(saved, members), members),
                 None => sets.make(set, set.family(), members),
             }
             doomed.remove(&name);
@@ -145,7 +147,7 @@ impl Step {
         self.sets == ipset::Changes::default() && self.chains.values().all(Restore::is_empty)
     }
 
-    /// Sets that let more in, rules, sets that let less in: no rule asks a set that isn't whole, and a pod that is isolated
+    /// Sets that let more in, rules, sets that let less in and who is known: no rule asks a set that isn't whole, and a pod that is isolated
     /// is so at every moment.
     fn run(&self) -> Result<(), Error> {
         self.sets.widen()?;
@@ -153,6 +155,14 @@ impl Step {
             restore.run(*family)?;
         }
         self.sets.narrow()
+    }
+}
+
+/// Leads a set to its members.
+fn edit(sets: &mut ipset::Changes, set: Set, edits: &BTreeMap<IpNetwork, Option<bool>>, members: &Members) {
+    match set {
+        Set::Known(_) => sets.edit_known(set, edits),
+        Set::Class(family, _) => sets.edit(set, family, edits, members),
     }
 }
 
