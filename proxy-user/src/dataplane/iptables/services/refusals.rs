@@ -39,7 +39,7 @@ pub(super) fn add(wanted: &mut Wanted, port: &Port) {
 /// nat table sent elsewhere doesn't come here.
 fn refusal(port: &Port, frontend: &Frontend) -> Option<(&'static str, &'static str)> {
     if port.cluster.is_empty() {
-        Some(("", reject(port.family)))
+        Some(("", reject(port.family, port.protocol)))
     } else if port.endpoints(frontend.is_local_only()).is_empty() {
         Some(("local ", "DROP"))
     } else {

@@ -113,7 +113,7 @@ fn under_local_outside_clients_reach_endpoints_of_this_node_and_pods_and_the_nod
 
 #[test]
 fn without_any_endpoint_every_frontend_is_refused() {
-    let reject = "-j REJECT --reject-with icmp-port-unreachable";
+    let reject = "-j REJECT --reject-with tcp-reset";
     let expected = [
         format!("-A SERVICES -d 10.96.0.1/32 -p tcp -m tcp --dport 80 {reject}"),
         format!("-A EXTERNAL-SERVICES -d 203.0.113.1/32 -p tcp -m tcp --dport 80 {reject}"),

@@ -43,11 +43,14 @@ pub(super) const fn whole_address(family: Family) -> &'static str {
     }
 }
 
-/// The answer to what nobody serves.
-pub(super) const fn reject(family: Family) -> &'static str {
-    match family {
-        Family::V4 => "REJECT --reject-with icmp-port-unreachable",
-        Family::V6 => "REJECT --reject-with icmp6-port-unreachable",
+/// The answer to what nobody serves. TCP's own, as programs give: an ICMP error that comes while `connect` holds the socket,
+/// as in a pod of this node, is lost on it (`LockDroppedIcmps`), and the client waits for its next try. No limit of the
+/// kernel's on ICMP holds it back, either.
+pub(super) const fn reject(family: Family, protocol: Protocol) -> &'static str {
+    match (protocol, family) {
+        (Protocol::Tcp, _) => "REJECT --reject-with tcp-reset",
+        (_, Family::V4) => "REJECT --reject-with icmp-port-unreachable",
+        (_, Family::V6) => "REJECT --reject-with icmp6-port-unreachable",
     }
 }
 
