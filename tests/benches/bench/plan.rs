@@ -22,7 +22,7 @@ pub(crate) struct Plan {
     /// Numbers of Services, with commas between them [default: 1,1000,5000,10000,30000,50000; 1,1000 with --quick]
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=60_000))]
     sizes: Vec<u32>,
-    /// Every figure in under two minutes: few rounds, small sizes
+    /// Every figure in about three minutes: few rounds, small sizes
     #[arg(long)]
     pub(crate) quick: bool,
     /// Minutes that a mode may take to get a size into the kernel; one that takes longer is left out from there on
