@@ -3,6 +3,8 @@
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::thread::sleep;
+use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -51,6 +53,10 @@ impl Drop for Listening {
     fn drop(&mut self) {
         self.accepting.abort();
         self.cut();
+        // The socket goes with the task, on one of its runtime's threads: until then, it takes connections.
+        while !self.accepting.is_finished() {
+            sleep(Duration::from_millis(1));
+        }
     }
 }
 
